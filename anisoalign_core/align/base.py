@@ -1,0 +1,307 @@
+"""What every aligner is: an estimator with a fitted map, saved without pickle."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+
+from anisoalign_core.embeddings import EmbeddingSet, as_vectors
+from anisoalign_core.errors import (
+    AnisoAlignError,
+    FormatError,
+    InvalidRowsError,
+    NotFittedError,
+    ShapeError,
+)
+from anisoalign_core.moments import Moments
+from anisoalign_core.numerics import (
+    Float32,
+    Float64,
+    Progress,
+    blocks,
+    row_norms,
+    unit_rows,
+)
+
+Rows = EmbeddingSet | npt.ArrayLike
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True, eq=False)
+class AffineMap:
+    """``e = μ_t + A (y − μ_s)``, to the sphere, then optionally re-centred once.
+
+    Attributes
+    ----------
+    source_mean : (d,) float64
+        μ_s.
+    linear : (), (d,) or (d, d) float64
+        A as a multiple of the identity, a diagonal, or in full.
+    target_mean : (d,) float64
+        μ_t.
+    recentring : (d,) float64 or None
+        Centroid calibration of [RA]: ``μ_x − μ'`` with μ' the mean of ``Norm(e)`` over the rows
+        the map was fitted on; then the result is ``Norm(Norm(e) + μ_x − μ')``.
+    """
+
+    source_mean: Float64
+    linear: Float64
+    target_mean: Float64
+    recentring: Float64 | None = None
+
+    def before_projection(self, rows: Float32) -> Float32:
+        """``e`` for an (n, d) block of rows, not yet on the sphere."""
+        centred = rows - self.source_mean.astype(np.float32)
+        linear = self.linear.astype(np.float32)
+        mapped = centred @ linear.T if linear.ndim == 2 else centred * linear
+        return np.asarray(mapped + self.target_mean.astype(np.float32), dtype=np.float32)
+
+    def apply(self, rows: Float32, progress: Progress | None = None) -> Float32:
+        """Map (n, d) rows to unit rows, block by block.
+
+        Raises
+        ------
+        InvalidRowsError
+            If a row falls on the origin, where no direction is defined.
+        """
+        out = np.empty(rows.shape, dtype=np.float32)
+        for part in blocks(len(rows)):
+            mapped = _to_sphere(self.before_projection(rows[part]), part.start)
+            if self.recentring is not None:
+                mapped = _to_sphere(mapped + self.recentring.astype(np.float32), part.start)
+            out[part] = mapped
+            if progress is not None:
+                progress(part.stop / len(rows), f"{part.stop:,} of {len(rows):,} rows corrected")
+        return out
+
+    def calibrated(self, rows: Float32) -> AffineMap:
+        """Return the map re-centred so that the mean of ``Norm(e)`` over ``rows`` moves to μ_t."""
+        total = np.zeros(rows.shape[1], dtype=np.float64)
+        for part in blocks(len(rows)):
+            mapped = _to_sphere(self.before_projection(rows[part]), part.start)
+            total += mapped.sum(axis=0, dtype=np.float64)
+        recentring = self.target_mean - total / len(rows)
+        return AffineMap(self.source_mean, self.linear, self.target_mean, recentring)
+
+
+def _to_sphere(rows: Float32, first: int) -> Float32:
+    norms = row_norms(rows)
+    lost = np.flatnonzero(~(norms > 1e-12))
+    if len(lost):
+        raise InvalidRowsError(
+            f"Row {first + int(lost[0])} falls on the origin under this map ({len(lost)} such "
+            "rows in the block), so it has no direction. Choose another method or leave it out.",
+            (lost + first).tolist(),
+        )
+    return unit_rows(rows, norms)
+
+
+class Aligner(BaseEstimator):  # type: ignore[misc]
+    """Base of every method that turns source embeddings into stand-ins for target embeddings.
+
+    Subclasses declare what they need as class attributes and implement :meth:`_fit`.
+    """
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    summary: ClassVar[str]
+    reference: ClassVar[str]
+    needs_pairs: ClassVar[bool] = False
+    """``fit`` reads which source row belongs to which target row."""
+    needs_partners: ClassVar[bool] = False
+    """``transform`` reads the true partner of each row: a control, never a method."""
+    moves_target: ClassVar[bool] = False
+    """``transform_target`` is not the identity."""
+    has_bounds: ClassVar[bool] = False
+    """A bound limits how far a row may move, and can be changed after fitting."""
+    is_control: ClassVar[bool] = False
+    """Exists to show what a number means, not to be exported."""
+    row_independent: ClassVar[bool] = True
+    """The result for a row does not depend on the other rows passed with it."""
+
+    map_: AffineMap
+    target_map_: AffineMap | None
+
+    def fit(self, source: Rows, target: Rows) -> Self:
+        """Fit on source and target rows.
+
+        Parameters
+        ----------
+        source : EmbeddingSet or (n_y, d) array
+            Rows to be corrected; arrays are L2-normalised first.
+        target : EmbeddingSet or (n_x, d) array
+            Rows to stand in for. Row i belongs to source row i only if ``needs_pairs``.
+
+        Raises
+        ------
+        ShapeError
+            If the dimensions differ, there are fewer than two rows on a side, or pairs are
+            needed and the row counts differ.
+        """
+        y, x = as_vectors(source, "source"), as_vectors(target, "target")
+        if y.shape[1] != x.shape[1]:
+            raise ShapeError(
+                f"Source rows have {y.shape[1]} dimensions, target rows {x.shape[1]}; both must "
+                "come from one shared space."
+            )
+        if min(len(y), len(x)) < 2:
+            raise ShapeError(
+                f"{self.label} needs at least two rows on each side to fit; there are {len(y)} "
+                f"source and {len(x)} target rows."
+            )
+        if self.needs_pairs and len(y) != len(x):
+            raise ShapeError(
+                f"{self.label} learns from pairs: row i of the source must belong to row i of "
+                f"the target, but there are {len(y)} and {len(x)} rows."
+            )
+        self.target_map_ = None
+        self._fit(y, x)
+        self.n_features_in_ = int(y.shape[1])
+        self.n_source_, self.n_target_ = len(y), len(x)
+        return self
+
+    def _fit(self, y: Float32, x: Float32) -> None:
+        self._fit_moments(Moments.of(y), Moments.of(x))
+
+    def _fit_moments(self, source: Moments, target: Moments) -> None:
+        raise TypeError(f"{type(self).__name__} defines neither _fit nor _fit_moments")
+
+    def transform(
+        self, source: Rows, partners: Rows | None = None, *, progress: Progress | None = None
+    ) -> Float32:
+        """Correct rows.
+
+        Parameters
+        ----------
+        source : EmbeddingSet or (n, d) array
+        partners : EmbeddingSet or (n, d) array, optional
+            Read only by controls that declare ``needs_partners``.
+        progress : callable(fraction, words), optional
+            Called between blocks; an exception it raises stops the work.
+
+        Returns
+        -------
+        (n, d) float32
+            Unit rows.
+        """
+        return self.map_.apply(self._checked(source), progress)
+
+    def transform_target(self, target: Rows) -> Float32:
+        """Correct target rows: the identity unless ``moves_target``."""
+        x = self._checked(target)
+        return x if self.target_map_ is None else self.target_map_.apply(x)
+
+    def _checked(self, rows: Rows) -> Float32:
+        if not hasattr(self, "n_features_in_"):
+            raise NotFittedError(f"{self.label} is not fitted yet. Call fit(source, target) first.")
+        vectors = as_vectors(rows, "rows")
+        if vectors.shape[1] != self.n_features_in_:
+            raise ShapeError(
+                f"The rows have {vectors.shape[1]} dimensions; {self.label} was fitted on "
+                f"{self.n_features_in_}."
+            )
+        return vectors
+
+    def to_torch(self) -> Any:
+        """Return the fitted map as a scriptable ``torch.nn.Module`` with the same output.
+
+        Returns
+        -------
+        torch.nn.Module
+            Takes (n, d) rows, normalises them, applies the map. Buffers are float32; move them
+            with ``.to(device, dtype)``.
+
+        Raises
+        ------
+        AnisoAlignError
+            If the method is not an affine map of the row alone.
+        """
+        from anisoalign_core.align.torch_module import affine_module
+
+        if not self.row_independent or self.needs_partners or not hasattr(self, "map_"):
+            raise AnisoAlignError(
+                f"{self.label} is not an affine map of the row alone (or is not fitted), so it "
+                "has no torch module. Apply it with transform and train on the result."
+            )
+        return affine_module(self.map_)
+
+    def save(self, path: str | Path) -> Path:
+        """Write parameters and fitted state to an ``.npz`` that holds no pickle.
+
+        The file appears whole or not at all. :func:`load_aligner` reads it back.
+        """
+        from anisoalign_core.io.atomic import atomic_path
+
+        if not hasattr(self, "n_features_in_"):
+            raise NotFittedError(f"{self.label} is not fitted yet, so there is nothing to save.")
+        scalars: dict[str, Any] = {}
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for key, value in sorted(vars(self).items()):
+            if not key.endswith("_"):
+                continue
+            if isinstance(value, AffineMap):
+                fields = {f"{key}.{part}": entry for part, entry in vars(value).items()}
+                arrays.update({part: entry for part, entry in fields.items() if entry is not None})
+            elif isinstance(value, np.ndarray):
+                arrays[key] = value
+            else:
+                scalars[key] = value
+        header = {
+            "format": "anisoalign",
+            "format_version": FORMAT_VERSION,
+            "method": self.name,
+            "parameters": self.get_params(),
+            "fitted": scalars,
+        }
+        text = json.dumps(header, sort_keys=True).encode()
+        path = Path(path)
+        with atomic_path(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, header=np.frombuffer(text, dtype=np.uint8), **arrays)  # type: ignore[arg-type]
+        return path
+
+
+def load_aligner(path: str | Path) -> Aligner:
+    """Read a fitted aligner that :meth:`Aligner.save` wrote. Nothing in the file is executed.
+
+    Raises
+    ------
+    FormatError
+        If the file is not such a model.
+    """
+    from anisoalign_core.align import ALIGNERS
+
+    path = Path(path)
+    if not path.is_file():
+        raise FormatError(f"There is no model file at {path.name}. Check the path.")
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            header = json.loads(bytes(stored["header"]))
+            arrays = {key: stored[key] for key in stored.files if key != "header"}
+        if header["format"] != "anisoalign" or header["format_version"] != FORMAT_VERSION:
+            raise FormatError(f"{path.name} was written by another version of this library.")
+        method = ALIGNERS[header["method"]](**header["parameters"])
+        maps: dict[str, dict[str, Float64]] = {}
+        for key, value in arrays.items():
+            owner, dot, part = key.partition(".")
+            if dot:
+                maps.setdefault(owner, {})[part] = value
+            else:
+                setattr(method, key, value)
+        method.target_map_ = None
+        for owner, parts in maps.items():
+            setattr(method, owner, AffineMap(**parts))
+        for key, value in header["fitted"].items():
+            setattr(method, key, value)
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise FormatError(
+            f"{path.name} is not a model saved by this library ({type(error).__name__}). Fit one "
+            "with anisoalign fit, or with method.save."
+        ) from error
+    return method

@@ -1,0 +1,159 @@
+"""Methods that learn from pairs (upper bounds, labelled so) and controls that read partners."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+from anisoalign_core.align.base import AffineMap, Aligner, Rows
+from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
+from anisoalign_core.moments import Moments
+from anisoalign_core.numerics import Float32, Progress, eigh, generator, read_only, unit_rows
+
+
+class Procrustes(Aligner):
+    """``z = Norm(R (y − μ_y) + μ_x)``, R the orthogonal map closest on centred pairs.
+
+    ``R = V Uᵀ`` from the singular value decomposition ``Y_cᵀ X_c = U S Vᵀ``
+    (Schönemann 1966). Fits on row-paired sets.
+    """
+
+    name = "procrustes"
+    label = "Procrustes"
+    summary = "The best rotation from pairs: a reference, since it needs pairs."
+    reference = "Schönemann 1966"
+    needs_pairs = True
+
+    def _fit(self, y: Float32, x: Float32) -> None:
+        source_mean, target_mean = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
+        cross = (y - source_mean).T @ (x - target_mean)
+        u, _, vt = linalg.svd(cross)
+        self.map_ = AffineMap(source_mean, vt.T @ u.T, target_mean)
+
+
+class Ridge(Aligner):
+    """``z = Norm(B (y − μ_y) + μ_x)``, B the ridge regression of targets on sources.
+
+    Parameters
+    ----------
+    alphas : tuple of float
+        Penalties to choose from by leave-one-out error (scikit-learn's ``RidgeCV``).
+    """
+
+    name = "ridge"
+    label = "Ridge regression"
+    summary = "The best linear prediction from pairs: a reference, since it needs pairs."
+    reference = "Hoerl & Kennard 1970"
+    needs_pairs = True
+
+    def __init__(self, alphas: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)) -> None:
+        self.alphas = alphas
+
+    def _fit(self, y: Float32, x: Float32) -> None:
+        from sklearn.linear_model import RidgeCV
+
+        source_mean, target_mean = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
+        model = RidgeCV(alphas=self.alphas, fit_intercept=False)
+        model.fit(y - source_mean, x - target_mean)
+        self.penalty_ = float(model.alpha_)
+        self.map_ = AffineMap(source_mean, np.asarray(model.coef_, dtype=float), target_mean)
+
+
+class PermutedTarget(Aligner):
+    """``y_i ← x_π(i)``: real target rows in random order. A control with perfect support.
+
+    The result has the target's distribution and none of the source's meaning, so support
+    metrics read as good as they can and semantics read chance.
+
+    Parameters
+    ----------
+    random_state : int, default 0
+    """
+
+    name = "permuted"
+    label = "Permuted target"
+    summary = "Control: random real targets. Perfect support, no meaning."
+    reference = "control"
+    is_control = True
+    row_independent = False
+
+    def __init__(self, random_state: int = 0) -> None:
+        self.random_state = random_state
+
+    def _fit(self, y: Float32, x: Float32) -> None:
+        self.rows_ = read_only(x[generator(self.random_state).permutation(len(x))])
+
+    def transform(
+        self, source: Rows, partners: Rows | None = None, *, progress: Progress | None = None
+    ) -> Float32:
+        """Return as many permuted target rows as there are source rows.
+
+        Raises
+        ------
+        ShapeError
+            If more rows are asked for than targets were fitted: repeats would break neighbours.
+        """
+        n = len(self._checked(source))
+        if n > len(self.rows_):
+            raise ShapeError(
+                f"The permuted-target control holds {len(self.rows_)} target rows and cannot "
+                f"stand in for {n} source rows without repeats."
+            )
+        return np.array(self.rows_[:n])
+
+
+class Oracle(Aligner):
+    """``z = Norm(y − μ_y + μ_x + α P_K r)`` with the row's own true residual r: a control.
+
+    ``r = (x − μ_x) − (y − μ_y)`` is read from the partner, and P_K projects on the top K
+    eigenvectors of Σ_r. Shows what a correction along K directions could reach at most.
+
+    Parameters
+    ----------
+    strength : float, default 1
+        α; .25, .5, .75 and 1 are the published steps.
+    rank : int, optional
+        K; all directions by default.
+    """
+
+    name = "oracle"
+    label = "Oracle"
+    summary = "Control: adds back a share of each row's true residual, read from its partner."
+    reference = "[AA], paired control"
+    needs_pairs = True
+    needs_partners = True
+    is_control = True
+
+    def __init__(self, strength: float = 1.0, rank: int | None = None) -> None:
+        self.strength = strength
+        self.rank = rank
+
+    def _fit(self, y: Float32, x: Float32) -> None:
+        d = y.shape[1]
+        if self.rank is not None and not 1 <= self.rank <= d:
+            raise ParameterError(f"rank is {self.rank}; choose it between 1 and {d}.")
+        source_mean, target_mean = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
+        residual = Moments.of((x - target_mean) - (y - source_mean))
+        self.frame_ = eigh(residual.covariance)[1][:, : self.rank or d]
+        self.map_ = AffineMap(source_mean, np.array(1.0), target_mean)
+
+    def transform(
+        self, source: Rows, partners: Rows | None = None, *, progress: Progress | None = None
+    ) -> Float32:
+        """Correct rows with the help of their partners.
+
+        Raises
+        ------
+        NeedsPairsError
+            If no partners are given.
+        """
+        y = self._checked(source)
+        if partners is None:
+            raise NeedsPairsError(
+                "The oracle reads the true partner of each row; give partners, row by row. It is "
+                "a control for paired sets and cannot correct unpaired rows."
+            )
+        x = self._checked(partners)
+        shifted = self.map_.before_projection(y)
+        residual = x - shifted  # equals (x − μ_x) − (y − μ_y)
+        return unit_rows(shifted + self.strength * (residual @ self.frame_) @ self.frame_.T)

@@ -1,0 +1,55 @@
+"""A fitted affine map as a ``torch.nn.Module``; torch is imported when this is first called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from anisoalign_core.align.base import AffineMap
+
+
+def affine_module(affine: AffineMap) -> Any:
+    """Return ``Norm(Norm(μ_t + A (Norm(y) − μ_s)) + c)`` as a scriptable module.
+
+    Parameters
+    ----------
+    affine : AffineMap
+
+    Returns
+    -------
+    torch.nn.Module
+        ``forward`` takes a floating tensor (n, d) on the module's device and returns unit rows
+        in the module's dtype.
+    """
+    import torch
+
+    class AffineCorrection(torch.nn.Module):
+        """A bounded affine correction followed by projection to the unit sphere."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            d = len(affine.source_mean)
+            linear = affine.linear
+            full = linear if linear.ndim == 2 else np.diag(np.broadcast_to(linear, (d,)))
+            zero = np.zeros(d)
+            recentring = zero if affine.recentring is None else affine.recentring
+            self.recentred = affine.recentring is not None
+            for name, value in (
+                ("source_mean", affine.source_mean),
+                ("linear_transposed", full.T),
+                ("target_mean", affine.target_mean),
+                ("recentring", recentring),
+            ):
+                self.register_buffer(name, torch.tensor(np.array(value), dtype=torch.float32))
+
+        def forward(self, rows: torch.Tensor) -> torch.Tensor:
+            rows = torch.nn.functional.normalize(rows.to(self.source_mean.dtype), dim=-1)
+            mapped = (rows - self.source_mean) @ self.linear_transposed + self.target_mean
+            mapped = torch.nn.functional.normalize(mapped, dim=-1)
+            if self.recentred:
+                mapped = torch.nn.functional.normalize(mapped + self.recentring, dim=-1)
+            return mapped
+
+    return AffineCorrection().eval()

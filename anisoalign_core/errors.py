@@ -1,0 +1,57 @@
+"""One hierarchy of errors, each a sentence that says what is wrong, where, and what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class AnisoAlignError(Exception):
+    """Base of every error this library raises on purpose; its text is fit to show to a person."""
+
+
+class FormatError(AnisoAlignError):
+    """A file or array is not what its name or its header says, or is not supported."""
+
+
+class LimitError(AnisoAlignError):
+    """An input declares more than the limits of :mod:`anisoalign_core.io.limits` allow."""
+
+
+class ShapeError(AnisoAlignError):
+    """An array has the wrong number of axes, rows or columns."""
+
+
+class InvalidRowsError(AnisoAlignError):
+    """Some rows cannot be placed on the unit sphere: non-finite or all zeros.
+
+    Parameters
+    ----------
+    message : str
+        The sentence shown to a person.
+    rows : sequence of int
+        All offending row numbers, counted from 0 in the input.
+    """
+
+    def __init__(self, message: str, rows: Sequence[int] = ()) -> None:
+        super().__init__(message)
+        self.rows = tuple(rows)
+
+
+class JoinError(AnisoAlignError):
+    """Two sets cannot be paired: ids repeat, nothing joins, or rows do not correspond."""
+
+
+class NeedsPairsError(AnisoAlignError):
+    """A method or metric needs to know which row belongs to which, and the pair does not say."""
+
+
+class NotFittedError(AnisoAlignError):
+    """An aligner was asked to transform before it was fitted."""
+
+
+class ParameterError(AnisoAlignError):
+    """A parameter has a value outside its range."""
+
+
+class CancelledError(AnisoAlignError):
+    """The person asked to stop; nothing was changed."""

@@ -1,0 +1,154 @@
+"""The gap split into a bias and a residual, and the residual read against its nulls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from scipy import linalg
+
+from anisoalign_core.geometry.spectrum import anisotropy, cumulative_energy, eigenvalues
+from anisoalign_core.moments import Moments
+from anisoalign_core.numerics import Float32, Float64, eigh, generator
+
+
+@dataclass(frozen=True, eq=False)
+class Residual:
+    """The residual ``r_i = (x_i − μ_x) − (y_i − μ_y)`` of a paired sample [AA].
+
+    For each pair ``x_i − y_i = Δ + r_i`` and, averaged, ``E‖x − y‖² = ‖Δ‖² + tr Σ_r`` exactly.
+
+    Attributes
+    ----------
+    source, target, moments : Moments
+        Of y, of x, and of r.
+    """
+
+    source: Moments
+    target: Moments
+    moments: Moments
+
+    @classmethod
+    def of(cls, y: Float32, x: Float32) -> Residual:
+        """Residual of row-paired (n, d) source rows y and target rows x."""
+        source, target = Moments.of(y), Moments.of(x)
+        difference = x - y
+        return cls(source, target, Moments.of(difference))
+
+    @property
+    def delta(self) -> Float64:
+        """``Δ = μ_x − μ_y``, (d,)."""
+        return self.target.mean - self.source.mean
+
+    @property
+    def trace(self) -> float:
+        """``tr Σ_r``."""
+        return self.moments.trace
+
+    @property
+    def share(self) -> float:
+        """``tr Σ_r / (‖Δ‖² + tr Σ_r)``: how much of the squared distance is not the mean."""
+        return self.trace / (float(self.delta @ self.delta) + self.trace)
+
+    @cached_property
+    def _decomposition(self) -> tuple[Float64, Float64]:
+        return eigh(self.moments.covariance)
+
+    @property
+    def values(self) -> Float64:
+        """Eigenvalues of Σ_r, descending, (d,)."""
+        return np.maximum(self._decomposition[0], 0.0)
+
+    @property
+    def directions(self) -> Float64:
+        """Eigenvectors of Σ_r, one per column, sign-fixed, (d, d)."""
+        return self._decomposition[1]
+
+    @property
+    def anisotropy(self) -> float:
+        """``A_r = λ_max(Σ_r) / (tr Σ_r / d)``."""
+        return anisotropy(self.values)
+
+    @cached_property
+    def repaired_values(self) -> Float64:
+        """Eigenvalues of ``Σ_x + Σ_y``: what Σ_r becomes when pairs are drawn at random."""
+        return eigenvalues(self.source.covariance + self.target.covariance)
+
+    @property
+    def anisotropy_repaired(self) -> float:
+        """A_r under random re-pairing, in expectation: the null that needs no pairs."""
+        return anisotropy(self.repaired_values)
+
+    @property
+    def energy(self) -> Float64:
+        """``E(K)`` of Σ_r."""
+        return cumulative_energy(self.values)
+
+    def directional_ratio(self, rank: int) -> tuple[Float64, Float64]:
+        """Which directions the modalities share, ignore, or oppose each other in.
+
+        Generalised eigenvalues ν of ``(Σ_r, Σ_x + Σ_y)`` inside U, the top ``rank``
+        eigenvectors of Σ_x + Σ_y: ``ν < 1`` shared, ``≈ 1`` unrelated, ``> 1`` opposed.
+
+        Parameters
+        ----------
+        rank : int
+
+        Returns
+        -------
+        ratios : (rank,) float64
+            Ascending: most shared first.
+        directions : (d, rank) float64
+            Unit columns.
+        """
+        total = self.source.covariance + self.target.covariance
+        u = eigh(total)[1][:, :rank]
+        ratios, vectors = linalg.eigh(u.T @ self.moments.covariance @ u, u.T @ total @ u)
+        directions = u @ vectors
+        directions /= np.linalg.norm(directions, axis=0)
+        return np.asarray(ratios), np.asarray(directions)
+
+
+def repaired_anisotropy_spread(
+    y: Float32, x: Float32, *, permutations: int, random_state: int
+) -> float:
+    """Standard deviation of A_r over random re-pairings of the rows.
+
+    Parameters
+    ----------
+    y, x : (n, d) float32
+    permutations : int
+    random_state : int
+    """
+    rng = generator(random_state)
+    values = [top_anisotropy(x - y[rng.permutation(len(y))]) for _ in range(permutations)]
+    return float(np.std(values, ddof=1))
+
+
+def top_anisotropy(rows: Float32) -> float:
+    """``A`` of the covariance of rows from its largest eigenvalue alone.
+
+    Works on whichever of the covariance and the Gram matrix is smaller.
+    """
+    centred = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+    n, d = centred.shape
+    gram = centred.T @ centred if d <= n else centred @ centred.T
+    size = len(gram)
+    top = linalg.eigh(
+        gram, eigvals_only=True, subset_by_index=[size - 1, size - 1], check_finite=False
+    )[0]
+    return float(top / (np.trace(gram, dtype=np.float64) / d))
+
+
+def projection_drift(mean: Float64, covariance: Float64) -> Float64:
+    """Second-order prediction of ``E[z/‖z‖]`` for ``z`` of the given mean and covariance [RA].
+
+    ``E π(μ+ε) ≈ u (1 − tr Σ/(2m²) + 3 uᵀΣu/(2m²)) − Σu/m²`` with ``m = ‖μ‖``, ``u = μ/m``:
+    projecting to the sphere moves the mean, which is why a mean shift alone does not land on μ_x.
+    """
+    m = np.linalg.norm(mean)
+    u = mean / m
+    along = float(u @ covariance @ u)
+    factor = 1 - np.trace(covariance) / (2 * m**2) + 1.5 * along / m**2
+    return np.asarray(u * factor - covariance @ u / m**2)

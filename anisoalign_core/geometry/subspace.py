@@ -1,0 +1,110 @@
+"""Subspaces: frames, their overlap and angles, and what of a vector or covariance they hold."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy import linalg
+
+from anisoalign_core.errors import ParameterError
+from anisoalign_core.moments import Moments
+from anisoalign_core.numerics import Float32, Float64, eigh, fix_signs, generator
+
+RANK_ENERGY = 0.9
+RANK_ROWS = 10
+
+
+def overlap(u: Float64, v: Float64) -> float:
+    """``O_q = ‖Uᵀ V‖²_F / q`` of two orthonormal frames [AA].
+
+    1 for equal subspaces; q/d in expectation for random ones.
+
+    Parameters
+    ----------
+    u, v : (d, q) float64
+        Orthonormal columns.
+    """
+    return float(np.sum((u.T @ v) ** 2) / u.shape[1])
+
+
+def overlap_curve(u: Float64, v: Float64) -> Float64:
+    """``O_q`` of the leading q columns, for q = 1 … k, from one product.
+
+    Parameters
+    ----------
+    u, v : (d, k) float64
+        Orthonormal columns, most important first.
+    """
+    squared = (u.T @ v) ** 2
+    total = np.cumsum(np.cumsum(squared, axis=0), axis=1)
+    return np.asarray(np.diag(total) / np.arange(1, u.shape[1] + 1))
+
+
+def principal_angles(u: Float64, v: Float64) -> Float64:
+    """Principal angles between two subspaces, radians, ascending (Björck & Golub 1973)."""
+    return np.asarray(np.sort(linalg.subspace_angles(u, v)))
+
+
+def overlap_ceiling(rows: Float32, ranks: list[int], random_state: int) -> Float64:
+    """``O_q`` between the leading subspaces of two random halves of one set.
+
+    The most that two samples of *the same* distribution would show at half the rows: what O_q
+    between modalities is to be read against.
+
+    Parameters
+    ----------
+    rows : (n, d) float32
+    ranks : list of int
+        The q.
+    random_state : int
+
+    Returns
+    -------
+    (len(ranks),) float64
+    """
+    order = generator(random_state).permutation(len(rows))
+    half = len(rows) // 2
+    first = eigh(Moments.of(rows[np.sort(order[:half])]).covariance)[1]
+    second = eigh(Moments.of(rows[np.sort(order[half:])]).covariance)[1]
+    return np.array([overlap(first[:, :q], second[:, :q]) for q in ranks])
+
+
+def energy_inside(u: Float64, vector: Float64) -> float:
+    """``‖P_U Δ‖² / ‖Δ‖²``: the share of a vector that a subspace holds."""
+    return float(np.sum((u.T @ vector) ** 2) / np.sum(vector**2))
+
+
+def trace_inside(u: Float64, covariance: Float64) -> float:
+    """``tr(P_U Σ) / tr Σ``: the share of variance that a subspace holds."""
+    return float(np.einsum("ij,ik,kj->", u, covariance, u, optimize=True) / np.trace(covariance))
+
+
+def few_coordinates(delta: Float64) -> Float64:
+    """Cumulative share of ``‖Δ‖²`` in the largest raw coordinates, largest first [TE]."""
+    squared = np.sort(delta**2)[::-1]
+    return np.asarray(np.cumsum(squared) / squared.sum())
+
+
+def auto_rank(covariance: Float64, rows: int) -> int:
+    """Smallest even rank holding 90 % of the trace, at most a tenth of the rows, at least 2.
+
+    Parameters
+    ----------
+    covariance : (d, d) float64
+        Σ_x + Σ_y.
+    rows : int
+        All rows behind it.
+    """
+    values = eigh(covariance)[0]
+    energy = np.cumsum(values) / values.sum()
+    rank = int(np.searchsorted(energy, RANK_ENERGY)) + 1
+    rank = min(rank + rank % 2, rows // RANK_ROWS // 2 * 2, len(values) // 2 * 2)
+    return max(rank, 2)
+
+
+def complete_basis(u: Float64) -> Float64:
+    """Extend (d, r) orthonormal columns to an orthonormal (d, d) basis, columns kept first."""
+    d, r = u.shape
+    if r > d:
+        raise ParameterError(f"{r} columns cannot be orthonormal in {d} dimensions.")
+    full = linalg.qr(u)[0]
+    return np.asarray(np.concatenate([u, fix_signs(full[:, r:])], axis=1))

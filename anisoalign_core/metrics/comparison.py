@@ -1,0 +1,304 @@
+"""What several metrics share, computed once: cosines, neighbours, means, moments, mixing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.metrics.distributions import (
+    Separability,
+    frechet,
+    separability,
+    sliced_wasserstein,
+)
+from anisoalign_core.metrics.neighbours import Cosines, Neighbours, nearest
+from anisoalign_core.metrics.retrieval import MatchRanks, match_ranks
+from anisoalign_core.metrics.semantics import mean_rows
+from anisoalign_core.metrics.support import (
+    PRDC_K,
+    Manifold,
+    Mixing,
+    manifold_of_radii,
+    mixing_of_neighbours,
+)
+from anisoalign_core.moments import Moments
+from anisoalign_core.numerics import Float32, Float64, Integers, generator
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """Everything that depends only on the uncorrected source and the target.
+
+    Keep one while a slider moves or while many methods are compared on the same rows.
+
+    Attributes
+    ----------
+    before : (n_y, d) float32
+        Unit source rows y.
+    target : (n_x, d) float32
+        Unit target rows x.
+    k : int
+        Neighbours of Ω_k, mixing and trustworthiness.
+    """
+
+    before: Float32
+    target: Float32
+    k: int = 20
+
+    def __post_init__(self) -> None:
+        """Refuse rows of different dimensions."""
+        if self.before.shape[1] != self.target.shape[1]:
+            raise ShapeError(
+                f"Source rows have {self.before.shape[1]} dimensions and target rows "
+                f"{self.target.shape[1]}. Both must come from one encoder's shared space."
+            )
+
+    @cached_property
+    def depth(self) -> int:
+        """How many neighbours are searched: k, and enough for precision and recall.
+
+        Raises
+        ------
+        ParameterError
+            If k is not below half of the smaller set, where neighbourhoods stop being local.
+        """
+        n = min(len(self.before), len(self.target))
+        if not 1 <= self.k < n / 2:
+            raise ParameterError(
+                f"k is {self.k}, but {len(self.before)} source and {len(self.target)} target rows "
+                f"allow 1 to {max((n - 1) // 2, 0)} (less than half of the smaller set). "
+                "Choose a smaller k or evaluate more rows."
+            )
+        return min(max(self.k, PRDC_K), n - 1)
+
+    @cached_property
+    def before_cosines(self) -> Cosines:
+        """``⟨y_i, y_j⟩``."""
+        return Cosines(self.before, self.before)
+
+    @cached_property
+    def target_cosines(self) -> Cosines:
+        """``⟨x_i, x_j⟩``."""
+        return Cosines(self.target, self.target)
+
+    @cached_property
+    def before_neighbours(self) -> Neighbours:
+        """Neighbours of the source rows among themselves."""
+        return nearest(self.before_cosines, self.depth, exclude_self=True)
+
+    @cached_property
+    def target_neighbours(self) -> Neighbours:
+        """Neighbours of the target rows among themselves."""
+        return nearest(self.target_cosines, self.depth, exclude_self=True)
+
+    @cached_property
+    def before_mean(self) -> Float64:
+        """μ_y."""
+        return mean_rows(self.before)
+
+    @cached_property
+    def target_mean(self) -> Float64:
+        """μ_x."""
+        return mean_rows(self.target)
+
+    @cached_property
+    def target_moments(self) -> Moments:
+        """Moments of the target rows."""
+        return Moments.of(self.target)
+
+    def warm(self) -> Reference:
+        """Compute now what :func:`quick_scores` needs, so that its first call is quick too."""
+        _ = self.before_neighbours, self.target_neighbours, self.before_mean, self.target_mean
+        return self
+
+    def take(self, source_rows: Integers, target_rows: Integers, k: int) -> Reference:
+        """Return the same for some of the rows; kept cosines are read, not recomputed."""
+        taken = Reference(self.before[source_rows], self.target[target_rows], k)
+        _seed(
+            taken,
+            before_cosines=self.before_cosines.take(source_rows, source_rows),
+            target_cosines=self.target_cosines.take(target_rows, target_rows),
+        )
+        return taken
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """Source rows before and after a correction, beside the target: what every metric reads.
+
+    Attributes
+    ----------
+    before : (n_z, d) float32
+        Unit source rows y.
+    after : (n_z, d) float32
+        The same rows corrected, z.
+    target : (n_x, d) float32
+        Unit target rows x.
+    paired : bool
+        Whether source row i and target row i belong together.
+    k : int
+        Neighbours.
+    random_state : int
+        Seed of random directions, splits and halves.
+    reference : Reference, optional
+        The parts that do not depend on ``after``, when the caller keeps them; it must have been
+        built from the same ``before``, ``target`` and ``k``.
+    """
+
+    before: Float32
+    after: Float32
+    target: Float32
+    paired: bool = False
+    k: int = 20
+    random_state: int = 0
+    reference: Reference | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse rows that do not correspond."""
+        if self.after.shape != self.before.shape:
+            raise ShapeError(
+                f"{self.after.shape[0]}×{self.after.shape[1]} corrected rows do not correspond to "
+                f"{self.before.shape[0]}×{self.before.shape[1]} source rows."
+            )
+        if self.paired and len(self.target) != len(self.before):
+            raise ShapeError(
+                f"{len(self.before)} source and {len(self.target)} target rows cannot be paired. "
+                "Pass paired=False, or rows that correspond."
+            )
+        given = self.reference
+        if given is not None and (
+            given.k != self.k
+            or given.before.shape != self.before.shape
+            or given.target.shape != self.target.shape
+        ):
+            raise ParameterError(
+                "The reference was built from other rows or another k; build it anew."
+            )
+
+    @cached_property
+    def fixed(self) -> Reference:
+        """The reference given, or one built here."""
+        return self.reference or Reference(self.before, self.target, self.k)
+
+    @cached_property
+    def after_cosines(self) -> Cosines:
+        """``⟨z_i, z_j⟩``."""
+        return Cosines(self.after, self.after)
+
+    @cached_property
+    def cross_cosines(self) -> Cosines:
+        """``⟨z_i, x_j⟩``."""
+        return Cosines(self.after, self.target)
+
+    @cached_property
+    def after_neighbours(self) -> Neighbours:
+        """Neighbours of the corrected rows among themselves."""
+        return nearest(self.after_cosines, self.fixed.depth, exclude_self=True)
+
+    @cached_property
+    def after_mean(self) -> Float64:
+        """μ_z."""
+        return mean_rows(self.after)
+
+    @cached_property
+    def after_moments(self) -> Moments:
+        """Moments of the corrected rows."""
+        return Moments.of(self.after)
+
+    @cached_property
+    def mixing(self) -> Mixing:
+        """Penetration and coverage; see :func:`~anisoalign_core.metrics.support.mixing`."""
+        depth = self.fixed.depth
+        return mixing_of_neighbours(
+            self.after_neighbours,
+            nearest(self.cross_cosines, depth),
+            self.fixed.target_neighbours,
+            nearest(self.cross_cosines.transposed, depth),
+            self.k,
+        )
+
+    @cached_property
+    def manifold(self) -> Manifold:
+        """Precision, recall, density and coverage."""
+        k = min(PRDC_K, self.fixed.depth)
+        return manifold_of_radii(
+            self.cross_cosines,
+            self.after_neighbours[1][:, k - 1],
+            self.fixed.target_neighbours[1][:, k - 1],
+            k,
+        )
+
+    @cached_property
+    def ranks(self) -> MatchRanks:
+        """Ranks of the matched rows, both ways."""
+        return match_ranks(self.cross_cosines)
+
+    @cached_property
+    def frechet(self) -> float:
+        """Fréchet distance, from moments when they are cheaper than the rows."""
+        if min(len(self.after), len(self.target)) < self.target.shape[1]:
+            return frechet(self.target, self.after)
+        return frechet(self.fixed.target_moments, self.after_moments)
+
+    @cached_property
+    def separability(self) -> Separability:
+        """Held-out AUC and the rows behind it."""
+        return separability(
+            self.target, self.after, paired=self.paired, random_state=self.random_state
+        )
+
+    @cached_property
+    def target_halves(self) -> tuple[Float32, Float32]:
+        """Two random halves of the target: what sampling alone does to a distance."""
+        order = generator(self.random_state).permutation(len(self.target))
+        middle = len(order) // 2
+        return self.target[order[:middle]], self.target[order[middle:]]
+
+    @cached_property
+    def frechet_floor(self) -> float:
+        """Fréchet distance of the target's halves, scaled to this comparison's sizes."""
+        return frechet(*self.target_halves) * self._size_ratio
+
+    @cached_property
+    def sliced_wasserstein_floor(self) -> float:
+        """Sliced Wasserstein of the target's halves, scaled to this comparison's sizes."""
+        distance = sliced_wasserstein(*self.target_halves, random_state=self.random_state)
+        return distance * float(np.sqrt(self._size_ratio))
+
+    @property
+    def _size_ratio(self) -> float:
+        first, second = self.target_halves
+        here = 1 / len(self.after) + 1 / len(self.target)
+        return here / (1 / len(first) + 1 / len(second))
+
+    def half(self, source_rows: Integers, target_rows: Integers) -> Comparison:
+        """Return the comparison on half of the rows, with half of the neighbours.
+
+        Neighbourhoods then hold the same share of the rows and reach equally far.
+        """
+        fewest = min(len(source_rows), len(target_rows))
+        k = max(1, min(self.k // 2, (fewest - 1) // 2))
+        fixed = self.fixed.take(source_rows, target_rows, k)
+        taken = Comparison(
+            fixed.before,
+            self.after[source_rows],
+            fixed.target,
+            self.paired,
+            k,
+            self.random_state,
+            fixed,
+        )
+        _seed(
+            taken,
+            after_cosines=self.after_cosines.take(source_rows, source_rows),
+            cross_cosines=self.cross_cosines.take(source_rows, target_rows),
+        )
+        return taken
+
+
+def _seed(instance: object, **parts: object) -> None:
+    """Fill cached properties whose values are known; the dataclass itself stays frozen."""
+    vars(instance).update(parts)

@@ -1,0 +1,323 @@
+"""Score a correction: run the registry on one comparison, with intervals and floors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet, as_vectors
+from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
+from anisoalign_core.metrics.bootstrap import (
+    HALVES,
+    HEAVY_HALVES,
+    balanced_halves,
+    half_means,
+    interval,
+)
+from anisoalign_core.metrics.comparison import Comparison, Reference
+from anisoalign_core.metrics.registry import METRICS, Metric
+from anisoalign_core.metrics.scores import Score, Scores
+from anisoalign_core.numerics import Float64, Integers, Progress, generator
+
+Rows = EmbeddingSet | npt.NDArray[np.floating[Any]]
+
+MAX_ROWS = 2000
+"""Rows of each set that are scored by default; more are sampled, and the result says so."""
+
+FEWEST_FOR_INTERVALS = 8
+"""With fewer rows on a side, halves are too small to say anything about spread."""
+
+QUICK = (
+    "phi",
+    "phi_max",
+    "psi",
+    "omega",
+    "delta_mu",
+    "mixing_penetration",
+    "mixing_coverage",
+    "matched_cosine",
+    "recall_at_1_source_to_target",
+    "recall_at_1_target_to_source",
+)
+"""What :func:`quick_scores` computes; the last three only for paired rows."""
+
+
+class Corrects(Protocol):
+    """What :func:`evaluate` asks of a fitted method: ``transform`` of source rows."""
+
+    def transform(self, source: Any, /) -> Any:
+        """Return the corrected rows."""
+
+
+def compare(
+    before: Rows,
+    after: Rows,
+    target: Rows,
+    *,
+    paired: bool,
+    k: int = 20,
+    random_state: int = 0,
+    metrics: Iterable[str] | None = None,
+    intervals: bool = True,
+    max_rows: int | None = MAX_ROWS,
+    progress: Progress | None = None,
+) -> Scores:
+    """Score corrected source rows against the rows they came from and the target.
+
+    Parameters
+    ----------
+    before : (n_z, d) EmbeddingSet or array
+        Source rows y.
+    after : (n_z, d) EmbeddingSet or array
+        The same rows corrected, z.
+    target : (n_x, d) EmbeddingSet or array
+        Target rows x.
+    paired : bool
+        Whether source row i and target row i belong together.
+    k : int, default 20
+        Neighbours.
+    random_state : int, default 0
+        Seed of the sample, the random directions, the split and the halves.
+    metrics : names, optional
+        Default: all that apply, paired ones only with pairs.
+    intervals : bool, default True
+        Whether to compute 95 % intervals from balanced half-samples.
+    max_rows : int or None, default 2000
+        Sample larger sets to this many rows, the same rows of both sides when paired.
+    progress : callable of (fraction, words), optional
+        May raise to cancel.
+
+    Raises
+    ------
+    ParameterError
+        If a metric is unknown or k does not fit the rows.
+    NeedsPairsError
+        If a paired metric is asked for without pairs.
+    ShapeError
+        If the rows do not correspond.
+    """
+    source, corrected, goal = (
+        as_vectors(rows, name)
+        for rows, name in ((before, "before"), (after, "after"), (target, "target"))
+    )
+    held = len(source), len(goal)
+    if len(corrected) != len(source):
+        raise ShapeError(f"{len(corrected)} corrected rows stand for {len(source)} source rows.")
+    source_rows, target_rows = _sample(held, paired, max_rows, random_state)
+    comparison = Comparison(
+        source[source_rows], corrected[source_rows], goal[target_rows], paired, k, random_state
+    )
+    return score(comparison, metrics=metrics, intervals=intervals, held=held, progress=progress)
+
+
+def evaluate(
+    method: Corrects,
+    pair: EmbeddingPair,
+    *,
+    k: int = 20,
+    random_state: int = 0,
+    metrics: Iterable[str] | None = None,
+    intervals: bool = True,
+    max_rows: int | None = MAX_ROWS,
+    progress: Progress | None = None,
+) -> Scores:
+    """Score a fitted method on a pair. Fits nothing: pass rows the method has not seen.
+
+    Parameters
+    ----------
+    method : fitted aligner
+        ``transform(source)`` gives the corrected rows, or ``transform(source, target)`` if it
+        declares ``needs_partners``. A method that moves the target too has ``transform_target``.
+    pair : EmbeddingPair
+    k, random_state, metrics, intervals, max_rows, progress
+        As in :func:`compare`. Only the sampled rows are transformed.
+
+    Returns
+    -------
+    Scores
+        A mapping: ``scores["psi"].value``.
+    """
+    held = len(pair.source), len(pair.target)
+    source_rows, target_rows = _sample(held, pair.paired, max_rows, random_state)
+    source = pair.source if len(source_rows) == held[0] else pair.source.take(source_rows)
+    target = pair.target if len(target_rows) == held[1] else pair.target.take(target_rows)
+    if progress is not None:
+        progress(0.0, "correcting the rows")
+    arguments = (source, target) if getattr(method, "needs_partners", False) else (source,)
+    after = as_vectors(method.transform(*arguments), "corrected rows")
+    move_target = getattr(method, "transform_target", None)
+    goal = target.vectors if move_target is None else as_vectors(move_target(target), "target")
+    comparison = Comparison(source.vectors, after, goal, pair.paired, k, random_state)
+    return score(comparison, metrics=metrics, intervals=intervals, held=held, progress=progress)
+
+
+def score(
+    comparison: Comparison,
+    *,
+    metrics: Iterable[str] | None = None,
+    intervals: bool = True,
+    held: tuple[int, int] | None = None,
+    progress: Progress | None = None,
+) -> Scores:
+    """Run metrics on a comparison; what :func:`compare` and :func:`evaluate` share.
+
+    Parameters
+    ----------
+    comparison : Comparison
+    metrics, intervals, progress
+        As in :func:`compare`.
+    held : (int, int), optional
+        Rows of the sets the comparison was sampled from.
+    """
+    chosen = _choose(metrics, comparison.paired)
+    used = len(comparison.after), len(comparison.target)
+    with_halves = intervals and min(used) >= FEWEST_FOR_INTERVALS
+    report = progress or (lambda fraction, words: None)
+    weight = 0.4 if with_halves else 1.0
+    values: dict[str, float] = {}
+    floors: dict[str, float | None] = {}
+    replicates: dict[str, Float64] = {}
+    per_row: dict[str, Float64] = {}
+    for done, metric in enumerate(chosen):
+        report(weight * done / len(chosen), f"measuring: {metric.label}")
+        estimate = metric.function(comparison)
+        if isinstance(estimate, np.ndarray):
+            per_row[metric.name] = estimate
+        values[metric.name] = float(np.mean(estimate))
+        floors[metric.name] = metric.floor(comparison)
+    if with_halves:
+        replicates = _replicate(comparison, chosen, per_row, report, weight)
+    found: dict[str, Score] = {}
+    for metric in chosen:
+        name, value = metric.name, values[metric.name]
+        low: float | None = None
+        high: float | None = None
+        if name in replicates:
+            low, high = interval(value, replicates[name], metric.range)
+        elif intervals and metric.interval is not None:
+            low, high = metric.interval(comparison)
+        found[name] = Score(value, low, high, floors[name], metric.needs)
+    report(1.0, "done")
+    return Scores(
+        found,
+        used,
+        held or used,
+        comparison.k,
+        comparison.random_state,
+        comparison.paired,
+        replicates,
+    )
+
+
+def quick_scores(
+    before: Rows,
+    after: Rows,
+    target: Rows,
+    *,
+    paired: bool,
+    k: int = 20,
+    reference: Reference | None = None,
+) -> dict[str, float]:
+    """Compute the scores a slider shows while it moves, without intervals.
+
+    Parameters
+    ----------
+    before, after, target : EmbeddingSet or (n, d) float32 array
+        *Unit* rows, which is not checked again here. Up to 1000 rows it stays interactive.
+    paired : bool
+    k : int, default 20
+    reference : Reference, optional
+        ``Reference(before, target, k).warm()``, kept while ``after`` changes.
+
+    Returns
+    -------
+    dict
+        Metric name to value; the same functions as :func:`compare` on the same rows.
+    """
+    y, z, x = (
+        rows.vectors if isinstance(rows, EmbeddingSet) else np.asarray(rows, dtype=np.float32)
+        for rows in (before, after, target)
+    )
+    comparison = Comparison(y, z, x, paired, k, 0, reference)
+    names = [name for name in QUICK if paired or METRICS[name].needs != "paired"]
+    return {name: float(np.mean(METRICS[name].function(comparison))) for name in names}
+
+
+def _replicate(
+    comparison: Comparison,
+    chosen: list[Metric],
+    per_row: dict[str, Float64],
+    report: Progress,
+    start: float,
+) -> dict[str, Float64]:
+    """Values on balanced halves, every cache shared by the metrics of one half."""
+    rng = generator(comparison.random_state)
+    source_halves = balanced_halves(len(comparison.after), HALVES, rng)
+    target_halves = (
+        source_halves if comparison.paired else balanced_halves(len(comparison.target), HALVES, rng)
+    )
+    found = {name: half_means(rows, source_halves) for name, rows in per_row.items()}
+    again = [m for m in chosen if m.name not in per_row and m.interval is None]
+    values: dict[str, list[float]] = {metric.name: [] for metric in again}
+    for done, (source_rows, target_rows) in enumerate(
+        zip(source_halves, target_halves, strict=True)
+    ):
+        current = [m for m in again if m.cost != "heavy" or done < HEAVY_HALVES]
+        if not current:
+            break
+        report(start + (1 - start) * done / HALVES, f"interval: half {done + 1} of {HALVES}")
+        half = comparison.half(source_rows, target_rows)
+        for metric in current:
+            values[metric.name].append(float(np.mean(metric.function(half))))
+    return found | {name: np.array(found_values) for name, found_values in values.items()}
+
+
+def _sample(
+    held: tuple[int, int], paired: bool, max_rows: int | None, random_state: int
+) -> tuple[Integers, Integers]:
+    """Sorted rows of each side to score: all, or a seeded sample."""
+    if max_rows is not None and max_rows < 2:
+        raise ParameterError(f"max_rows is {max_rows}; choose at least 2, or None for all rows.")
+    rng = generator(random_state)
+    rows: list[Integers] = []
+    for n in held[:1] if paired else held:
+        if max_rows is None or n <= max_rows:
+            rows.append(np.arange(n))
+        else:
+            rows.append(np.sort(rng.choice(n, max_rows, replace=False)))
+    return (rows[0], rows[0]) if paired else (rows[0], rows[1])
+
+
+def _choose(metrics: Iterable[str] | None, paired: bool) -> list[Metric]:
+    if metrics is None:
+        return [metric for metric in METRICS.values() if paired or metric.needs != "paired"]
+    names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
+    unknown = [name for name in names if name not in METRICS]
+    if unknown:
+        raise ParameterError(
+            f'There is no metric "{unknown[0]}". Choose among: {", ".join(METRICS)}.'
+        )
+    for name in names:
+        if METRICS[name].needs == "paired" and not paired:
+            raise NeedsPairsError(
+                f'"{name}" compares each row with its partner, and these sets are not paired. '
+                "Join them by id, or leave this metric out."
+            )
+    return [METRICS[name] for name in names]
+
+
+__all__ = [
+    "MAX_ROWS",
+    "QUICK",
+    "Comparison",
+    "Reference",
+    "Score",
+    "Scores",
+    "compare",
+    "evaluate",
+    "quick_scores",
+    "score",
+]

@@ -1,0 +1,140 @@
+"""Numerical facts that hold everywhere: unit rows, eigenvector signs, PSD roots, blocks, seeds.
+
+Each of these has one definition, here, so that two rooms of the library can never disagree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Float32 = npt.NDArray[np.float32]
+Float64 = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.intp]
+Progress = Callable[[float, str], None]
+
+BLOCK_ROWS = 4096
+UNIT_TOLERANCE = 2.5e-7
+"""A float32 row whose norm is within this of 1 is left as it is, so normalising is idempotent."""
+
+
+def blocks(n: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
+    """Yield slices that cover ``range(n)`` in order, each at most ``size`` long."""
+    for start in range(0, n, size):
+        yield slice(start, min(start + size, n))
+
+
+def row_norms(rows: npt.NDArray[np.floating[Any]]) -> Float64:
+    """Euclidean norms of the rows, accumulated in float64 and safe from over- and underflow.
+
+    Parameters
+    ----------
+    rows : (n, d) array
+
+    Returns
+    -------
+    (n,) float64
+    """
+    norms = np.empty(len(rows), dtype=np.float64)
+    for part in blocks(len(rows)):
+        block = np.asarray(rows[part], dtype=np.float64)
+        scale = np.abs(block).max(axis=1, initial=0.0)
+        extreme = (scale > 1e150) | ((scale < 1e-150) & (scale > 0))
+        norms[part] = np.sqrt(np.einsum("ij,ij->i", block, block))
+        if extreme.any():
+            scaled = block[extreme] / scale[extreme, None]
+            norms[part][extreme] = scale[extreme] * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    return norms
+
+
+def unit_rows(rows: npt.NDArray[np.floating[Any]], norms: Float64 | None = None) -> Float32:
+    """Project rows to the unit sphere: ``x / ‖x‖``.
+
+    Rows that are unit already (to float32 rounding) are returned bit for bit, so the operation
+    is idempotent. Zero rows are the caller's business: see :meth:`EmbeddingSet.from_array`.
+
+    Parameters
+    ----------
+    rows : (n, d) array of floats
+    norms : (n,) float64, optional
+        The row norms, when the caller has them.
+
+    Returns
+    -------
+    (n, d) float32, C-contiguous
+    """
+    norms = row_norms(rows) if norms is None else norms
+    out = np.empty(rows.shape, dtype=np.float32)
+    is_float32 = rows.dtype.newbyteorder("=") == np.float32
+    for part in blocks(len(rows)):
+        scale = norms[part]
+        if is_float32:
+            scale = np.where(np.abs(scale - 1.0) <= UNIT_TOLERANCE, 1.0, scale)
+        block = np.asarray(rows[part], dtype=np.float64)
+        tiny = scale < 1e-290  # 1 / tiny would overflow: lift the row first
+        if tiny.any():
+            block = np.where(tiny[:, None], block * 2.0**600, block)
+            scale = np.where(tiny, scale * 2.0**600, scale)
+        out[part] = block / scale[:, None]
+    return out
+
+
+def fix_signs(vectors: Float64) -> Float64:
+    """Flip columns so that the entry of largest magnitude is positive (first one on ties).
+
+    Eigenvectors and singular vectors are defined up to sign; this makes them deterministic.
+
+    Parameters
+    ----------
+    vectors : (d, k) float64
+        One vector per column.
+    """
+    if vectors.size == 0:
+        return vectors
+    largest = np.abs(vectors).argmax(axis=0)
+    signs = np.sign(vectors[largest, np.arange(vectors.shape[1])])
+    return vectors * np.where(signs == 0, 1.0, signs)
+
+
+def eigh(matrix: Float64) -> tuple[Float64, Float64]:
+    """Eigenvalues (descending) and sign-fixed eigenvectors (columns) of a symmetric matrix."""
+    from scipy import linalg
+
+    values, vectors = linalg.eigh((matrix + matrix.T) / 2, check_finite=False)
+    return values[::-1].copy(), fix_signs(vectors[:, ::-1])
+
+
+def psd_power(matrix: Float64, power: float, *, floor: float = 0.0) -> Float64:
+    """``matrix ** power`` of a symmetric PSD matrix through its eigenvalues.
+
+    Parameters
+    ----------
+    matrix : (d, d) float64
+    power : float
+        ``0.5`` for the root, ``-0.5`` for the inverse root.
+    floor : float, default 0
+        Eigenvalues at or below ``floor · λ_max`` count as zero; their negative powers are zero
+        too (the Moore–Penrose convention).
+    """
+    values, vectors = eigh(matrix)
+    keep = values > max(floor * max(values[0], 0.0), 0.0)
+    powered = np.zeros_like(values)
+    powered[keep] = values[keep] ** power
+    return (vectors * powered) @ vectors.T
+
+
+def generator(random_state: int | np.random.Generator | None) -> np.random.Generator:
+    """Return the one kind of random state used here; ``None`` means seed 0, never the clock."""
+    if isinstance(random_state, np.random.Generator):
+        return random_state
+    return np.random.default_rng(0 if random_state is None else random_state)
+
+
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return a view of ``array`` that cannot be written through."""
+    view = array.view()
+    view.setflags(write=False)
+    return view

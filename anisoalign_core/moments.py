@@ -13,6 +13,9 @@ import numpy.typing as npt
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.numerics import Float32, Float64, blocks, read_only
 
+PRECISE_WORK = 10_000_000_000
+"""Sets with n·d² up to this are summed in float64 throughout: it takes a second at most."""
+
 
 @dataclass(frozen=True, eq=False)
 class Moments:
@@ -28,8 +31,8 @@ class Moments:
 
     Notes
     -----
-    Products run in float32 over blocks of rows centred at their own mean; sums over blocks run
-    in float64 and are merged by the pairwise update of Chan, Golub & LeVeque (1983). Centring
+    Products run in float32 (in float64 for small sets) over blocks of rows centred at their own
+    mean; sums over blocks run in float64 and are merged by the pairwise update of Chan, Golub & LeVeque (1983). Centring
     before the product is what keeps digits when the rows sit in a narrow cone.
     """
 
@@ -46,15 +49,21 @@ class Moments:
         ShapeError
             If the array is not 2-D or has no rows.
         """
-        return cls.from_chunks([rows])
+        work = len(rows) * rows.shape[-1] ** 2
+        return cls.from_chunks([rows], precise=work <= PRECISE_WORK)
 
     @classmethod
-    def from_chunks(cls, chunks: Iterable[npt.NDArray[np.floating]]) -> Moments:
+    def from_chunks(
+        cls, chunks: Iterable[npt.NDArray[np.floating]], *, precise: bool = False
+    ) -> Moments:
         """Moments of the rows of all chunks, read once, in order.
 
         Parameters
         ----------
         chunks : iterable of (n_i, d) arrays
+        precise : bool, default False
+            Run the products in float64 too: about half the speed, and eigenvalues are right
+            down to 1e-16 of the largest instead of 1e-8.
 
         Raises
         ------
@@ -62,20 +71,21 @@ class Moments:
             If a chunk is not 2-D, dimensions differ, or there are no rows at all.
         """
         total: Moments | None = None
+        dtype = np.float64 if precise else np.float32
         for chunk in chunks:
             if chunk.ndim != 2:
                 raise ShapeError(f"A chunk of rows has {chunk.ndim} axes, not 2.")
             for part in blocks(len(chunk)):
-                block = cls._of_block(np.asarray(chunk[part], dtype=np.float32))
+                block = cls._of_block(np.asarray(chunk[part], dtype=dtype))
                 total = block if total is None else total + block
         if total is None:
             raise ShapeError("There are no rows to sum.")
         return total
 
     @classmethod
-    def _of_block(cls, rows: Float32) -> Moments:
+    def _of_block(cls, rows: Float32 | Float64) -> Moments:
         n = len(rows)
-        centre = rows.mean(axis=0, dtype=np.float64).astype(np.float32)
+        centre = rows.mean(axis=0, dtype=np.float64).astype(rows.dtype)
         centred = rows - centre
         rest = centred.mean(axis=0, dtype=np.float64)
         scatter = (centred.T @ centred).astype(np.float64) - n * np.outer(rest, rest)

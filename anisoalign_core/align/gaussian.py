@@ -7,7 +7,7 @@ import numpy as np
 from anisoalign_core.align.base import AffineMap, Aligner
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float64, psd_power
+from anisoalign_core.numerics import Float64, eigh, psd_power
 
 INVERSE_FLOOR = 1e-12
 """Relative eigenvalue below which a covariance is inverted as if it were zero (Moore–Penrose)."""
@@ -25,8 +25,10 @@ def bures_map(source: Float64, target: Float64) -> Float64:
     source, target : (d, d) float64
         Σ_y and Σ_x.
     """
-    root = psd_power(source, 0.5)
-    inverse = psd_power(source, -0.5, floor=INVERSE_FLOOR)
+    values, vectors = eigh(source)
+    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
+    alive = values > INVERSE_FLOOR * max(values[0], 0.0)
+    inverse = (vectors[:, alive] / np.sqrt(values[alive])) @ vectors[:, alive].T
     middle = psd_power(root @ target @ root, 0.5)
     result = inverse @ middle @ inverse
     return np.asarray((result + result.T) / 2)

@@ -6,7 +6,7 @@ mean over n/2 of n rows has variance ``S²/(n/2) · (1 − ½) = S²/n``: exactl
 at the full size. Halves come in complementary pairs, so each row is used equally often.
 
 Metrics that are means over rows (recall against a fixed gallery, cosines) average their row values
-over the same halves; the others are computed anew on each half, neighbour counts halved with it.
+over the same halves; the others are computed anew on each half, with the same k.
 The spread is turned into an interval by Student's t with one degree of freedom per complementary
 pair: 24 replicates are too few to read 2.5 % quantiles from, and this covers a Gaussian mean at
 its nominal 95 %.

@@ -157,7 +157,9 @@ def separability(
     """Held-out AUC of a logistic regression that tells target rows from corrected source rows.
 
     0.5 when no linear rule can, 1 when one always can. 1.0 on every raw encoder tried, including
-    random-weight ones, so it shows that there is a gap and not that there is meaning.
+    random-weight ones, so it shows that there is a gap and not that there is meaning. Well below
+    0.5 when the means were matched on these very rows: what the training part lacks the test part
+    has. That is a sign of scoring the rows a method was fitted on, not of a better correction.
 
     Parameters
     ----------

@@ -104,7 +104,7 @@ class Scores(Mapping[str, Score]):
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table, one row per metric: label, value, low, high, floor, needs, direction, group."""
+        """Return a table with one row per metric, indexed by its name, labels and direction beside."""
         import pandas as pd
 
         rows = [

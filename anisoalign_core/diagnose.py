@@ -1,0 +1,429 @@
+"""``diagnose``: how do two sets of embeddings differ, and is there anything to align?"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from anisoalign_core.embeddings import EmbeddingPair
+from anisoalign_core.errors import ShapeError
+from anisoalign_core.geometry.residual import (
+    Residual,
+    projection_drift,
+    repaired_anisotropy_spread,
+    top_anisotropy,
+)
+from anisoalign_core.geometry.spectrum import (
+    decay_exponent,
+    effective_dimension,
+    effective_rank,
+    eigenvalues,
+    isoscore,
+    marchenko_pastur_edge,
+    spectral_correlation,
+)
+from anisoalign_core.geometry.subspace import (
+    energy_inside,
+    few_coordinates,
+    overlap,
+    overlap_ceiling,
+)
+from anisoalign_core.metrics.bootstrap import balanced_halves, interval
+from anisoalign_core.metrics.distributions import separability
+from anisoalign_core.metrics.residual import matched_cosine
+from anisoalign_core.metrics.retrieval import recall
+from anisoalign_core.metrics.structure import (
+    alignment,
+    debiased_cka,
+    hubness,
+    mutual_knn,
+    permuted_null,
+    rmg,
+    rsa,
+    uniformity,
+)
+from anisoalign_core.moments import Moments
+from anisoalign_core.numerics import Float32, Float64, Progress, eigh, generator, unit_rows
+from anisoalign_core.report import (
+    Bias,
+    GapReport,
+    Interval,
+    Overlap,
+    ResidualFacts,
+    SideSpectrum,
+    SpectraFacts,
+    Structure,
+    Verdict,
+)
+
+STRUCTURE_ROWS = 4000
+"""Neighbour, retrieval and separability measures use at most this many rows, and say so."""
+NULL_ROWS = 1000
+NULL_PERMUTATIONS = 10
+OVERLAP_EVIDENCE = 0.1
+"""Share of the way from random to ceiling that O_q must exceed to count as shared directions."""
+RECALL_SIGNIFICANCE = 1e-3
+
+
+def diagnose(
+    pair: EmbeddingPair, *, random_state: int = 0, progress: Progress | None = None
+) -> GapReport:
+    """Measure the gap between two sets, each number with its null or floor.
+
+    Parameters
+    ----------
+    pair : EmbeddingPair
+    random_state : int, default 0
+        Seeds halves, permutations and samples.
+    progress : callable(fraction, words), optional
+
+    Returns
+    -------
+    GapReport
+
+    Raises
+    ------
+    ShapeError
+        If a side has fewer than two rows.
+
+    Notes
+    -----
+    Definitions follow [AA] §3, [MG] and [TE]; covariances divide by n. Measures of neighbours,
+    retrieval and separability use at most 4000 rows, drawn with the seed; the notes of the
+    report say when they did.
+    """
+    y, x = pair.source.vectors, pair.target.vectors
+    if min(len(y), len(x)) < 2:
+        raise ShapeError(
+            f"A diagnosis needs at least two rows on each side; there are {len(y)} source and "
+            f"{len(x)} target rows."
+        )
+    tell = progress or (lambda fraction, words: None)
+    tell(0.0, "Summing moments")
+    source, target = Moments.of(y), Moments.of(x)
+    tell(0.1, "Decomposing covariances")
+    (values_y, u_y), (values_x, u_x) = eigh(source.covariance), eigh(target.covariance)
+    values_y, values_x = np.maximum(values_y, 0), np.maximum(values_x, 0)
+    frame = eigh(source.covariance + target.covariance)[1]
+    y_sample, x_sample = _sample(y, x, pair.paired, random_state)
+    tell(0.3, "Measuring both modalities")
+    spectra = _spectra(source, target, values_y, values_x, y_sample, x_sample)
+    bias = _bias(y, source, target, frame, random_state, x)
+    tell(0.45, "Comparing subspaces")
+    subspaces = _subspaces(y, x, u_y, u_x, random_state)
+    tell(0.6, "Training a linear separator")
+    auc = _separability(x_sample, y_sample, pair.paired, random_state)
+    residual, structure = None, None
+    if pair.paired:
+        tell(0.7, "Splitting off the residual")
+        residual = _residual(y, x, random_state)
+        tell(0.85, "Comparing neighbourhoods")
+        structure = _structure(y_sample, x_sample, random_state)
+    tell(1.0, "Done")
+    return GapReport(
+        n_source=len(y),
+        n_target=len(x),
+        dim=pair.dim,
+        paired=pair.paired,
+        random_state=random_state,
+        source_digest=pair.source.digest,
+        target_digest=pair.target.digest,
+        bias=bias,
+        spectra=spectra,
+        subspaces=subspaces,
+        separability=auc,
+        residual=residual,
+        structure=structure,
+        verdict=judge(subspaces, structure, len(x_sample)),
+        notes=_notes(pair, len(y_sample), len(x_sample)),
+    )
+
+
+def judge(subspaces: dict[int, Overlap], structure: Structure | None, rows: int) -> Verdict:
+    """Decide whether there is anything to align, from overlap and retrieval against their nulls.
+
+    A gap and perfect separability are *not* evidence: random-weight encoders show both.
+
+    Parameters
+    ----------
+    subspaces : dict of int to Overlap
+    structure : Structure or None
+        None when there are no pairs.
+    rows : int
+        Rows behind the retrieval numbers.
+    """
+    shares = {
+        q: (o.value - o.random) / max(o.ceiling - o.random, 1e-9) for q, o in subspaces.items()
+    }
+    best = max(shares, key=lambda q: shares[q]) if shares else None
+    overlapping = best is not None and shares[best] >= OVERLAP_EVIDENCE
+    reasons = []
+    if best is not None:
+        o = subspaces[best]
+        reasons.append(
+            f"Leading subspaces overlap {o.value:.3f} (O_{best}; random {o.random:.3f}, two halves "
+            f"of one modality {o.ceiling:.3f})."
+        )
+    if structure is None:
+        reasons.append("Without pairs, retrieval and neighbourhoods cannot be checked.")
+        if overlapping:
+            return Verdict(
+                "weak",
+                "The modalities share leading directions; pairs would be needed to say more.",
+                tuple(reasons),
+            )
+        return Verdict(
+            "nothing",
+            "There is nothing to align that can be seen without pairs: the leading directions of "
+            "the two sets overlap no more than random ones.",
+            tuple(reasons),
+        )
+    forward = structure.recall_at_1["source_to_target"]
+    backward = structure.recall_at_1["target_to_source"]
+    reasons.insert(
+        0,
+        f"The right partner is nearest for {backward:.1%} of target and {forward:.1%} of source "
+        f"rows; chance among {rows} is {structure.recall_chance:.2%} "
+        f"(p = {structure.recall_p_value:.2g}).",
+    )
+    null, spread = structure.mutual_knn_null
+    reasons.append(
+        f"Neighbourhoods agree {structure.mutual_knn:.3f} (mutual k-NN; shuffled pairs "
+        f"{null:.3f} ± {spread:.3f})."
+    )
+    found = structure.recall_p_value < RECALL_SIGNIFICANCE
+    if found and overlapping:
+        headline = "There is shared meaning to align: partners find each other far above chance."
+        return Verdict("shared", headline, tuple(reasons))
+    if found:
+        headline = (
+            "There is a little to align: partners find each other above chance, but leading "
+            "directions barely overlap."
+        )
+        return Verdict("weak", headline, tuple(reasons))
+    if structure.mutual_knn > null + 4 * spread:
+        reasons.append(
+            "Each space keeps some of the same neighbours by itself, as random features also do, "
+            "but not along shared directions, so no map learned without pairs can use it."
+        )
+    headline = (
+        "There is nothing to align: partners find each other no better than chance, so the gap "
+        "separates two spaces that share no meaning."
+    )
+    return Verdict("nothing", headline, tuple(reasons))
+
+
+def overlap_ranks(dim: int, n: int) -> list[int]:
+    """Return the q at which O_q is reported: d/10 and d/4, as far as the rows reach."""
+    limit = max(min(dim - 1, n // 2 - 1), 1)
+    return sorted({min(max(dim // 10, 1), limit), min(max(dim // 4, 1), limit)})
+
+
+def _sample(y: Float32, x: Float32, paired: bool, random_state: int) -> tuple[Float32, Float32]:
+    rng = generator(random_state)
+    rows_y = np.sort(rng.permutation(len(y))[:STRUCTURE_ROWS])
+    rows_x = rows_y if paired else np.sort(rng.permutation(len(x))[:STRUCTURE_ROWS])
+    return (
+        y if len(rows_y) == len(y) else y[rows_y],
+        x if len(rows_x) == len(x) else x[rows_x],
+    )
+
+
+def _halved(
+    function: Callable[[Float32, Float32], float], y: Float32, x: Float32, paired: bool, seed: int
+) -> list[float]:
+    """Values on balanced halves: what the interval of a statistic is read from."""
+    halves_y = balanced_halves(len(y), random_state=seed)
+    halves_x = halves_y if paired else balanced_halves(len(x), random_state=seed + 1)
+    return [function(y[a], x[b]) for a, b in zip(halves_y, halves_x, strict=True)]
+
+
+def _interval(value: float, replicates: list[float], low: float, high: float) -> Interval:
+    if not all(math.isfinite(entry) for entry in replicates):
+        return Interval(value, math.nan, math.nan)
+    ends = interval(value, np.array(replicates), (low, high))
+    return Interval(value, float(ends[0]), float(ends[1]))
+
+
+def _gap(y: Float32, x: Float32) -> float:
+    return float(np.linalg.norm(x.mean(0, dtype=np.float64) - y.mean(0, dtype=np.float64)))
+
+
+def _bias(
+    y: Float32, source: Moments, target: Moments, frame: Float64, seed: int, x: Float32
+) -> Bias:
+    delta = target.mean - source.mean
+    rows = min(STRUCTURE_ROWS, len(y), len(x))
+    rng = generator(seed)
+    part_y, part_x = y[rng.permutation(len(y))[:rows]], x[rng.permutation(len(x))[:rows]]
+    scale = math.sqrt(rows / min(len(y), len(x)))
+    replicates = np.array(_halved(_gap, part_y, part_x, False, seed))
+    value = float(np.linalg.norm(delta))
+    # a sample's halves stray as a sample of that size does; √(rows/n) carries it to all rows
+    spread = list(value + (replicates - replicates.mean()) * scale)
+    shifted = unit_rows(y + delta.astype(np.float32))
+    predicted = projection_drift(target.mean, source.covariance)
+    ranks = [r for r in (32, 64, 128) if r < source.dim] or [max(source.dim // 2, 1)]
+    nonzero = value > 0
+    return Bias(
+        centroid_gap=_interval(value, spread, 0.0, 2.0),
+        floor=math.sqrt(source.trace / source.n + target.trace / target.n),
+        top_coordinates=tuple(few_coordinates(delta)[:10].tolist()) if nonzero else (),
+        inside={r: energy_inside(frame[:, :r], delta) for r in ranks} if nonzero else {},
+        projection_drift=float(
+            np.linalg.norm(shifted.mean(0, dtype=np.float64) - target.mean)
+        ),
+        projection_drift_predicted=float(np.linalg.norm(predicted - target.mean)),
+    )
+
+
+def _side(moments: Moments, values: Float64, rows: Float32) -> SideSpectrum:
+    shrunk = eigenvalues(moments.shrunk()[0])
+    k = min(10, len(rows) - 1)
+    return SideSpectrum(
+        trace=moments.trace,
+        decay_exponent=decay_exponent(values, moments.n).exponent,
+        effective_dimension=effective_dimension(values),
+        effective_rank=effective_rank(values),
+        isoscore=isoscore(values),
+        isoscore_shrunk=isoscore(shrunk),
+        mean_norm=float(np.linalg.norm(moments.mean)),
+        hubness=hubness(rows, k),
+        uniformity=uniformity(rows),
+    )
+
+
+def _spectra(
+    source: Moments, target: Moments, values_y: Float64, values_x: Float64, y: Float32, x: Float32
+) -> SpectraFacts:
+    absolute = float(np.linalg.norm(target.covariance - source.covariance))
+    decay = decay_exponent(values_x, min(source.n, target.n))
+    return SpectraFacts(
+        source=_side(source, values_y, y),
+        target=_side(target, values_x, x),
+        covariance_gap_relative=absolute / float(np.linalg.norm(target.covariance)),
+        covariance_gap_absolute=absolute,
+        spectral_correlation=spectral_correlation(values_x, values_y),
+        decay_range=(decay.first, decay.last),
+    )
+
+
+def _subspaces(
+    y: Float32, x: Float32, u_y: Float64, u_x: Float64, seed: int
+) -> dict[int, Overlap]:
+    if min(len(y), len(x)) < 4:
+        return {}
+    ranks = overlap_ranks(y.shape[1], min(len(y), len(x)))
+    ceilings = (overlap_ceiling(y, ranks, seed) + overlap_ceiling(x, ranks, seed)) / 2
+    return {
+        q: Overlap(overlap(u_x[:, :q], u_y[:, :q]), q / y.shape[1], float(ceiling))
+        for q, ceiling in zip(ranks, ceilings, strict=True)
+    }
+
+
+def _separability(x: Float32, y: Float32, paired: bool, seed: int) -> float:
+    if min(len(x), len(y)) < 4:
+        return math.nan
+    return separability(x, y, paired=paired, random_state=seed).auc
+
+
+def _share(y: Float32, x: Float32) -> float:
+    difference = x - y
+    mean = difference.mean(0, dtype=np.float64)
+    total = float(np.einsum("ij,ij->", difference, difference, dtype=np.float64)) / len(y)
+    return 1.0 - float(mean @ mean) / total if total > 0 else math.nan
+
+
+def _residual(y: Float32, x: Float32, seed: int) -> ResidualFacts:
+    residual = Residual.of(y, x)
+    d = y.shape[1]
+    sample_y, sample_x = _sample(y, x, True, seed)
+    scale = math.sqrt(len(sample_y) / len(y))
+
+    def spread(
+        value: float, function: Callable[[Float32, Float32], float], low: float, high: float
+    ) -> Interval:
+        values = np.array(_halved(function, sample_y, sample_x, True, seed))
+        return _interval(value, list(value + (values - values.mean()) * scale), low, high)
+
+    energy = residual.energy
+    return ResidualFacts(
+        trace=residual.trace,
+        share=spread(residual.share, _share, 0.0, 1.0),
+        anisotropy=spread(residual.anisotropy, lambda a, b: top_anisotropy(b - a), 1.0, d),
+        anisotropy_repaired=residual.anisotropy_repaired,
+        anisotropy_repaired_spread=repaired_anisotropy_spread(
+            sample_y, sample_x, permutations=NULL_PERMUTATIONS, random_state=seed
+        ),
+        marchenko_pastur_edge=marchenko_pastur_edge(len(y), d),
+        effective_dimension_ratio=effective_dimension(residual.values) / d,
+        matched_cosine=spread(matched_cosine(x, y), lambda a, b: matched_cosine(b, a), -1.0, 1.0),
+        mean_distance=float(np.linalg.norm((x - y).astype(np.float64), axis=1).mean()),
+        energy_ranks={k: float(energy[k - 1]) for k in (1, 2, 5, 10, 20, 50) if k <= d},
+        trace_ratio=residual.trace / (residual.source.trace + residual.target.trace),
+    )
+
+
+def _structure(y: Float32, x: Float32, seed: int) -> Structure | None:
+    """Cross-modal structure, or None when there are too few rows to speak of neighbours."""
+    from scipy.stats import binom
+
+    n = len(y)
+    if n < 5:
+        return None
+    hits = recall(y, x, at=(1,))
+    forward, backward = hits["source_to_target"][1], hits["target_to_source"][1]
+    count = round(n * max(forward, backward))
+    # two looks (both ways), so the smaller p-value is doubled
+    p_value = min(1.0, 2.0 * float(binom.sf(count - 1, n, 1.0 / n)))
+    part_y, part_x = y[:NULL_ROWS], x[:NULL_ROWS]
+    k = min(10, len(part_y) - 2)
+
+    def against_null(
+        function: Callable[[Float32, Float32], float],
+    ) -> tuple[float, tuple[float, float]]:
+        null = permuted_null(function, part_x, part_y, NULL_PERMUTATIONS, seed)
+        return function(part_x, part_y), null
+
+    knn, knn_null = against_null(lambda a, b: mutual_knn(a, b, k))
+    cka, cka_null = against_null(debiased_cka)
+    similarity, similarity_null = against_null(lambda a, b: rsa(a, b, "pearson"))
+    return Structure(
+        recall_at_1={"target_to_source": backward, "source_to_target": forward},
+        recall_chance=1.0 / n,
+        recall_p_value=p_value,
+        mutual_knn=knn,
+        mutual_knn_null=knn_null,
+        debiased_cka=cka,
+        debiased_cka_null=cka_null,
+        rsa=similarity,
+        rsa_null=similarity_null,
+        rmg=rmg(x, y),
+        alignment=alignment(x, y),
+    )
+
+
+def _notes(pair: EmbeddingPair, used_y: int, used_x: int) -> tuple[str, ...]:
+    notes = []
+    n_y, n_x = len(pair.source), len(pair.target)
+    if (used_y, used_x) != (n_y, n_x):
+        notes.append(
+            f"Retrieval, neighbours, separability and intervals use a seeded sample of {used_y:,} "
+            f"source and {used_x:,} target rows of {n_y:,} and {n_x:,}."
+        )
+    if pair.paired and used_y > NULL_ROWS:
+        notes.append(f"Mutual k-NN, CKA and RSA with their nulls use {NULL_ROWS:,} of those rows.")
+    for side in (pair.source, pair.target):
+        if len(side) < pair.dim:
+            notes.append(
+                f"{side.name} has {len(side)} rows in {pair.dim} dimensions: its covariance is "
+                "singular. Spectra and overlaps are biased at this size; corrections use "
+                "Ledoit–Wolf shrinkage."
+            )
+        if side.duplicate_rows:
+            notes.append(
+                f"{side.name} has {side.duplicate_rows} repeated rows; they distort neighbours."
+            )
+    return tuple(notes)

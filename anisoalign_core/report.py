@@ -1,0 +1,275 @@
+"""The GapReport: what :func:`anisoalign_core.diagnose` found, as a tree of frozen dataclasses."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Level = Literal["nothing", "weak", "shared"]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A number with the 95 % interval of its sampling error."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Bias:
+    """The part of the gap that the two means carry. Needs no pairs.
+
+    Attributes
+    ----------
+    centroid_gap : Interval
+        ``G_μ = ‖μ_x − μ_y‖``.
+    floor : float
+        ``√(tr Σ_x/n_x + tr Σ_y/n_y)``: G_μ expected of two samples with equal means.
+    top_coordinates : tuple of float
+        Cumulative share of ``‖Δ‖²`` in the 1, 2, … largest raw coordinates [TE].
+    inside : dict of int to float
+        ``‖P_U Δ‖²/‖Δ‖²`` for the top r eigenvectors of Σ_x + Σ_y, r → share.
+    projection_drift : float
+        ``‖E π(y + Δ) − μ_x‖``: how far the mean drifts when mean-shifted rows are projected [RA].
+    projection_drift_predicted : float
+        Its second-order prediction.
+    """
+
+    centroid_gap: Interval
+    floor: float
+    top_coordinates: tuple[float, ...]
+    inside: dict[int, float]
+    projection_drift: float
+    projection_drift_predicted: float
+
+
+@dataclass(frozen=True)
+class ResidualFacts:
+    """The part of the gap that differs from pair to pair. Needs pairs.
+
+    Attributes
+    ----------
+    trace : float
+        ``tr Σ_r``; never 0, since caption and image carry different information.
+    share : Interval
+        ``tr Σ_r / (G_μ² + tr Σ_r)``.
+    anisotropy : Interval
+        ``A_r = λ_max/(tr Σ_r/d)``.
+    anisotropy_repaired : float
+        A_r of random re-pairing, exactly that of Σ_x + Σ_y.
+    anisotropy_repaired_spread : float
+        Standard deviation of A_r over random re-pairings.
+    marchenko_pastur_edge : float
+        A_r of isotropic noise in as many rows.
+    effective_dimension_ratio : float
+        ``d_eff(Σ_r)/d``.
+    matched_cosine, mean_distance : float
+    energy_ranks : dict of int to float
+        E(K) of Σ_r at a few K.
+    trace_ratio : float
+        ``tr Σ_r/(tr Σ_x + tr Σ_y)``: 1 when partners share nothing, 0 when all.
+    """
+
+    trace: float
+    share: Interval
+    anisotropy: Interval
+    anisotropy_repaired: float
+    anisotropy_repaired_spread: float
+    marchenko_pastur_edge: float
+    effective_dimension_ratio: float
+    matched_cosine: Interval
+    mean_distance: float
+    energy_ranks: dict[int, float]
+    trace_ratio: float
+
+
+@dataclass(frozen=True)
+class SideSpectrum:
+    """What one modality's covariance says about itself. Needs no pairs."""
+
+    trace: float
+    decay_exponent: float
+    effective_dimension: float
+    effective_rank: float
+    isoscore: float
+    isoscore_shrunk: float
+    mean_norm: float
+    hubness: float
+    uniformity: float
+
+
+@dataclass(frozen=True)
+class SpectraFacts:
+    """Both spectra beside each other. Needs no pairs."""
+
+    source: SideSpectrum
+    target: SideSpectrum
+    covariance_gap_relative: float
+    covariance_gap_absolute: float
+    spectral_correlation: float
+    decay_range: tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """Subspace overlap O_q with what random frames and two halves of one modality give."""
+
+    value: float
+    random: float
+    ceiling: float
+
+
+@dataclass(frozen=True)
+class Structure:
+    """Whether the modalities agree on which rows are alike. Needs pairs.
+
+    ``recall_at_1`` has the keys ``target_to_source`` and ``source_to_target``; ``*_null`` are
+    mean and standard deviation under shuffled pairs.
+    """
+
+    recall_at_1: dict[str, float]
+    recall_chance: float
+    recall_p_value: float
+    mutual_knn: float
+    mutual_knn_null: tuple[float, float]
+    debiased_cka: float
+    debiased_cka_null: tuple[float, float]
+    rsa: float
+    rsa_null: tuple[float, float]
+    rmg: float
+    alignment: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Is there anything to align? ``level`` and the sentences that say why."""
+
+    level: Level
+    headline: str
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class GapReport:
+    """Everything :func:`anisoalign_core.diagnose` measured on a pair of sets.
+
+    Parts that need pairs are None for unpaired sets. ``notes`` state every sampling and warning.
+    """
+
+    n_source: int
+    n_target: int
+    dim: int
+    paired: bool
+    random_state: int
+    source_digest: str
+    target_digest: str
+    bias: Bias
+    spectra: SpectraFacts
+    subspaces: dict[int, Overlap]
+    separability: float
+    residual: ResidualFacts | None
+    structure: Structure | None
+    verdict: Verdict
+    notes: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the headline numbers by their contract names, and the whole tree as ``details``.
+
+        Numbers that need pairs are None when there are none; NaN becomes None.
+        """
+        residual, structure = self.residual, self.structure
+        flat: dict[str, Any] = {
+            "n_source": self.n_source,
+            "n_target": self.n_target,
+            "dim": self.dim,
+            "paired": self.paired,
+            "centroid_gap": self.bias.centroid_gap.value,
+            "centroid_gap_floor": self.bias.floor,
+            "matched_cosine": residual and residual.matched_cosine.value,
+            "mean_distance": residual and residual.mean_distance,
+            "residual_trace": residual and residual.trace,
+            "residual_share": residual and residual.share.value,
+            "residual_anisotropy": residual and residual.anisotropy.value,
+            "residual_anisotropy_repaired": residual and residual.anisotropy_repaired,
+            "effective_dimension_ratio": residual and residual.effective_dimension_ratio,
+            "target_trace": self.spectra.target.trace,
+            "source_trace": self.spectra.source.trace,
+            "covariance_gap_relative": self.spectra.covariance_gap_relative,
+            "covariance_gap_absolute": self.spectra.covariance_gap_absolute,
+            "spectral_correlation": self.spectra.spectral_correlation,
+            "subspace_overlap": {str(q): asdict(o) for q, o in self.subspaces.items()},
+            "rmg": structure and structure.rmg,
+            "separability": self.separability,
+            "recall_at_1": structure and structure.recall_at_1,
+            "verdict": asdict(self.verdict),
+            "details": asdict(self),
+        }
+        return {key: _plain(value) for key, value in flat.items()}
+
+    def to_json(self, indent: int = 2) -> str:
+        """Return :meth:`to_dict` as JSON text."""
+        return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return one row per headline number, indexed by name, with its interval and its null."""
+        import pandas as pd
+
+        rows: list[dict[str, Any]] = []
+
+        def add(name: str, value: float | Interval, null: float | None, of: str, pairs: bool) -> None:
+            ends = (value.low, value.high) if isinstance(value, Interval) else (None, None)
+            rows.append(
+                {
+                    "name": name,
+                    "value": value.value if isinstance(value, Interval) else value,
+                    "low": ends[0],
+                    "high": ends[1],
+                    "null": null,
+                    "null_is": of,
+                    "needs_pairs": pairs,
+                }
+            )
+
+        add("centroid_gap", self.bias.centroid_gap, self.bias.floor, "sampling floor", False)
+        if self.residual is not None:
+            r = self.residual
+            add("matched_cosine", r.matched_cosine, None, "", True)
+            add("mean_distance", r.mean_distance, None, "", True)
+            add("residual_trace", r.trace, None, "", True)
+            add("residual_share", r.share, None, "", True)
+            add("residual_anisotropy", r.anisotropy, r.anisotropy_repaired, "re-paired", True)
+            add("effective_dimension_ratio", r.effective_dimension_ratio, 1.0, "isotropic", True)
+            add("residual_trace_ratio", r.trace_ratio, 1.0, "nothing shared", True)
+        s = self.spectra
+        add("covariance_gap_relative", s.covariance_gap_relative, None, "", False)
+        add("covariance_gap_absolute", s.covariance_gap_absolute, None, "", False)
+        add("spectral_correlation", s.spectral_correlation, None, "≈1 for any decay", False)
+        for q, o in self.subspaces.items():
+            add(f"subspace_overlap_{q}", o.value, o.random, "random frames", False)
+        if self.structure is not None:
+            t = self.structure
+            for way, value in t.recall_at_1.items():
+                add(f"recall_at_1_{way}", value, t.recall_chance, "chance", True)
+            add("mutual_knn", t.mutual_knn, t.mutual_knn_null[0], "shuffled pairs", True)
+            add("debiased_cka", t.debiased_cka, t.debiased_cka_null[0], "shuffled pairs", True)
+            add("rsa", t.rsa, t.rsa_null[0], "shuffled pairs", True)
+            add("rmg", t.rmg, None, "", True)
+        add("separability", self.separability, 0.5, "no linear rule", False)
+        return pd.DataFrame(rows).set_index("name")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

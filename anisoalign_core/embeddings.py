@@ -247,6 +247,39 @@ class EmbeddingSet:
             thumbnails=None if self.thumbnails is None else read_only(self.thumbnails[index]),
         )
 
+    @property
+    def input_rows(self) -> Integers:
+        """Row numbers in the input of the rows that were kept; valid for a set as it was read."""
+        kept = np.setdiff1d(np.arange(self.provenance.rows_read), self.provenance.dropped_rows)
+        if len(kept) != len(self):
+            raise JoinError(f"{self.name} is a selection of its input; pair the whole sets first.")
+        return kept
+
+    def with_metadata(
+        self, *, ids: Sequence[str] | None = None, captions: Sequence[str] | None = None
+    ) -> EmbeddingSet:
+        """Return the set with ids or captions given per row of the *input*, dropped rows included.
+
+        Raises
+        ------
+        ShapeError
+            If there is not exactly one entry per input row.
+        """
+        rows = self.input_rows
+        changed = self
+        for what, values in (("ids", ids), ("captions", captions)):
+            if values is None:
+                continue
+            if len(values) != self.provenance.rows_read:
+                raise ShapeError(
+                    f"{self.name} has {self.provenance.rows_read} rows but {len(values)} {what} "
+                    "were given. Give one per row, in row order."
+                )
+            changed = replace(changed, **{what: read_only(as_strings(values)[rows])})
+        if ids is not None:
+            changed = replace(changed, provenance=replace(self.provenance, ids_are_rows=False))
+        return changed
+
     def with_vectors(self, vectors: Float32) -> EmbeddingSet:
         """Return the same rows with other vectors (a corrected set keeps ids and captions)."""
         if len(vectors) != len(self):
@@ -287,6 +320,8 @@ class EmbeddingPair:
         Whether source row i and target row i belong together. Use :meth:`join` to pair by id.
     unmatched_source, unmatched_target : tuple of str
         Ids that :meth:`join` left out.
+    joined_by_id : bool
+        Whether :meth:`join` made the pair.
 
     Raises
     ------
@@ -301,6 +336,7 @@ class EmbeddingPair:
     paired: bool = False
     unmatched_source: tuple[str, ...] = ()
     unmatched_target: tuple[str, ...] = ()
+    joined_by_id: bool = False
 
     def __post_init__(self) -> None:
         source, target = self.source, self.target
@@ -380,6 +416,48 @@ class EmbeddingPair:
             paired=True,
             unmatched_source=tuple(key for key in source_row if key not in shared),
             unmatched_target=tuple(key for key in target_row if key not in shared),
+            joined_by_id=True,
+        )
+
+    @classmethod
+    def match(
+        cls,
+        source: EmbeddingSet,
+        target: EmbeddingSet,
+        by: Literal["row", "id", "none"],
+        *,
+        duplicates: Literal["error", "first"] = "error",
+    ) -> EmbeddingPair:
+        """Pair two freshly read sets by input row, by id, or not at all.
+
+        By row, rows that were dropped from either input leave on both sides.
+
+        Raises
+        ------
+        JoinError, ShapeError
+            As :meth:`join` and the constructor.
+        """
+        if by == "none":
+            return cls(source, target)
+        if by == "id":
+            return cls.join(source, target, duplicates=duplicates)
+        if not (source.provenance.dropped_rows or target.provenance.dropped_rows):
+            return cls(source, target, paired=True)
+        read = source.provenance.rows_read, target.provenance.rows_read
+        if read[0] != read[1]:
+            raise ShapeError(
+                f"{source.name} has {read[0]} rows and {target.name} has {read[1]}, so row i "
+                "cannot belong to row i. Join them by id, or load them as unpaired."
+            )
+        common = np.intersect1d(source.input_rows, target.input_rows)
+        if len(common) == 0:
+            raise JoinError("No row is valid in both sets, so nothing can be paired.")
+        return cls(
+            source.take(np.searchsorted(source.input_rows, common)),
+            target.take(np.searchsorted(target.input_rows, common)),
+            paired=True,
+            unmatched_source=tuple(source.ids[~np.isin(source.input_rows, common)]),
+            unmatched_target=tuple(target.ids[~np.isin(target.input_rows, common)]),
         )
 
     @property

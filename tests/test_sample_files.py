@@ -133,7 +133,9 @@ def test_everything_fits_in_eight_megabytes() -> None:
     assert sum(path.stat().st_size for path in files if path.is_file()) <= 8_000_000
 
 
-@pytest.mark.parametrize(("name", "dtype"), zip(SETS, (np.float32, np.float16), strict=True))
+@pytest.mark.parametrize(
+    ("name", "dtype"), [("scenes", np.float32), ("scenes-untrained", np.float16)]
+)
 def test_embeddings_are_unit_rows_of_the_stated_shape(name: str, dtype: type) -> None:
     for side in ("image", "text"):
         stored = np.load(FOLDER / name / f"{side}.npy", allow_pickle=False)

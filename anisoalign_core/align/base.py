@@ -191,7 +191,8 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         (n, d) float32
             Unit rows.
         """
-        return self.map_.apply(self._checked(source), progress)
+        y = self._checked(source)
+        return self.map_.apply(y, progress)
 
     def transform_target(self, target: Rows) -> Float32:
         """Correct target rows: the identity unless ``moves_target``."""

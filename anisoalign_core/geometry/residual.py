@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -49,7 +50,8 @@ class Residual:
     @property
     def share(self) -> float:
         """``tr Σ_r / (‖Δ‖² + tr Σ_r)``: how much of the squared distance is not the mean."""
-        return self.trace / (float(self.delta @ self.delta) + self.trace)
+        total = float(self.delta @ self.delta) + self.trace
+        return self.trace / total if total > 0 else math.nan
 
     @cached_property
     def _decomposition(self) -> tuple[Float64, Float64]:
@@ -138,7 +140,8 @@ def top_anisotropy(rows: Float32) -> float:
     top = linalg.eigh(
         gram, eigvals_only=True, subset_by_index=[size - 1, size - 1], check_finite=False
     )[0]
-    return float(top / (np.trace(gram, dtype=np.float64) / d))
+    total = float(np.trace(gram, dtype=np.float64))
+    return float(top) * d / total if total > 1e-14 * n else math.nan
 
 
 def projection_drift(mean: Float64, covariance: Float64) -> Float64:

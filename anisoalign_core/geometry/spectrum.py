@@ -25,20 +25,27 @@ def eigenvalues(covariance: Float64) -> Float64:
     return np.asarray(np.maximum(values, 0.0))
 
 
+def has_spread(values: Float64) -> bool:
+    """Whether there is any variance at all; shape measures of none are NaN."""
+    return bool(values.sum() > 1e-14)
+
+
 def effective_dimension(values: Float64) -> float:
     """``d_eff = (Σλ)² / Σλ²``, between 1 and d [AA]."""
-    return float(values.sum() ** 2 / np.sum(values**2))
+    return float(values.sum() ** 2 / np.sum(values**2)) if has_spread(values) else math.nan
 
 
 def effective_rank(values: Float64) -> float:
     """``exp H(λ / Σλ)``, the exponential of the spectral entropy (Roy & Vetterli 2007)."""
+    if not has_spread(values):
+        return math.nan
     share = values[values > 0] / values.sum()
     return float(np.exp(-np.sum(share * np.log(share))))
 
 
 def anisotropy(values: Float64) -> float:
     """``A = λ_max / (tr Σ / d)``; 1 for an isotropic covariance [AA]."""
-    return float(values[0] / values.mean())
+    return float(values[0] / values.mean()) if has_spread(values) else math.nan
 
 
 def marchenko_pastur_edge(n: int, dim: int) -> float:
@@ -48,6 +55,8 @@ def marchenko_pastur_edge(n: int, dim: int) -> float:
 
 def cumulative_energy(values: Float64) -> Float64:
     """``E(K) = Σ_{j≤K} λ_j / Σ λ_j`` for K = 1 … d; ``K/d`` if isotropic [AA]."""
+    if not has_spread(values):
+        return np.full(len(values), math.nan)
     return np.asarray(np.cumsum(values) / values.sum())
 
 
@@ -100,6 +109,8 @@ def isoscore(values: Float64) -> float:
     ``v = √d λ/‖λ‖``, ``δ = ‖v − 1‖ / √(2(d − √d))``, ``n_iso = d − δ²(d − √d)``,
     ``ι = (n_iso² − d) / (d² − d)`` (Rudman et al. 2022). Give shrunk eigenvalues for IsoScore*.
     """
+    if not has_spread(values):
+        return math.nan
     d = len(values)
     v = math.sqrt(d) * values / np.linalg.norm(values)
     delta = np.linalg.norm(v - 1) / math.sqrt(2 * (d - math.sqrt(d)))

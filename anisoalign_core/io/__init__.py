@@ -1,1 +1,46 @@
-"""Readers and writers of every supported format."""
+"""Readers and writers of every supported format.
+
+``load`` and ``load_pair`` read files and folders, ``load_bytes`` and ``load_pair_bytes`` uploads;
+``save`` and ``to_bytes`` write. Headers are compared with :class:`Limits` before anything is
+allocated, nothing is ever unpickled, and files appear whole or not at all.
+"""
+
+from anisoalign_core.io.atomic import atomic_path, atomic_write_bytes, atomic_write_text
+from anisoalign_core.io.limits import Limits, check_declared
+from anisoalign_core.io.lines import parse_lines
+from anisoalign_core.io.reading import (
+    array_keys,
+    array_keys_bytes,
+    has_pair,
+    has_pair_bytes,
+    load,
+    load_bytes,
+    load_pair,
+    load_pair_bytes,
+)
+from anisoalign_core.io.registry import FORMATS, Format
+from anisoalign_core.io.source import RawTable
+from anisoalign_core.io.writing import float16_error, save, to_bytes
+
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Limits",
+    "RawTable",
+    "array_keys",
+    "array_keys_bytes",
+    "atomic_path",
+    "atomic_write_bytes",
+    "atomic_write_text",
+    "check_declared",
+    "float16_error",
+    "has_pair",
+    "has_pair_bytes",
+    "load",
+    "load_bytes",
+    "load_pair",
+    "load_pair_bytes",
+    "parse_lines",
+    "save",
+    "to_bytes",
+]

@@ -173,6 +173,7 @@ def auc_interval(
         variance = theta * (1 - theta) * (1 + (mean_size - 1) * pairs)
         return float((auc - theta) ** 2 - z**2 * variance / (n_positive * n_negative))
 
-    low = 0.0 if auc <= 0.0 else float(brentq(excess, 0.0, auc))
-    high = 1.0 if auc >= 1.0 else float(brentq(excess, auc, 1.0))
+    inside = min(max(auc, 1e-9), 1.0 - 1e-9)  # 0 and 1 are roots themselves, not the ones sought
+    low = 0.0 if auc <= 0.0 else float(brentq(excess, 0.0, inside))
+    high = 1.0 if auc >= 1.0 else float(brentq(excess, inside, 1.0))
     return low, high

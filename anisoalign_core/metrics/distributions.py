@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.metrics.lapack import eigenvalues, psd_factor, singular_values
 from anisoalign_core.metrics.neighbours import Cosines
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, eigh, generator
+from anisoalign_core.numerics import Float32, Float64, generator
 
 PROJECTIONS = 128
 """Random directions of the sliced Wasserstein distance."""
@@ -23,8 +24,8 @@ def frechet(target: Float32 | Moments, after: Float32 | Moments) -> float:
     """Squared Fréchet distance of two Gaussians with the sets' moments.
 
     ``F = ‖μ_x − μ_z‖² + tr(Σ_x + Σ_z − 2 (Σ_x^{1/2} Σ_z Σ_x^{1/2})^{1/2})``. The last trace is a
-    nuclear norm, ``‖F_xᵀ F_z‖_*`` for any factors with ``F Fᵀ = Σ``: eigenvector factors when
-    there are moments, the centred rows themselves when there are fewer rows than dimensions.
+    nuclear norm, ``‖F_xᵀ F_z‖_*`` for any factors with ``F Fᵀ = Σ``: pivoted Cholesky factors
+    of the moments, or the centred rows themselves when there are fewer rows than dimensions.
     Neither inverts anything, so singular covariances are no special case.
 
     Parameters
@@ -47,22 +48,17 @@ def frechet(target: Float32 | Moments, after: Float32 | Moments) -> float:
 
 
 def _frechet_of_moments(x: Moments, z: Moments) -> float:
-    from scipy import linalg
-
-    values, vectors = eigh(x.covariance)
-    factor = vectors * np.sqrt(np.maximum(values, 0.0))
+    factor = psd_factor(x.covariance)
     inner = factor.T @ z.covariance @ factor
-    shared = np.sqrt(np.maximum(linalg.eigvalsh(inner, check_finite=False), 0.0)).sum()
+    shared = np.sqrt(np.maximum(eigenvalues(inner), 0.0)).sum()
     step = float(np.sum((x.mean - z.mean) ** 2))
     return max(step + x.trace + z.trace - 2.0 * float(shared), 0.0)
 
 
 def _frechet_of_rows(x: Float32, z: Float32) -> float:
-    from scipy import linalg
-
     mean_x, mean_z = x.mean(axis=0, dtype=np.float64), z.mean(axis=0, dtype=np.float64)
     centred_x, centred_z = (x - mean_x) / np.sqrt(len(x)), (z - mean_z) / np.sqrt(len(z))
-    shared = linalg.svdvals(centred_x @ centred_z.T, check_finite=False).sum()
+    shared = singular_values(centred_x @ centred_z.T).sum()
     spread = float(np.sum(centred_x**2) + np.sum(centred_z**2))
     return max(float(np.sum((mean_x - mean_z) ** 2)) + spread - 2.0 * float(shared), 0.0)
 
@@ -101,8 +97,8 @@ def mmd(target: Float32, after: Float32) -> float:
     """Squared maximum mean discrepancy, unbiased, with a Gaussian kernel (Gretton 2012).
 
     ``MMD² = mean_{i≠j} κ(z_i,z_j) + mean_{i≠j} κ(x_i,x_j) − 2 mean κ(x_i,z_j)`` and
-    ``κ(u,v) = exp(−‖u−v‖²/(2h²))``. h is the median distance between *target* rows, so that every
-    correction of a source is measured with the same kernel. Unbiased, hence slightly negative at
+    ``κ(u,v) = exp(−‖u−v‖²/(2h²))``. h is the median distance between *target* rows (the first
+    1000), so that every correction of a source is measured with the same kernel. Unbiased, hence slightly negative at
     times when the distributions agree.
 
     Parameters
@@ -115,21 +111,21 @@ def mmd(target: Float32, after: Float32) -> float:
 
 def mmd_of_cosines(target: Cosines, after: Cosines, cross: Cosines) -> float:
     """:func:`mmd` from the three sets of cosines: ``‖u − v‖² = 2 − 2 ⟨u, v⟩`` on unit rows."""
-    scale = max(_median_one_minus_cosine(target), 1e-12)
-    inside_x, inside_z = (_kernel_mean(own, scale, True) for own in (target, after))
-    return inside_x + inside_z - 2.0 * _kernel_mean(cross, scale, False)
+    width = max(_median_squared_distance(target), 1e-12)
+    inside_x, inside_z = (_kernel_mean(own, width, True) for own in (target, after))
+    return inside_x + inside_z - 2.0 * _kernel_mean(cross, width, False)
 
 
-def _median_one_minus_cosine(own: Cosines) -> float:
+def _median_squared_distance(own: Cosines) -> float:
     rows = np.arange(min(len(own.queries), 1000))
     first = own.take(rows, rows).matrix
-    return 1.0 - float(np.median(first[np.triu_indices(len(rows), 1)]))
+    return 2.0 - 2.0 * float(np.median(first[np.triu_indices(len(rows), 1)]))
 
 
-def _kernel_mean(cosines: Cosines, scale: float, without_diagonal: bool) -> float:
+def _kernel_mean(cosines: Cosines, width: float, without_diagonal: bool) -> float:
     total = 0.0
     for part, block in cosines.blocks():
-        kernel = np.exp((block - np.float32(1.0)) / np.float32(scale))
+        kernel = np.exp((block - np.float32(1.0)) / np.float32(width))
         total += float(kernel.sum(dtype=np.float64))
         if without_diagonal:
             own = np.arange(part.start, part.stop)

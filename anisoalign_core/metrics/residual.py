@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anisoalign_core.errors import ShapeError
+from anisoalign_core.metrics.lapack import eigenvalues, largest_eigenvalue
 from anisoalign_core.metrics.semantics import row_cosines
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64
@@ -22,25 +23,17 @@ def residual_spectrum(target: Float32, after: Float32) -> Float64:
     -------
     (d,) float64
     """
-    from scipy import linalg
-
     covariance = Moments.of(row_differences(target, after)).covariance
-    values = linalg.eigvalsh(covariance, check_finite=False)
-    return np.asarray(np.maximum(values[::-1], 0.0))
+    return np.asarray(np.maximum(eigenvalues(covariance), 0.0))
 
 
 def anisotropy(covariance: Float64) -> float:
     """Return ``λ_max / (tr Σ / d)`` of a (d, d) covariance: 1 if isotropic, 0 if it is zero."""
-    from scipy import linalg
-
     d = len(covariance)
     trace = float(np.trace(covariance))
     if trace <= 1e-12:
         return 0.0
-    top = linalg.eigh(
-        covariance, eigvals_only=True, subset_by_index=[d - 1, d - 1], check_finite=False
-    )
-    return float(top[0]) * d / trace
+    return largest_eigenvalue(covariance) * d / trace
 
 
 def residual_anisotropy(target: Float32, after: Float32) -> float:

@@ -104,7 +104,7 @@ class Scores(Mapping[str, Score]):
         }
 
     def to_frame(self) -> pd.DataFrame:
-        """Return a table with one row per metric, indexed by its name, labels and direction beside."""
+        """Return a table with one row per metric, indexed by name, with label and direction."""
         import pandas as pd
 
         rows = [

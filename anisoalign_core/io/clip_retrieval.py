@@ -1,0 +1,252 @@
+"""The folder that clip-retrieval writes: shards of images, texts and metadata, row by row.
+
+``img_emb/img_emb_{k}.npy``, ``text_emb/text_emb_{k}.npy`` and ``metadata/metadata_{k}.parquet``
+with columns ``image_path`` and ``caption``; k counts up and is sorted as a number.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anisoalign_core.errors import FormatError
+from anisoalign_core.io import npy, parquet
+from anisoalign_core.io.atomic import atomic_path
+from anisoalign_core.io.keys import role_of
+from anisoalign_core.io.limits import Limits, check_declared
+from anisoalign_core.io.source import MAX_LABELS, Payload, RawTable, Source, Texts, readable
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FOLDERS = {"image": "img_emb", "text": "text_emb"}
+METADATA = "metadata"
+PATH_COLUMN, CAPTION_COLUMN = "image_path", "caption"
+
+
+def shards(folder: Path, part: str) -> dict[int, Path]:
+    """Return the shards of one part (``img_emb``, ``text_emb``, ``metadata``) by number."""
+    ending = "parquet" if part == METADATA else "npy"
+    pattern = re.compile(rf"{part}_(\d{{1,9}})\.{ending}")
+    inside = folder / part
+    if not inside.is_dir():
+        return {}
+    with readable(part):
+        found = [(pattern.fullmatch(path.name), path) for path in inside.iterdir()]
+    numbered = [(int(match[1]), path) for match, path in found if match]
+    numbers = dict(sorted(numbered))
+    if len(numbers) < len(numbered):
+        raise FormatError(f"{folder.name}/{part} holds two shards of one number. Keep one.")
+    return numbers
+
+
+def keys(source: Source, limits: Limits) -> tuple[str, ...]:
+    """Return which of ``image`` and ``text`` the folder holds."""
+    folder = _folder(source)
+    found = tuple(key for key, part in FOLDERS.items() if shards(folder, part))
+    if not found:
+        raise FormatError(
+            f"{source.name} is a folder without img_emb/img_emb_0.npy or text_emb/text_emb_0.npy. "
+            "Give a file, or a folder that clip-retrieval wrote."
+        )
+    return found
+
+
+def read(source: Source, limits: Limits, key: str) -> RawTable:
+    """Read one side, all shards in numeric order, with paths as ids and the captions.
+
+    Raises
+    ------
+    FormatError
+        If shards are missing on one side or differ in rows, naming the shard.
+    LimitError
+    """
+    folder = _folder(source)
+    parts = {part: shards(folder, part) for part in (*FOLDERS.values(), METADATA)}
+    present = {part: found for part, found in parts.items() if found}
+    _check_numbers(present, source.name)
+    headers = {
+        part: [npy.read_header(_inside(path), limits) for path in found.values()]
+        for part, found in present.items()
+        if part != METADATA
+    }
+    _check_shapes(headers, source.name)
+    part = FOLDERS[key]
+    numbers = list(parts[part])
+    rows = [header.shape[0] for header in headers[part]]
+    dim = headers[part][0].shape[1]
+    dtype = np.result_type(*(header.dtype.newbyteorder("=") for header in headers[part]))
+    check_declared(sum(rows), dim, max(dtype.itemsize, 4), f"{source.name}/{part}", limits)
+    array = np.empty((sum(rows), dim), dtype=dtype)
+    done = 0
+    for path, count in zip(parts[part].values(), rows, strict=True):
+        array[done : done + count] = npy.read_array(_inside(path), limits)
+        done += count
+    ids, captions, labels = _metadata(
+        parts[METADATA], dict(zip(numbers, rows, strict=True)), limits
+    )
+    return RawTable(array, ids, captions, labels)
+
+
+def write(payload: Payload, path: Path) -> Path:
+    """Write one side as shard 0 in float16, and the metadata; the other side may be there.
+
+    Raises
+    ------
+    FormatError
+        If the modality is neither images nor texts, or the folder holds other shards or another
+        number of rows.
+    """
+    role = role_of(payload.modality)
+    if role is None:
+        raise FormatError(
+            f'A clip-retrieval folder holds images and texts, not "{payload.modality}". Save as '
+            ".npz or .parquet, or call the modality image or text."
+        )
+    own, other = ("img_emb", "text_emb") if role == "target" else ("text_emb", "img_emb")
+    if path.exists() and not path.is_dir():
+        raise FormatError(f"{path.name} is a file, so no folder can be written there.")
+    limits = Limits.from_env()
+    held = {part: shards(path, part) for part in (*FOLDERS.values(), METADATA)}
+    for part, found in held.items():
+        if set(found) - {0}:
+            raise FormatError(
+                f"{path.name}/{part} already holds several shards. Choose a new folder."
+            )
+    previous: tuple[Texts | None, Texts | None, pd.DataFrame | None] = (None, None, None)
+    if held[other]:
+        there = npy.read_header(_inside(held[other][0]), limits).shape[0]
+        if there != len(payload.vectors):
+            raise FormatError(
+                f"{path.name}/{other} holds {there:,} rows and this set {len(payload.vectors):,}; "
+                "the folder pairs them by row. Choose a new folder."
+            )
+        if held[METADATA]:
+            previous = _metadata(held[METADATA], {0: there}, limits)
+    made = [folder for folder in (path, path / own, path / METADATA) if not folder.exists()]
+    for folder in made:
+        folder.mkdir(parents=True)
+    try:
+        with (
+            atomic_path(path / METADATA / "metadata_0.parquet") as metadata_path,
+            atomic_path(path / own / f"{own}_0.npy") as vectors_path,
+        ):
+            with vectors_path.open("wb") as stream:
+                np.lib.format.write_array(
+                    stream, payload.vectors.astype(np.float16), allow_pickle=False
+                )
+            _write_metadata(metadata_path, payload, role == "target", previous)
+    except BaseException:
+        for folder in reversed(made):
+            if not any(folder.iterdir()):
+                folder.rmdir()
+        raise
+    return path
+
+
+def _folder(source: Source) -> Path:
+    if source.path is None:
+        raise FormatError(f"{source.name} is a folder format and cannot be read from one upload.")
+    return source.path
+
+
+def _inside(path: Path) -> Source:
+    return Source(f"{path.parent.name}/{path.name}", path)
+
+
+def _check_numbers(present: dict[str, dict[int, Path]], name: str) -> None:
+    """Every part must hold the same shards."""
+    everything = sorted(set().union(*present.values()))
+    for part, found in present.items():
+        missing = [number for number in everything if number not in found]
+        if missing:
+            ending = "parquet" if part == METADATA else "npy"
+            raise FormatError(
+                f"{name}/{part} has no {part}_{missing[0]}.{ending}, though another part has that "
+                f"shard ({len(missing)} missing). Rows would no longer correspond: complete the "
+                "folder."
+            )
+
+
+def _check_shapes(headers: dict[str, list[npy.Header]], name: str) -> None:
+    for part, found in headers.items():
+        for shard, header in enumerate(found):
+            if len(header.shape) != 2 or header.shape[1] != found[0].shape[-1]:
+                raise FormatError(
+                    f"Shard {shard} of {name}/{part} has shape {header.shape}, the first has "
+                    f"{found[0].shape}. All need two axes and as many columns."
+                )
+            if header.dtype.kind not in "fiu":
+                raise FormatError(
+                    f"Shard {shard} of {name}/{part} holds {header.dtype.name}, not real numbers."
+                )
+    if len(headers) < 2:
+        return
+    for shard, (image, text) in enumerate(zip(*headers.values(), strict=True)):
+        if image.shape[0] != text.shape[0]:
+            raise FormatError(
+                f"Shard {shard} of {name} has {image.shape[0]} image rows and {text.shape[0]} "
+                "text rows; they belong together row by row. Write the folder again."
+            )
+
+
+def _metadata(
+    found: dict[int, Path], rows: dict[int, int], limits: Limits
+) -> tuple[Texts | None, Texts | None, pd.DataFrame | None]:
+    """Read ids, captions and labels that every metadata shard has."""
+    if not found:
+        return None, None, None
+    import pandas as pd
+
+    ids: list[Texts | None] = []
+    captions: list[Texts | None] = []
+    frames: list[pd.DataFrame] = []
+    for number, path in found.items():
+        source = _inside(path)
+        with parquet.opened(source, limits) as file:
+            if file.metadata.num_rows != rows[number]:
+                raise FormatError(
+                    f"{source.name} has {file.metadata.num_rows} rows, its embeddings "
+                    f"{rows[number]}. Write the folder again."
+                )
+            one = parquet.read_about_rows(
+                file, source.name, limits, id_columns=(PATH_COLUMN,), caption_columns=("caption",)
+            )
+        ids.append(one[0])
+        captions.append(one[1])
+        frames.append(pd.DataFrame() if one[2] is None else one[2])
+    shared = [c for c in frames[0].columns if all(c in frame.columns for frame in frames)]
+    columns = shared[:MAX_LABELS]
+    labels = pd.concat([frame[columns] for frame in frames], ignore_index=True) if columns else None
+    return _together(ids), _together(captions), labels
+
+
+def _together(parts: list[Texts | None]) -> Texts | None:
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if len(there) == len(parts) else None
+
+
+def _write_metadata(
+    path: Path,
+    payload: Payload,
+    is_image: bool,
+    previous: tuple[Texts | None, Texts | None, pd.DataFrame | None],
+) -> None:
+    """Write paths and captions; a side that brings none keeps what the other side wrote."""
+    import pyarrow as pa
+
+    paths, captions, labels = previous
+    if paths is None or (is_image and payload.ids_given):
+        paths = payload.ids
+    if payload.captions is not None:
+        captions = payload.captions
+    columns: dict[str, Any] = {PATH_COLUMN: pa.array(paths.tolist(), pa.string())}
+    if captions is not None:
+        columns[CAPTION_COLUMN] = pa.array(captions.tolist(), pa.string())
+    with path.open("wb") as stream:
+        parquet.write_columns(
+            stream, columns, labels if payload.labels is None else payload.labels, {}
+        )

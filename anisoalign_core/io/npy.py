@@ -1,0 +1,175 @@
+"""NumPy's ``.npy``: one array, memory-mapped, never unpickled."""
+
+from __future__ import annotations
+
+import io
+import math
+import tokenize
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Literal
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib import format as npy_format
+
+from anisoalign_core.errors import FormatError
+from anisoalign_core.io.limits import Limits, check_declared
+from anisoalign_core.io.lines import CAPTIONS_ENDING, IDS_ENDING, read_sidecar
+from anisoalign_core.io.source import (
+    Payload,
+    RawTable,
+    Source,
+    malformed,
+    pickle_error,
+    readable,
+    wrong_kind,
+)
+
+HEAD_BYTES = 16_384
+"""Enough for any header that NumPy itself agrees to parse (10 000 characters)."""
+
+KEYS = ("array",)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the first bytes of a ``.npy`` declare.
+
+    Attributes
+    ----------
+    shape : tuple of int
+    dtype : numpy dtype
+    fortran_order : bool
+    offset : int
+        Where the numbers begin.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    fortran_order: bool
+    offset: int
+
+    @property
+    def size(self) -> int:
+        """Bytes of the whole file."""
+        return self.offset + math.prod(self.shape) * self.dtype.itemsize
+
+    def check(self, name: str, limits: Limits) -> None:
+        """Compare with the limits; integers count as the float64 they become."""
+        rows = self.shape[0] if self.shape else 1
+        itemsize = self.dtype.itemsize
+        itemsize = 8 if self.dtype.kind in "iu" else max(itemsize, 4)
+        check_declared(rows, math.prod(self.shape[1:]), itemsize, name, limits)
+
+
+def parse_header(head: bytes, name: str) -> Header:
+    """Read the header of a ``.npy`` from its first bytes.
+
+    Parameters
+    ----------
+    head : bytes
+        The first 16 KiB, or all.
+    name : str
+
+    Raises
+    ------
+    FormatError
+        If this is not a ``.npy`` header, or it declares Python objects or records.
+    """
+    if not head.startswith(b"\x93NUMPY"):
+        raise wrong_kind(name, "a .npy file", head)
+    stream = io.BytesIO(head)
+    errors = (ValueError, TypeError, KeyError, IndexError, SyntaxError, tokenize.TokenError)
+    with malformed(name, "a .npy file", *errors, RecursionError, MemoryError, OverflowError):
+        version = npy_format.read_magic(stream)
+        if version == (1, 0):
+            shape, fortran_order, dtype = npy_format.read_array_header_1_0(stream)
+        elif version == (2, 0):
+            shape, fortran_order, dtype = npy_format.read_array_header_2_0(stream)
+        else:
+            raise ValueError(f"format version {version[0]}.{version[1]} holds no plain array")
+        shape = tuple(int(side) for side in shape)
+        if any(side < 0 for side in shape):
+            raise ValueError(f"the shape {shape} is negative")
+    if dtype.hasobject:
+        raise pickle_error(name)
+    if dtype.itemsize == 0 or dtype.kind == "V":
+        raise FormatError(
+            f"{name} holds records or nothing ({str(dtype)[:60]}), not real numbers. Save the "
+            "embeddings as a plain float array of shape (rows, dimensions)."
+        )
+    return Header(shape, dtype, bool(fortran_order), stream.tell())
+
+
+def keys(source: Source, limits: Limits) -> tuple[str, ...]:
+    """Return the one name under which the array is offered."""
+    return KEYS
+
+
+def read(source: Source, limits: Limits, key: str) -> RawTable:
+    """Read the array; ids and captions come from ``<stem>.ids.txt`` and ``.captions.txt``.
+
+    Raises
+    ------
+    FormatError, LimitError
+    """
+    array = read_array(source, limits)
+    return RawTable(
+        array,
+        ids=read_sidecar(source, IDS_ENDING, limits),
+        captions=read_sidecar(source, CAPTIONS_ENDING, limits),
+    )
+
+
+def read_header(source: Source, limits: Limits) -> Header:
+    """Read and check the header, and compare its promise with the file's size.
+
+    Raises
+    ------
+    FormatError
+        Also if bytes are missing or left over.
+    LimitError
+    """
+    with source.open() as stream:
+        header = parse_header(stream.read(HEAD_BYTES), source.name)
+    header.check(source.name, limits)
+    check_size(header, source.size, source.name)
+    return header
+
+
+def read_array(source: Source, limits: Limits) -> npt.NDArray[Any]:
+    """Return the array: memory-mapped from disk, or a view of uploaded bytes."""
+    header = read_header(source, limits)
+    order: Literal["F", "C"] = "F" if header.fortran_order else "C"
+    if math.prod(header.shape) == 0:
+        return np.empty(header.shape, dtype=header.dtype)
+    if source.path is not None:
+        with readable(source.name):
+            mapped: npt.NDArray[Any] = np.memmap(
+                source.path,
+                dtype=header.dtype,
+                mode="r",
+                offset=header.offset,
+                shape=header.shape,
+                order=order,
+            )
+        return mapped
+    flat = np.frombuffer(source.data or b"", dtype=header.dtype, offset=header.offset)
+    return flat.reshape(header.shape, order=order)
+
+
+def check_size(header: Header, found: int, name: str) -> None:
+    """Refuse a file with fewer or more bytes than its header declares."""
+    if found == header.size:
+        return
+    shape = " × ".join(str(side) for side in header.shape)
+    what = "is cut off" if found < header.size else "has bytes after its array"
+    raise FormatError(
+        f"{name} {what}: its header declares {shape} {header.dtype.name} numbers, {header.size:,} "
+        f"bytes in all, but {found:,} bytes were found. Copy or write it again."
+    )
+
+
+def write(stream: BinaryIO, payload: Payload) -> None:
+    """Write the vectors alone; ids and captions go to files beside."""
+    npy_format.write_array(stream, payload.vectors, allow_pickle=False)

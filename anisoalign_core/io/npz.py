@@ -1,0 +1,287 @@
+"""NumPy's ``.npz``: several arrays in a zip archive, checked before anything is inflated."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from numpy.lib import format as npy_format
+
+from anisoalign_core.errors import FormatError, LimitError, ParameterError
+from anisoalign_core.io.limits import MIB, Limits, check_bytes, check_declared, size_text
+from anisoalign_core.io.npy import HEAD_BYTES, Header, check_size, parse_header
+from anisoalign_core.io.source import (
+    MAX_LABELS,
+    Payload,
+    RawTable,
+    Source,
+    Texts,
+    malformed,
+    printable,
+    wrong_kind,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHUNK = MIB
+LABEL_PREFIX = "label_"
+METADATA = "metadata"
+EPOCH = (1980, 1, 1, 0, 0, 0)
+
+ZIP_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    OSError,
+)
+
+
+@contextmanager
+def checked_archive(source: Source, limits: Limits, kind: str) -> Iterator[zipfile.ZipFile]:
+    """Open a zip archive whose directory is within the limits.
+
+    Raises
+    ------
+    FormatError
+        If it is no archive, encrypted, compressed in an unusual way, or names repeat.
+    LimitError
+        If there are too many members, or one declares too many bytes.
+    """
+    name = source.name
+    with source.open() as stream:
+        head = stream.read(16)
+        if not head.startswith(b"PK\x03\x04"):
+            raise wrong_kind(name, kind, head)
+        with malformed(name, kind, *ZIP_ERRORS):
+            _check_directory_size(stream, source, limits)
+            stream.seek(0)
+            with zipfile.ZipFile(stream) as archive:
+                _check_members(archive.infolist(), name, limits)
+                yield archive
+
+
+def keys(source: Source, limits: Limits) -> tuple[str, ...]:
+    """Return the names of the arrays that can be embeddings."""
+    with checked_archive(source, limits, "a .npz archive") as archive:
+        return _embedding_keys(_headers(archive, source.name, limits))
+
+
+def read(source: Source, limits: Limits, key: str) -> RawTable:
+    """Read one array with its ids, captions and labels.
+
+    Ids are looked for under ``<key>_ids`` and ``ids``, captions under ``<key>_captions`` and
+    ``captions``; other one-axis arrays of as many entries as there are rows become labels.
+
+    Raises
+    ------
+    FormatError, LimitError
+    """
+    name = source.name
+    with checked_archive(source, limits, "a .npz archive") as archive:
+        headers = _headers(archive, name, limits)
+        array = _read_member(archive, key, headers[key], name)
+        rows = array.shape[0] if array.ndim else 0
+        texts: dict[str, Texts | None] = {}
+        for what in ("ids", "captions"):
+            names = (f"{key}_{what}", what)
+            member = next((each for each in names if each in headers), None)
+            if member is None:
+                texts[what] = None
+                continue
+            texts[what] = _as_texts(_read_member(archive, member, headers[member], name))
+        labels = _read_labels(archive, headers, key, rows, name)
+        model = _read_model(archive, headers, name)
+    return RawTable(array, texts["ids"], texts["captions"], labels, model=model)
+
+
+def write(stream: BinaryIO, payload: Payload) -> None:
+    """Write an uncompressed archive whose bytes depend on nothing but the payload."""
+    key = payload.modality
+    if not key or _is_about_rows(key) or key == METADATA or "\0" in key:
+        raise ParameterError(f'"{key}" cannot name an array in a .npz file. Rename the modality.')
+    members: dict[str, npt.NDArray[Any]] = {key: payload.vectors}
+    if payload.ids_given:
+        members[f"{key}_ids"] = np.array(payload.ids.tolist(), dtype=np.str_)
+    if payload.captions is not None:
+        members[f"{key}_captions"] = np.array(payload.captions.tolist(), dtype=np.str_)
+    if payload.labels is not None:
+        for column in payload.labels.columns:
+            members[f"{LABEL_PREFIX}{column}"] = _label_array(payload.labels[column])
+    if payload.metadata:
+        members[METADATA] = np.array(json.dumps(payload.metadata, sort_keys=True))
+    write_members(stream, members)
+
+
+def write_members(stream: BinaryIO, members: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Write arrays as an uncompressed ``.npz`` without times of day."""
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+        for key, array in members.items():
+            info = zipfile.ZipInfo(f"{key}.npy", date_time=EPOCH)
+            info.create_system = 3
+            info.external_attr = 0o644 << 16
+            with archive.open(info, "w", force_zip64=array.nbytes > 2**31 - 2**16) as member:
+                npy_format.write_array(member, array, allow_pickle=False)
+
+
+def _check_directory_size(stream: BinaryIO, source: Source, limits: Limits) -> None:
+    """Refuse a directory of millions of members before zipfile makes an object of each."""
+    window = min(source.size, 65_536 + 22 + 20)
+    stream.seek(source.size - window)
+    tail = stream.read(window)
+    end = tail.rfind(b"PK\x05\x06")
+    if end < 0:
+        raise FormatError(
+            f"{source.name} is cut off: the directory at the end of the archive is missing. Copy "
+            "or write it again."
+        )
+    members, size = struct.unpack("<HI", tail[end + 10 : end + 16])
+    locator = tail[end - 20 : end] if end >= 20 else b""
+    if locator.startswith(b"PK\x06\x07"):
+        stream.seek(struct.unpack("<Q", locator[8:16])[0])
+        members, size = struct.unpack("<QQ", stream.read(56)[32:48])
+    if members > limits.max_archive_members or size > limits.max_archive_members * 4096:
+        raise LimitError(
+            f"{source.name} declares {members:,} files in its archive; the limit is "
+            f"{limits.max_archive_members}. Keep only the embeddings, ids and captions in it."
+        )
+
+
+def _check_members(members: list[zipfile.ZipInfo], name: str, limits: Limits) -> None:
+    if len(members) > limits.max_archive_members:
+        raise LimitError(
+            f"{name} declares {len(members):,} files in its archive; the limit is "
+            f"{limits.max_archive_members}. Keep only the embeddings, ids and captions in it."
+        )
+    if len({info.filename for info in members}) < len(members):
+        raise FormatError(f"{name} holds two members of one name. Write it again.")
+    for info in members:
+        member = f"{name}:{printable(info.filename, 60)}"
+        if info.flag_bits & 0x1:
+            raise FormatError(f"{member} is encrypted. Save the archive without a password.")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise FormatError(
+                f"{member} is compressed in an unusual way (method {info.compress_type}). Use "
+                "np.savez or np.savez_compressed."
+            )
+        check_bytes(info.file_size, f"{member} declares", name, limits)
+        ratio = info.file_size / max(info.compress_size, 1)
+        if info.file_size > 16 * MIB and ratio > limits.max_ratio:
+            raise LimitError(
+                f"{member} declares {size_text(info.file_size)} from "
+                f"{size_text(info.compress_size)} ({ratio:,.0f} to 1); the limit is "
+                f"{limits.max_ratio} to 1, far above what embeddings compress to. Save it "
+                "uncompressed with np.savez if it is what it says."
+            )
+
+
+def _headers(archive: zipfile.ZipFile, name: str, limits: Limits) -> dict[str, Header]:
+    headers: dict[str, Header] = {}
+    for info in archive.infolist():
+        if not info.filename.endswith(".npy"):
+            continue
+        member = f"{name}:{printable(info.filename, 60)}"
+        with archive.open(info) as stream:
+            header = parse_header(stream.read(HEAD_BYTES), member)
+        if header.dtype.kind in "SU":
+            rows = header.shape[0] if header.shape else 1
+            check_declared(rows, 1, header.dtype.itemsize, member, limits)
+        header.check(member, limits)
+        check_size(header, info.file_size, member)
+        headers[info.filename.removesuffix(".npy")] = header
+    return headers
+
+
+def _embedding_keys(headers: Mapping[str, Header]) -> tuple[str, ...]:
+    numeric = [
+        key
+        for key, header in headers.items()
+        if not _is_about_rows(key) and header.dtype.kind not in "SU"
+    ]
+    tables = [key for key in numeric if len(headers[key].shape) == 2]
+    return tuple(tables or numeric)
+
+
+def _is_about_rows(key: str) -> bool:
+    return key in ("ids", "captions") or key.endswith(("_ids", "_captions"))
+
+
+def _read_member(archive: zipfile.ZipFile, key: str, header: Header, name: str) -> npt.NDArray[Any]:
+    """Inflate one array into place, in chunks, up to the declared size and no further."""
+    flat = np.empty(math.prod(header.shape), dtype=header.dtype)
+    target = flat.view(np.uint8) if flat.size else np.empty(0, dtype=np.uint8)
+    filled = 0
+    with archive.open(f"{key}.npy") as stream:
+        stream.read(header.offset)
+        while filled < len(target):
+            chunk = stream.read(min(CHUNK, len(target) - filled))
+            if not chunk:
+                raise FormatError(
+                    f"{name}:{key}.npy is cut off: {len(target):,} bytes are declared, but "
+                    f"{filled:,} were found. Copy or write it again."
+                )
+            target[filled : filled + len(chunk)] = np.frombuffer(chunk, dtype=np.uint8)
+            filled += len(chunk)
+        stream.read(1)  # at the very end zipfile compares the checksum
+    return flat.reshape(header.shape, order="F" if header.fortran_order else "C")
+
+
+def _read_labels(
+    archive: zipfile.ZipFile, headers: Mapping[str, Header], key: str, rows: int, name: str
+) -> pd.DataFrame | None:
+    columns = [
+        member
+        for member, header in headers.items()
+        if member not in (key, METADATA)
+        and not _is_about_rows(member)
+        and header.shape == (rows,)
+        and header.dtype.kind in "fiubSU"
+    ][:MAX_LABELS]
+    if not columns:
+        return None
+    import pandas as pd
+
+    values: dict[str, Any] = {}
+    for member in columns:
+        array = _read_member(archive, member, headers[member], name)
+        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        text = array.dtype.kind in "SU"
+        values[member.removeprefix(LABEL_PREFIX)] = _as_texts(array) if text else native
+    return pd.DataFrame(values)
+
+
+def _read_model(archive: zipfile.ZipFile, headers: Mapping[str, Header], name: str) -> str | None:
+    header = headers.get(METADATA)
+    if header is None or header.dtype.kind != "U" or header.shape != ():
+        return None
+    text = str(_read_member(archive, METADATA, header, name))
+    metadata = json.loads(text) if text.startswith("{") else {}
+    model = metadata.get("model")
+    return model if isinstance(model, str) else None
+
+
+def _as_texts(array: npt.NDArray[Any]) -> Texts:
+    values = array.reshape(-1).tolist()
+    out = np.empty(len(values), dtype=object)
+    out[:] = [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values]
+    return out
+
+
+def _label_array(column: pd.Series[Any]) -> npt.NDArray[Any]:
+    """Return numbers as they are and anything else as text."""
+    if column.dtype.kind in "fiub" and isinstance(column.dtype, np.dtype):
+        return column.to_numpy()
+    return np.array(["" if value != value else str(value) for value in column], dtype=np.str_)

@@ -1,0 +1,319 @@
+"""Parquet: a list column of embeddings beside ids, captions and labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from anisoalign_core.errors import FormatError, LimitError
+from anisoalign_core.io.keys import GENERIC_NAMES, SOURCE_NAMES, TARGET_NAMES, listed
+from anisoalign_core.io.limits import MIB, Limits, check_bytes, check_declared
+from anisoalign_core.io.source import (
+    MAX_LABELS,
+    Payload,
+    RawTable,
+    Source,
+    Texts,
+    malformed,
+    printable,
+    wrong_kind,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+ID_COLUMNS = ("id", "ids")
+CAPTION_COLUMNS = ("caption", "captions", "text")
+BATCH_BYTES = 16 * MIB
+
+
+@contextmanager
+def opened(source: Source, limits: Limits) -> Iterator[Any]:
+    """Open a Parquet file whose footer is within the limits, as ``pyarrow.parquet.ParquetFile``.
+
+    Text columns are read as dictionaries, so that a repeated text takes memory once.
+
+    Raises
+    ------
+    FormatError, LimitError
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    name = source.name
+    with source.open() as stream:
+        head = stream.read(16)
+        if not head.startswith(b"PAR1"):
+            raise wrong_kind(name, "a .parquet file", head)
+        errors = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, NotImplementedError)
+        with malformed(name, "a .parquet file", *errors, OverflowError, IndexError):
+            target = str(source.path) if source.path is not None else pa.BufferReader(source.data)
+            with pq.ParquetFile(target) as probe:
+                schema = probe.schema_arrow
+            texts = [field.name for field in schema if _is_text(field.type)]
+            target = str(source.path) if source.path is not None else pa.BufferReader(source.data)
+            with pq.ParquetFile(target, read_dictionary=texts) as file:
+                _check_footer(file.metadata, name, limits)
+                yield file
+
+
+def keys(source: Source, limits: Limits) -> tuple[str, ...]:
+    """Return the columns that can be embeddings.
+
+    Raises
+    ------
+    FormatError
+        If a column is named like embeddings but holds something else.
+    """
+    with opened(source, limits) as file:
+        return _embedding_columns(file.schema_arrow, source.name)
+
+
+def read(source: Source, limits: Limits, key: str) -> RawTable:
+    """Read one embedding column with ids, captions and labels.
+
+    Raises
+    ------
+    FormatError
+        If lists differ in length or rows lack an embedding or id, naming the first such row.
+    LimitError
+    """
+    with opened(source, limits) as file:
+        array = _read_embeddings(file, key, source.name, limits)
+        ids, captions, labels = read_about_rows(file, source.name, limits)
+        described = file.schema_arrow.metadata or {}
+        model = described.get(b"model")
+    return RawTable(
+        array, ids, captions, labels, model=None if model is None else model.decode("utf-8")
+    )
+
+
+def read_about_rows(
+    file: Any,
+    name: str,
+    limits: Limits,
+    *,
+    id_columns: Sequence[str] = ID_COLUMNS,
+    caption_columns: Sequence[str] = CAPTION_COLUMNS,
+) -> tuple[Texts | None, Texts | None, pd.DataFrame | None]:
+    """Read everything but the embeddings: ids, captions, and labels from other plain columns."""
+    schema = file.schema_arrow
+    plain = [
+        field.name
+        for field in schema
+        if _is_plain(field.type)
+        and field.name not in ("projection_x", "projection_y")
+        and not field.name.startswith("__index_level_")
+    ]
+    id_column = next((column for column in id_columns if column in plain), None)
+    caption_column = next((column for column in caption_columns if column in plain), None)
+    ids = captions = None
+    if id_column is not None:
+        ids = _texts(file, id_column, limits.max_id_length, name)
+        missing = np.flatnonzero([value is None for value in ids])
+        if len(missing):
+            raise FormatError(
+                f'Row {missing[0]} of {name} has no "{id_column}" ({len(missing)} such rows). Give '
+                "every row an id, or leave the column out."
+            )
+    if caption_column is not None:
+        captions = _texts(file, caption_column, None, name)
+        captions[[value is None for value in captions]] = ""
+    others = [column for column in plain if column not in (id_column, caption_column)]
+    labels = None
+    if others:
+        labels = file.read(columns=others[:MAX_LABELS]).to_pandas(ignore_metadata=True)
+        labels = labels[[column for column in others if column in labels.columns]]
+    return ids, captions, labels
+
+
+def write(stream: BinaryIO, payload: Payload) -> None:
+    """Write ``id``, ``caption``, ``embedding`` (fixed-size lists), labels and projection."""
+    import pyarrow as pa
+
+    flat = pa.array(np.ascontiguousarray(payload.vectors).reshape(-1))
+    columns: dict[str, Any] = {"id": pa.array(payload.ids.tolist(), pa.string())}
+    if payload.captions is not None:
+        columns["caption"] = pa.array(payload.captions.tolist(), pa.string())
+    columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, payload.vectors.shape[1])
+    if payload.projection is not None:
+        columns["projection_x"] = pa.array(payload.projection[:, 0])
+        columns["projection_y"] = pa.array(payload.projection[:, 1])
+    write_columns(stream, columns, payload.labels, payload.metadata)
+
+
+def write_columns(
+    stream: BinaryIO,
+    columns: dict[str, Any],
+    labels: pd.DataFrame | None,
+    metadata: dict[str, str],
+) -> None:
+    """Write columns and labels; a label named like a column gets ``label_`` before its name."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = dict(columns)
+    if labels is not None:
+        taken = {*columns, *ID_COLUMNS, *CAPTION_COLUMNS}
+        for label in labels.columns:
+            free = f"label_{label}" if str(label) in taken else str(label)
+            columns[free] = _label_column(labels[label])
+    described = {key.encode(): value.encode() for key, value in sorted(metadata.items())}
+    table = pa.table(columns).replace_schema_metadata(described or None)
+    texts = [field.name for field in table.schema if _is_text(field.type)]
+    pq.write_table(table, stream, compression="zstd", use_dictionary=texts, row_group_size=65_536)
+
+
+def _check_footer(metadata: Any, name: str, limits: Limits) -> None:
+    check_declared(metadata.num_rows, 1, 1, name, limits)
+    sizes: dict[str, int] = {}
+    rows = 0
+    for group in range(metadata.num_row_groups):
+        rows += metadata.row_group(group).num_rows
+        for index in range(metadata.num_columns):
+            column = metadata.row_group(group).column(index)
+            entry = max(column.total_uncompressed_size, 4 * column.num_values)
+            sizes[column.path_in_schema] = sizes.get(column.path_in_schema, 0) + entry
+    if rows != metadata.num_rows:
+        raise FormatError(f"{name} declares {metadata.num_rows:,} rows and holds {rows:,}.")
+    for column, size in sizes.items():
+        check_bytes(size, f"{name}:{printable(column, 60)} declares", name, limits)
+
+
+def _embedding_columns(schema: Any, name: str) -> tuple[str, ...]:
+    columns = tuple(field.name for field in schema if _is_vector(field.type))
+    if columns:
+        return columns
+    known = (*GENERIC_NAMES, *TARGET_NAMES, *SOURCE_NAMES)
+    wrong = next((f for f in schema if f.name in known and f.name not in CAPTION_COLUMNS), None)
+    if wrong is not None:
+        raise FormatError(
+            f'Column "{wrong.name}" of {name} holds {wrong.type}, not lists of numbers. Write it '
+            "as a list column of float32."
+        )
+    raise FormatError(
+        f"{name} has no column of number lists; it has {listed(schema.names) or 'no columns'}. "
+        'Write the vectors as a list column named "embedding".'
+    )
+
+
+def _read_embeddings(file: Any, key: str, name: str, limits: Limits) -> npt.NDArray[Any]:
+    rows = file.metadata.num_rows
+    kind = file.schema_arrow.field(key).type
+    dtype = np.dtype(kind.value_type.to_pandas_dtype())
+    itemsize = max(dtype.itemsize, 4) if dtype.kind == "f" else 8
+    fixed = kind.list_size if hasattr(kind, "list_size") else None
+    if fixed is not None:
+        check_declared(rows, fixed, itemsize, name, limits)
+    width = fixed or _mean_length(file.metadata, key, rows)
+    batch_rows = min(max(1, BATCH_BYTES // (itemsize * max(width, 1))), 65_536)
+    out: npt.NDArray[Any] | None = None
+    done = 0
+    for batch in file.iter_batches(batch_size=batch_rows, columns=[key]):
+        column = batch.column(0)
+        if not len(column):
+            continue
+        values, lengths = _flatten(column, name, done)
+        if out is None:
+            dim = int(lengths[0])
+            check_declared(rows, dim, itemsize, name, limits)
+            out = np.empty((rows, dim), dtype=dtype if dtype.kind == "f" else np.float64)
+        odd = np.flatnonzero(lengths != out.shape[1])
+        if len(odd):
+            raise FormatError(
+                f'Row {done + odd[0]} of {name} has {lengths[odd[0]]} numbers in "{key}", row 0 '
+                f"has {out.shape[1]}. Every row needs a vector of one length."
+            )
+        out[done : done + len(column)] = values.reshape(len(column), out.shape[1])
+        done += len(column)
+    if done != rows:
+        raise FormatError(
+            f"{name} declares {rows:,} rows, but {done:,} were found. Write it again."
+        )
+    return np.empty((0, fixed or 0), dtype=np.float32) if out is None else out
+
+
+def _flatten(column: Any, name: str, first: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+    """Return all numbers of a list column in order, and how many each row has."""
+    import pyarrow.compute as pc
+
+    if column.null_count:
+        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        raise FormatError(
+            f"Row {first + row} of {name} has no embedding ({column.null_count} such rows nearby). "
+            "Leave such rows out."
+        )
+    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
+    return column.flatten().to_numpy(zero_copy_only=False), lengths.astype(np.int64)
+
+
+def _mean_length(metadata: Any, key: str, rows: int) -> int:
+    values = 0
+    for group in range(metadata.num_row_groups):
+        for index in range(metadata.num_columns):
+            column = metadata.row_group(group).column(index)
+            if column.path_in_schema.split(".")[0] == key:
+                values += column.num_values
+    return math.ceil(values / rows) if rows else 0
+
+
+def _texts(file: Any, column: str, longest: int | None, name: str) -> Texts:
+    """Return a column as ``str`` objects (None where null), shared between equal rows."""
+    parts: list[Texts] = [np.empty(0, dtype=object)]
+    for chunk in file.read(columns=[column]).column(column).chunks:
+        if not hasattr(chunk, "dictionary"):
+            values = chunk.to_pylist()
+            part = np.empty(len(values), dtype=object)
+            part[:] = [None if value is None else str(value) for value in values]
+        else:
+            words = [None if word is None else str(word) for word in chunk.dictionary.to_pylist()]
+            longer = next((w for w in words if longest and w and len(w) > longest), None)
+            if longer is not None:
+                raise LimitError(
+                    f"{name} holds an id of {len(longer):,} characters "
+                    f'("{printable(longer, 40)}"); '
+                    f"the limit is {longest:,}. Check which column holds the ids."
+                )
+            lookup = np.empty(len(words) + 1, dtype=object)  # the last entry stands for null
+            lookup[:-1] = words
+            part = lookup[chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+        parts.append(part)
+    return np.concatenate(parts)
+
+
+def _label_column(column: pd.Series[Any]) -> Any:
+    import pandas as pd
+    import pyarrow as pa
+
+    if column.dtype == object:
+        texts = [None if pd.isna(value) else str(value) for value in column]
+        return pa.array(texts, pa.string())
+    return pa.array(column, from_pandas=True)
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    return bool(types.is_string(kind) or types.is_large_string(kind))
+
+
+def _is_plain(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    if types.is_dictionary(kind):
+        return _is_text(kind.value_type)
+    number = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
+    return bool(number or _is_text(kind))
+
+
+def _is_vector(kind: Any) -> bool:
+    import pyarrow.types as types
+
+    if not (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
+        return False
+    return bool(types.is_floating(kind.value_type) or types.is_integer(kind.value_type))

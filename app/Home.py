@@ -1,0 +1,39 @@
+"""Entry of the app: ``streamlit run app/Home.py``. Navigation and the sidebar card, no more."""
+
+import sys
+from pathlib import Path
+
+import streamlit as st
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # `streamlit run` puts only app/ on the path
+    sys.path.insert(0, str(ROOT))
+
+from app.session import start_session  # noqa: E402
+from app.widgets.common import guard, sidebar_card  # noqa: E402
+
+PAGES = (
+    ("home", "Home", ":material/home:"),
+    ("data", "Data", ":material/upload_file:"),
+    ("spectra", "Spectra", ":material/show_chart:"),
+    ("directions", "Directions", ":material/explore:"),
+    ("correct", "Correct", ":material/tune:"),
+    ("export", "Export", ":material/download:"),
+)
+
+st.set_page_config(
+    page_title="AnisoAlign Studio",
+    page_icon=":material/join_inner:",
+    layout="wide",
+    menu_items={"About": "AnisoAlign Studio: see, measure and correct the modality gap."},
+)
+page = st.navigation(
+    [
+        st.Page(ROOT / "pages" / f"{name}.py", title=title, icon=icon, default=name == "home")
+        for name, title, icon in PAGES
+    ]
+)
+with guard():
+    start_session()
+    sidebar_card()
+    page.run()

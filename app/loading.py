@@ -1,0 +1,148 @@
+"""From what a person uploads or picks to an EmbeddingPair: all or nothing."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet
+from anisoalign_core.errors import FormatError
+from anisoalign_core.io import load, load_bytes, load_pair, load_pair_bytes, parse_lines
+
+SUFFIXES = ["npy", "npz", "safetensors", "parquet", "pt", "pth", "csv", "tsv"]
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file's bytes and the name its owner gave it; the name is data, never a path."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Side:
+    """What was given for one modality."""
+
+    modality: str
+    vectors: Upload
+    ids: Upload | None = None
+    captions: Upload | None = None
+
+    def read(self, drop_invalid: bool) -> EmbeddingSet:
+        """Parse and check."""
+        loaded = load_bytes(
+            self.vectors.data, self.vectors.name, modality=self.modality, drop_invalid=drop_invalid
+        )
+        return loaded.with_metadata(
+            ids=self.ids and parse_lines(self.ids.data, self.ids.name),
+            captions=self.captions and parse_lines(self.captions.data, self.captions.name),
+        )
+
+
+def pair_from_sides(
+    source: Side,
+    target: Side,
+    by: Literal["row", "id", "none"],
+    *,
+    drop_invalid: bool = False,
+    keep_first: bool = False,
+) -> EmbeddingPair:
+    """Read both sides and pair them."""
+    return EmbeddingPair.match(
+        source.read(drop_invalid),
+        target.read(drop_invalid),
+        by,
+        duplicates="first" if keep_first else "error",
+    )
+
+
+def pair_from_upload(
+    upload: Upload, target_modality: str, source_modality: str, *, drop_invalid: bool = False
+) -> EmbeddingPair:
+    """Read one file that holds both sides, paired by row."""
+    return load_pair_bytes(
+        upload.data,
+        upload.name,
+        target_modality=target_modality,
+        source_modality=source_modality,
+        drop_invalid=drop_invalid,
+    )
+
+
+def data_root() -> Path | None:
+    """Folder on the server that people may read from, or None when the server allows none."""
+    return _root("ANISOALIGN_DATA_ROOT")
+
+
+def export_root() -> Path | None:
+    """Folder on the server that large exports may be written to, or None."""
+    return _root("ANISOALIGN_EXPORT_ROOT")
+
+
+def _root(variable: str) -> Path | None:
+    value = os.environ.get(variable)
+    return Path(value).resolve() if value and Path(value).is_dir() else None
+
+
+def within(root: Path, relative: str) -> Path:
+    """Resolve a path below ``root``, links included.
+
+    Raises
+    ------
+    FormatError
+        If it leaves the folder or does not exist.
+    """
+    path = (root / relative).resolve()
+    if not path.is_relative_to(root):
+        raise FormatError(f'"{relative}" is outside the folder that this server opens.')
+    if not path.exists():
+        raise FormatError(f'There is no "{relative}" in the server folder.')
+    return path
+
+
+def listing(root: Path, limit: int = 500) -> list[str]:
+    """Files and clip-retrieval folders below ``root`` that can be loaded, as relative paths."""
+    found = []
+    for path in sorted(root.rglob("*")):
+        if path.is_dir() and (path / "img_emb").is_dir():
+            found.append(f"{path.relative_to(root)}/")
+        elif path.suffix.lstrip(".").lower() in SUFFIXES and path.parent.name not in {
+            "img_emb",
+            "text_emb",
+            "metadata",
+        }:
+            found.append(str(path.relative_to(root)))
+        if len(found) == limit:
+            break
+    return found
+
+
+def pair_from_server(
+    root: Path,
+    source: str,
+    target: str,
+    modalities: tuple[str, str],
+    by: Literal["row", "id", "none"],
+    *,
+    drop_invalid: bool = False,
+    keep_first: bool = False,
+) -> EmbeddingPair:
+    """Read a pair from the server folder: two files, or the same file or folder twice."""
+    source_modality, target_modality = modalities
+    first, second = within(root, source), within(root, target)
+    if first == second:
+        return load_pair(
+            first,
+            target_modality=target_modality,
+            source_modality=source_modality,
+            drop_invalid=drop_invalid,
+        )
+    return EmbeddingPair.match(
+        load(first, modality=source_modality, drop_invalid=drop_invalid),
+        load(second, modality=target_modality, drop_invalid=drop_invalid),
+        by,
+        duplicates="first" if keep_first else "error",
+    )

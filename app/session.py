@@ -1,0 +1,123 @@
+"""What one person's session holds: the pair they loaded, split settings, and computed results.
+
+Heavy arrays live in the session's own state, keyed by the pair's digest, and never in a cache that
+sessions share. Only the bundled sample, which is nobody's data, is shared.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import streamlit as st
+
+from anisoalign_core.diagnose import diagnose
+from anisoalign_core.embeddings import EmbeddingPair, Split
+from anisoalign_core.numerics import Progress
+from anisoalign_core.report import GapReport
+from anisoalign_core.samples import SAMPLES, load_sample
+
+T = TypeVar("T")
+KEPT_RESULTS = 24
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A pair and what to call it on screen."""
+
+    pair: EmbeddingPair
+    title: str
+    sample: str | None = None
+
+
+@st.cache_resource(show_spinner="Loading the bundled sample …")
+def _sample(name: str) -> EmbeddingPair:
+    return load_sample(name)
+
+
+@st.cache_resource(show_spinner="Measuring the bundled sample …")
+def _sample_report(name: str) -> GapReport:
+    return diagnose(_sample(name))
+
+
+def start_session() -> None:
+    """Load the bundled sample when a session begins; later runs change nothing."""
+    if "loaded" not in st.session_state:
+        use_sample("scenes")
+    st.session_state.setdefault("split_seed", 0)
+    st.session_state.setdefault("holdout", 0.2)
+
+
+def use_sample(name: str) -> None:
+    """Make a bundled sample the session's pair."""
+    use_pair(Loaded(_sample(name), SAMPLES[name].title, sample=name))
+
+
+def use_pair(loaded: Loaded | None) -> None:
+    """Replace the session's pair; results of the previous one are let go."""
+    st.session_state["loaded"] = loaded
+    st.session_state["results"] = OrderedDict()
+
+
+def loaded() -> Loaded | None:
+    """What the session holds, or None when it was emptied."""
+    return st.session_state.get("loaded")
+
+
+def require_pair() -> EmbeddingPair:
+    """Return the session's pair; on an empty session say what to do next and end the page."""
+    current = loaded()
+    if current is None:
+        st.info("No embeddings are loaded.", icon=":material/inbox:")
+        left, right, _ = st.columns([1, 1, 3])
+        if left.button("Open the bundled sample", type="primary", width="stretch"):
+            use_sample("scenes")
+            st.rerun()
+        if right.button("Load your own files", width="stretch"):
+            st.switch_page(page_path("data"))
+        st.stop()
+    return current.pair
+
+
+def page_path(name: str) -> str:
+    """Return a page's path as Streamlit wants it: relative to the entry script."""
+    return f"../pages/{name}.py"
+
+
+def result(key: Hashable, build: Callable[[], T]) -> T:
+    """Return a result of the current pair, computing it when it is not kept yet.
+
+    Parameters
+    ----------
+    key : hashable
+        Everything the result depends on besides the pair.
+    build : callable
+    """
+    results: OrderedDict[Hashable, Any] = st.session_state["results"]
+    current = loaded()
+    full = (current.pair.digest if current else None, key)
+    if full not in results:
+        results[full] = build()
+        while len(results) > KEPT_RESULTS:
+            results.popitem(last=False)
+    results.move_to_end(full)
+    kept: T = results[full]
+    return kept
+
+
+def report(progress: Progress | None = None) -> GapReport:
+    """Return the GapReport of the current pair."""
+    current = loaded()
+    if current is not None and current.sample is not None:
+        return _sample_report(current.sample)
+    pair = require_pair()
+    return result("report", lambda: diagnose(pair, progress=progress))
+
+
+def split() -> Split:
+    """Return the seeded split of the current pair, with the settings of the Data page."""
+    pair = require_pair()
+    seed, holdout = st.session_state["split_seed"], st.session_state["holdout"]
+    return result(("split", seed, holdout), lambda: pair.split(seed, holdout))

@@ -1,0 +1,139 @@
+"""Pieces every page uses: header, numbers, figures with captions, errors in words, progress."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from anisoalign_core.errors import AnisoAlignError
+from app.session import loaded
+
+LOG = logging.getLogger("anisoalign")
+ARROWS = {"higher": "↑ higher is better", "lower": "↓ lower is better", "neutral": ""}
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number of a page's answer row, with what it is to be read against."""
+
+    label: str
+    value: float | None
+    beside: str = ""
+    help: str = ""
+    direction: Literal["higher", "lower", "neutral"] = "neutral"
+    percent: bool = False
+
+
+def three(value: float | None, percent: bool = False) -> str:
+    """Return a number to three significant digits; a dash when there is none."""
+    if value is None or value != value:
+        return "–"
+    if percent:
+        return f"{100 * value:.3g} %"
+    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+
+
+def page_header(title: str, question: str) -> None:
+    """Open a page: its name and the question it answers."""
+    st.title(title, anchor=False)
+    st.markdown(f"*{question}*")
+
+
+def number_row(numbers: list[Number]) -> None:
+    """Show at most five numbers, each with its null or floor and which way is better."""
+    for column, number in zip(st.columns(len(numbers)), numbers, strict=True):
+        with column.container(border=True, height="stretch"):
+            st.metric(number.label, three(number.value, number.percent), help=number.help or None)
+            arrow = ARROWS[number.direction]
+            st.caption(" · ".join(part for part in (number.beside, arrow) if part) or "\u00a0")
+
+
+def figure(fig: go.Figure, *, caption: str, alt: str, key: str, select: bool = False) -> object:
+    """Show a figure with its caption; returns the selection event when ``select``."""
+    config = {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": key}}
+    if select:
+        event = st.plotly_chart(fig, key=key, config=config, alt=alt, on_select="rerun")
+    else:
+        event = st.plotly_chart(fig, key=key, config=config, alt=alt)
+    st.caption(caption)
+    return event
+
+
+def sidebar_card() -> None:
+    """Show which set is loaded: rows × dimensions, encoder, paired or not, short digest."""
+    current = loaded()
+    with st.sidebar.container(border=True):
+        if current is None:
+            st.markdown("**Nothing loaded**")
+            st.caption("Go to Data to load embeddings.")
+            return
+        pair = current.pair
+        st.markdown(f"**{plain(current.title)}**")
+        source, target = pair.source, pair.target
+        rows = (
+            f"{len(target):,} pairs"
+            if pair.paired
+            else f"{len(target):,} {target.modality} + {len(source):,} {source.modality} rows"
+        )
+        model = target.provenance.model or "encoder not named"
+        st.caption(
+            f"{rows} × {pair.dim} dimensions  \n{plain(model)}  \n"
+            f"{'paired' if pair.paired else 'unpaired'} · `{pair.digest[:8]}`"
+        )
+
+
+def plain(text: str) -> str:
+    """Return text with Markdown's special characters escaped: names and captions are data."""
+    return "".join("\\" + char if char in r"\`*_{}[]()#+-.!|<>~$:" else char for char in text)
+
+
+@contextmanager
+def guard() -> Iterator[None]:
+    """Turn errors into sentences. Unexpected ones are logged with their traceback, not shown."""
+    try:
+        yield
+    except AnisoAlignError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    except MemoryError:
+        st.error(
+            "There is not enough memory for this. Load fewer rows, or use the command line, "
+            "which works in chunks.",
+            icon=":material/memory:",
+        )
+    except Exception:
+        LOG.exception("unexpected error on a page")
+        st.error(
+            "Something unexpected went wrong; your data is still loaded. The server's log holds "
+            "the details.",
+            icon=":material/bug_report:",
+        )
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[float, str], None]]:
+    """Show a bar with an estimate of the time left; yields a progress callback.
+
+    Each call is a point at which Streamlit can stop the run: changing any control, or the Stop
+    button of the app, cancels the work, and nothing of it is kept.
+    """
+    place = st.empty()
+    begun = time.monotonic()
+
+    def tell(fraction: float, words: str) -> None:
+        elapsed = time.monotonic() - begun
+        left = ""
+        if elapsed > 1.0 and 0.02 < fraction < 1.0:
+            left = f" · about {elapsed * (1 - fraction) / fraction:.0f} s left"
+        place.progress(min(max(fraction, 0.0), 1.0), text=f"{what}: {words}{left}")
+
+    try:
+        yield tell
+    finally:
+        place.empty()

@@ -1,0 +1,252 @@
+"""The Data page's forms: uploads, the server folder, what a set holds, the split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import pandas as pd
+import streamlit as st
+
+from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet
+from anisoalign_core.errors import InvalidRowsError, JoinError
+from app.loading import (
+    SUFFIXES,
+    Side,
+    Upload,
+    data_root,
+    listing,
+    pair_from_server,
+    pair_from_sides,
+    pair_from_upload,
+)
+from app.session import Loaded, split, use_pair
+from app.widgets.common import guard, plain, three
+
+PAIRING = {
+    "By row": "row",
+    "By id": "id",
+    "Unpaired": "none",
+}
+PAIRING_HELP = (
+    "By row: row i of one file belongs to row i of the other. By id: rows with the same id belong "
+    "together, in any order. Unpaired: nothing is known; pairs are then never used."
+)
+
+
+def _taken(uploaded: Any) -> Upload | None:
+    return None if uploaded is None else Upload(uploaded.name, uploaded.getvalue())
+
+
+def _pairing(key: str) -> Literal["row", "id", "none"]:
+    chosen = st.segmented_control(
+        "How do rows correspond?", list(PAIRING), default="By row", key=key, help=PAIRING_HELP
+    )
+    return PAIRING[chosen or "By row"]  # type: ignore[return-value]
+
+
+def _attempt(key: str, build: Callable[[bool, bool], EmbeddingPair], title: str) -> None:
+    """Load with an offer to mend what can be mended; the loaded set stays until it succeeds."""
+    pressed = st.button("Load", type="primary", key=f"{key}_load")
+    drop = st.session_state.pop(f"{key}_drop", False)
+    first = st.session_state.pop(f"{key}_first", False)
+    if not (pressed or drop or first):
+        return
+    keep = st.session_state.setdefault(f"{key}_choices", set())
+    keep.update({"drop"} if drop else set(), {"first"} if first else set())
+    try:
+        with st.spinner("Reading and checking …"):
+            pair = build("drop" in keep, "first" in keep)
+    except InvalidRowsError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        st.button("Drop these rows and load the rest", on_click=_flag, args=(f"{key}_drop",))
+        return
+    except JoinError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+        if "occurs" in str(error) and "times" in str(error):
+            st.button("Keep the first row of each id", on_click=_flag, args=(f"{key}_first",))
+        return
+    st.session_state.pop(f"{key}_choices", None)
+    st.session_state["upload_round"] = st.session_state.get("upload_round", 0) + 1
+    use_pair(Loaded(pair, title))
+    st.toast("Loaded.", icon=":material/check:")
+    st.rerun()
+
+
+def _flag(name: str) -> None:
+    st.session_state[name] = True
+
+
+def upload_form() -> None:
+    """Two files, or one that holds both; read at once, kept only when all is well."""
+    turn = st.session_state.get("upload_round", 0)
+    layout = st.segmented_control(
+        "What do you have?",
+        ["Two files", "One file with both"],
+        default="Two files",
+        key="upload_layout",
+    )
+    left, right = st.columns(2)
+    target_name = left.text_input("Target modality", "image", key="target_modality").strip()
+    source_name = right.text_input("Source modality", "text", key="source_modality").strip()
+    target_name, source_name = target_name or "image", source_name or "text"
+    if layout == "One file with both":
+        both = _taken(
+            st.file_uploader(
+                "A file with both sets (.npz, .safetensors, .parquet or .pt)",
+                type=["npz", "safetensors", "parquet", "pt", "pth"],
+                key=f"both_{turn}",
+                help='Arrays named "image" and "text" (or "target" and "source"), paired by row.',
+            )
+        )
+        if both is None:
+            st.caption("Choose a file to go on.")
+            return
+        with guard():
+            _attempt(
+                "both",
+                lambda drop, _: pair_from_upload(both, target_name, source_name, drop_invalid=drop),
+                both.name,
+            )
+        return
+    sides = []
+    for column, role, name in ((left, "target", target_name), (right, "source", source_name)):
+        vectors = column.file_uploader(
+            f"{name.capitalize()} embeddings ({role})",
+            type=SUFFIXES,
+            key=f"{role}_{turn}",
+            help="Rows are embeddings, columns dimensions. Any float or integer type.",
+        )
+        with column.expander("Ids and captions (optional)"):
+            ids = st.file_uploader("Ids, one per line", type=["txt", "csv"], key=f"{role}_i{turn}")
+            words = st.file_uploader(
+                "Captions, one per line", type=["txt", "csv"], key=f"{role}_c{turn}"
+            )
+        sides.append((name, _taken(vectors), _taken(ids), _taken(words)))
+    by = _pairing("upload_pairing")
+    (target_name, x, x_ids, x_words), (source_name, y, y_ids, y_words) = sides
+    if x is None or y is None:
+        st.caption("Choose both files to go on.")
+        return
+    target, source = Side(target_name, x, x_ids, x_words), Side(source_name, y, y_ids, y_words)
+    with guard():
+        _attempt(
+            "two",
+            lambda drop, first: pair_from_sides(
+                source, target, by, drop_invalid=drop, keep_first=first
+            ),
+            f"{x.name} + {y.name}",
+        )
+
+
+def server_form() -> None:
+    """Pick files below the folder that the server's owner opened."""
+    root = data_root()
+    if root is None:
+        return
+    with guard():
+        files = listing(root)
+        if not files:
+            st.caption("The server folder holds no file that can be loaded.")
+            return
+        left, right = st.columns(2)
+        target = left.selectbox("Target file or folder", files, key="server_target")
+        source = right.selectbox("Source file or folder", files, key="server_source")
+        st.caption("Pick the same file or folder twice when it holds both sets.")
+        by = _pairing("server_pairing")
+        _attempt(
+            "server",
+            lambda drop, first: pair_from_server(
+                root, source, target, ("text", "image"), by, drop_invalid=drop, keep_first=first
+            ),
+            target if target == source else f"{target} + {source}",
+        )
+
+
+def set_table(pair: EmbeddingPair) -> None:
+    """Show what each set holds, and what was measured on the way in."""
+    columns = {side.modality + role: _facts(side) for side, role in _sides(pair)}
+    st.dataframe(pd.DataFrame(columns), width="stretch")
+    if pair.paired:
+        words = f"Paired: {len(pair.source):,} rows correspond."
+        lost = len(pair.unmatched_source), len(pair.unmatched_target)
+        if any(lost):
+            words += (
+                f" Left out, having no partner: {lost[0]:,} source rows and {lost[1]:,} target "
+                "rows."
+            )
+        st.caption(words)
+    else:
+        st.caption("Unpaired: nothing that needs pairs is computed.")
+    for side, _ in _sides(pair):
+        if len(side) < pair.dim:
+            st.warning(
+                f"{plain(side.name)} has fewer rows ({len(side)}) than dimensions ({pair.dim}): "
+                "its covariance is singular. Everything works, with Ledoit–Wolf shrinkage, but "
+                "spectra and overlaps are rough.",
+                icon=":material/warning:",
+            )
+    with st.expander("First rows"):
+        rows = min(8, len(pair.source), len(pair.target))
+        for side, _ in _sides(pair):
+            st.markdown(f"**{plain(side.modality)}**")
+            table = pd.DataFrame({"id": side.ids[:rows]})
+            if side.captions is not None:
+                table["caption"] = side.captions[:rows]
+            if side.labels is not None:
+                table = pd.concat([table, side.labels.iloc[:rows]], axis=1)
+            table["first dimensions"] = [
+                ", ".join(three(float(v)) for v in row[:4]) + ", …" for row in side.vectors[:rows]
+            ]
+            st.dataframe(table, hide_index=True, width="stretch")
+
+
+def _sides(pair: EmbeddingPair) -> list[tuple[EmbeddingSet, str]]:
+    return [(pair.target, " (target)"), (pair.source, " (source)")]
+
+
+def _facts(side: EmbeddingSet) -> dict[str, str]:
+    known = side.provenance
+    return {
+        "file": known.name,
+        "rows × dimensions": f"{len(side):,} × {side.dim}",
+        "encoder": known.model or "not named",
+        "stored as": known.original_dtype,
+        "row norms, min / median / max": " / ".join(
+            three(v) for v in (known.norm_min, known.norm_median, known.norm_max)
+        ),
+        "were unit already": "yes" if known.was_normalised else "no: normalised on loading",
+        "dropped rows (zero, NaN, Inf)": f"{len(known.dropped_rows):,}",
+        "repeated rows": f"{side.duplicate_rows:,}",
+        "ids": "row numbers" if known.ids_are_rows else f"given, e.g. {side.ids[0]}",
+        "captions": "yes" if side.captions is not None else "no",
+        "digest": side.digest[:16],
+    }
+
+
+def split_settings(pair: EmbeddingPair) -> None:
+    """Choose the hold-out share and seed; every number on Correct comes from this split."""
+    left, right = st.columns(2)
+    st.session_state["holdout"] = left.slider(
+        "Share held out to evaluate",
+        0.05,
+        0.5,
+        st.session_state["holdout"],
+        0.05,
+        key="holdout_slider",
+    )
+    st.session_state["split_seed"] = int(
+        right.number_input("Seed", 0, 2**31 - 1, st.session_state["split_seed"], key="seed_input")
+    )
+    with guard():
+        parts = split()
+        words = (
+            f"{len(parts.fit_target):,} target rows and {len(parts.fit_source):,} other source rows "
+            f"fit the corrections; {len(parts.holdout_source):,} pairs are held out to evaluate. "
+            "No fitted statistic sees a row and its partner."
+            if pair.paired
+            else f"{len(parts.fit_target):,} target and {len(parts.fit_source):,} source rows fit "
+            f"the corrections; {len(parts.holdout_target):,} and {len(parts.holdout_source):,} are "
+            "held out to evaluate."
+        )
+        st.caption(words)

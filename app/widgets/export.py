@@ -1,0 +1,217 @@
+"""The Export page: build the corrected set once, offer it in every format, write the recipe."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import streamlit as st
+
+from anisoalign_core.align import Aligner
+from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.errors import FormatError
+from anisoalign_core.io import float16_error, save, to_bytes
+from anisoalign_core.io.atomic import atomic_write_text
+from anisoalign_core.numerics import row_norms
+from anisoalign_core.recipe import Recipe, cook
+from anisoalign_core.study import Study
+from app.loading import export_root
+from app.session import require_pair, result
+from app.widgets.common import plain, progress_bar, three
+from app.widgets.correct import Choice, trial_of
+
+FORMATS = {
+    ".npy": "plain array; the default",
+    ".npz": "array, ids and captions",
+    ".safetensors": "array and text metadata",
+    ".parquet": "table with ids, captions, labels",
+}
+DOWNLOAD_LIMIT = 200_000_000
+"""Above this a file is written to the server's export folder instead of through the browser."""
+
+
+@dataclass(frozen=True, eq=False)
+class Cooked:
+    """A fitted method, the corrected set, for methods that move both sides the target, a recipe."""
+
+    method: Aligner
+    corrected: EmbeddingSet
+    target: EmbeddingSet | None
+    recipe: Recipe
+
+
+def to_export() -> tuple[Choice, float | None]:
+    """Return what was chosen on Correct; BoundedTransport at 0.2 when nothing was."""
+    choice = st.session_state.get("choice", Choice("bounded", {"frame": "full"}))
+    pair = require_pair()
+    if not pair.paired and choice.method in ("procrustes", "ridge", "oracle"):
+        choice = Choice("bounded", {"frame": "full"})
+    bound = None
+    if choice.method == "bounded":
+        bound = st.session_state.get("bound_in_force")
+        bound = 0.2 if bound is None else float(bound)
+    return choice, bound
+
+
+def build(
+    choice: Choice, bound: float | None, fit_on: Literal["all", "split"], study: Study
+) -> Cooked:
+    """Fit on the rows asked for and correct every source row; kept until something changes."""
+
+    def cooked() -> Cooked:
+        pair = require_pair()
+        parameters = dict(choice.parameters) | ({} if bound is None else {"bound": bound})
+        after = trial_of(study, choice).view(bound).scores
+        with progress_bar("Correcting all rows") as tell:
+            method, corrected, recipe = cook(
+                pair,
+                choice.method,
+                parameters,
+                fit_on=fit_on,
+                split_seed=st.session_state["split_seed"],
+                split_holdout=st.session_state["holdout"],
+                progress=tell,
+                scores_before=study.uncorrected,
+                scores_after=after,
+            )
+        target = None
+        if method.moves_target:
+            target = pair.target.with_vectors(method.transform_target(pair.target))
+        return Cooked(method, corrected, target, recipe)
+
+    return result(("cooked", choice.key, bound, fit_on), cooked)
+
+
+def file_name(choice: Choice, bound: float | None, suffix: str) -> str:
+    """Name an export after its modality, method and bound."""
+    tail = "" if bound is None else f"-{bound:g}"
+    return f"{_safe(require_pair().source.modality)}-{choice.method}{tail}{suffix}"
+
+
+def _safe(text: str) -> str:
+    return "".join(char if char.isalnum() or char in "-_" else "-" for char in text) or "source"
+
+
+def summary(cooked: Cooked, dtype: str) -> None:
+    """Say what the file will hold, measured on the very rows that are written."""
+    rows = cooked.corrected.vectors
+    norms = row_norms(rows)
+    size = rows.size * (4 if dtype == "float32" else 2)
+    st.caption(
+        f"{len(rows):,} rows × {rows.shape[1]} dimensions, {size / 1e6:.3g} MB; norms "
+        f"{norms.min():.7f} to {norms.max():.7f}; all finite: "
+        f"{'yes' if np.isfinite(rows).all() else 'no'}; digest "
+        f"`{cooked.recipe.output_digest[:16]}`."
+    )
+    if dtype == "float16":
+        entry, angle = float16_error(rows)
+        st.caption(
+            f"In float16 entries move by at most {three(entry)}, directions by at most "
+            f"{three(angle)} in 1 − cos."
+        )
+
+
+def _metadata(cooked: Cooked) -> dict[str, str]:
+    recipe = cooked.recipe
+    return {
+        "method": recipe.method,
+        "source_digest": recipe.source.digest,
+        "normalised": "true",
+        "recipe": recipe.output_digest,
+        "model": cooked.corrected.provenance.model or "",
+    }
+
+
+def offer(cooked: Cooked, suffix: str, dtype: str, name: str) -> None:
+    """Offer the corrected file, and the moved target when there is one."""
+    sets = [(cooked.corrected, name)]
+    if cooked.target is not None:
+        st.info("This method moves both sides: take both files, and use them together.")
+        sets.append((cooked.target, f"{_safe(cooked.target.modality)}-{name.split('-', 1)[1]}"))
+    for number, (data, file) in enumerate(sets):
+        if data.vectors.nbytes > DOWNLOAD_LIMIT:
+            _write_on_server(cooked, data, file, dtype)
+            continue
+        st.download_button(
+            f"Download {file}",
+            data=lambda data=data: to_bytes(data, suffix, dtype=dtype, metadata=_metadata(cooked)),
+            file_name=file,
+            mime="application/octet-stream",
+            type="primary",
+            icon=":material/download:",
+            key=f"download_{number}",
+            on_click="ignore",
+        )
+        if suffix == ".npy" and not data.provenance.ids_are_rows:
+            st.download_button(
+                "Download its ids (.ids.txt)",
+                data="\n".join(data.ids.tolist()) + "\n",
+                file_name=f"{Path(file).stem}.ids.txt",
+                key=f"ids_{number}",
+                on_click="ignore",
+            )
+
+
+def _write_on_server(cooked: Cooked, data: EmbeddingSet, file: str, dtype: str) -> None:
+    root = export_root()
+    if root is None:
+        st.warning(
+            "This file is too large to send through the browser. Ask the server's owner to set "
+            "ANISOALIGN_EXPORT_ROOT, or run the command lines below.",
+            icon=":material/warning:",
+        )
+        return
+    if st.button(f"Write {plain(file)} to the server's export folder", type="primary"):
+        path = save(data, root / file, dtype=dtype, metadata=_metadata(cooked))
+        atomic_write_text(path.with_suffix(".recipe.json"), cooked.recipe.to_json())
+        st.success(f"Written: {plain(path.name)} and its recipe.")
+
+
+def offer_recipe(cooked: Cooked, name: str) -> None:
+    """Offer the recipe and the fitted model."""
+    left, right, _ = st.columns([1, 1, 2])
+    left.download_button(
+        "Recipe (JSON)",
+        data=cooked.recipe.to_json(),
+        file_name=f"{Path(name).stem}.recipe.json",
+        mime="application/json",
+        key="download_recipe",
+        on_click="ignore",
+        width="stretch",
+    )
+    right.download_button(
+        "Fitted model (.npz)",
+        data=lambda: _model_bytes(cooked.method),
+        file_name="model.npz",
+        key="download_model",
+        on_click="ignore",
+        width="stretch",
+        help="For anisoalign apply, or aa.load_aligner.",
+    )
+
+
+def _model_bytes(method: Any) -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        return method.save(Path(folder) / "model.npz").read_bytes()
+
+
+def reproduce(cooked: Cooked, name: str) -> None:
+    """Show the Python and shell lines that build the same file."""
+    recipe = cooked.recipe
+    pair = require_pair()
+    if recipe.method in ("oracle", "permuted"):
+        st.caption("Controls have no lines to reproduce them; the recipe holds the settings.")
+        return
+    names = []
+    for side in (pair.target, pair.source):
+        files = side.provenance.files
+        names.append(files[0] if files else side.name)
+    python, shell = st.tabs(["Python", "Command line"])
+    try:
+        python.code(recipe.python_lines(names[0], names[1], name), language="python")
+        shell.code(recipe.cli_lines(names[0], names[1], name), language="bash")
+    except FormatError as error:
+        st.caption(plain(str(error)))

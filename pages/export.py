@@ -1,0 +1,66 @@
+"""Export: corrected vectors with a recipe, and the lines that reproduce them."""
+
+import streamlit as st
+
+from anisoalign_core.align import ALIGNERS
+from app.session import require_pair
+from app.widgets.common import guard, page_header, plain
+from app.widgets.correct import current_study
+from app.widgets.export import (
+    FORMATS,
+    build,
+    file_name,
+    offer,
+    offer_recipe,
+    reproduce,
+    summary,
+    to_export,
+)
+
+page_header("Export", "How do the corrected vectors leave, and how can they be made again?")
+pair = require_pair()
+with guard():
+    study = current_study()
+    choice, bound = to_export()
+    method = ALIGNERS[choice.method]
+    words = f"**{method.label}**" + (f" with bound α = {bound:.2f}" if bound is not None else "")
+    extra = ", ".join(f"{key} = {value}" for key, value in choice.parameters.items())
+    st.markdown(f"{words}{f' ({plain(extra)})' if extra else ''}. Change it on the Correct page.")
+    if method.is_control:
+        st.warning(
+            "This is a control, not a correction: its vectors are for comparison only.",
+            icon=":material/science:",
+        )
+    left, middle, right = st.columns(3)
+    with left:
+        fit_on = st.radio(
+            "Fit on",
+            ["all", "split"],
+            format_func={"all": "All rows", "split": "The split's fit rows only"}.get,
+            key="export_fit",
+            persist_state="session",
+            help="All rows is what `anisoalign fit` on the two files does. The split's fit keeps "
+            "held-out rows unseen, as the numbers on Correct do.",
+        )
+    with middle:
+        suffix = st.selectbox(
+            "Format",
+            list(FORMATS),
+            format_func=lambda key: f"{key}  ({FORMATS[key]})",
+            key="export_format",
+            persist_state="session",
+        )
+    with right:
+        dtype = st.radio(
+            "Numbers",
+            ["float32", "float16"],
+            key="export_dtype",
+            persist_state="session",
+            help="float16 halves the file; its measured error is shown below.",
+        )
+    cooked = build(choice, bound, fit_on, study)
+    summary(cooked, dtype)
+    name = file_name(choice, bound, suffix)
+    offer(cooked, suffix, dtype, name)
+    offer_recipe(cooked, name)
+    reproduce(cooked, name)

@@ -1,0 +1,98 @@
+"""Home: what the tool answers, and the loaded set at a glance."""
+
+import streamlit as st
+
+from app.session import page_path, report, require_pair, use_sample
+from app.widgets.common import Number, guard, number_row, page_header, plain
+
+page_header(
+    "AnisoAlign Studio",
+    "How do a model's image and text embeddings differ, which directions carry the difference, and "
+    "can one stand in for the other without losing meaning?",
+)
+pair = require_pair()
+found = report()
+names = (pair.target.modality, pair.source.modality)
+icon = {"shared": ":material/check_circle:", "weak": ":material/help:"}.get(
+    found.verdict.level, ":material/block:"
+)
+box = {"shared": st.success, "weak": st.warning}.get(found.verdict.level, st.error)
+box(f"**{found.verdict.headline}**", icon=icon)
+residual = found.residual
+numbers = [
+    Number(
+        "Gap between the means",
+        found.bias.centroid_gap.value,
+        f"sampling floor {found.bias.floor:.2g}",
+        f"Distance between the mean {names[0]} and the mean {names[1]} vector, G_μ "
+        "(Liang et al. 2022). 0 to 2; the floor is what two samples of one distribution show.",
+    )
+]
+if residual is not None and found.structure is not None:
+    recall = found.structure.recall_at_1
+    numbers += [
+        Number(
+            "Residual share of the gap",
+            residual.share.value,
+            f"95 % {residual.share.low:.3g} to {residual.share.high:.3g}",
+            "Share of the mean squared distance between partners that the means do not explain: "
+            "trΣ_r / (G_μ² + trΣ_r).",
+            percent=True,
+        ),
+        Number(
+            "Anisotropy of the residual",
+            residual.anisotropy.value,
+            f"random pairs {residual.anisotropy_repaired:.3g} · isotropic 1",
+            "Largest residual variance over the average one, A_r. Read it against random "
+            "re-pairing: below means that partners share the leading directions.",
+        ),
+        Number(
+            f"{names[1]} finds its {names[0]}",
+            recall["source_to_target"],
+            f"chance {100 * found.structure.recall_chance:.2g} %",
+            "Share of rows whose true partner is the nearest of all, R@1.",
+            "higher",
+            percent=True,
+        ),
+    ]
+numbers.append(
+    Number(
+        "Told apart by a line",
+        found.separability,
+        "0.5 if mixed",
+        "Held-out AUC of a linear classifier of the modality. 1.0 on every raw encoder tried, "
+        "untrained ones too: it shows a gap, not meaning.",
+    )
+)
+number_row(numbers)
+with st.expander("Why this verdict"):
+    for reason in found.verdict.reasons:
+        st.markdown(f"- {plain(reason)}")
+    for note in found.notes:
+        st.caption(plain(note))
+
+st.subheader("Where to go from here", anchor=False)
+steps = (
+    ("data", "Data", "Load your own embeddings, paired or not."),
+    ("spectra", "Spectra", "How large is the gap, and how is it spread over directions?"),
+    ("directions", "Directions", "What do the directions that carry it mean? Look at the rows."),
+    ("correct", "Correct", "Tune a bounded correction and watch what it costs in meaning."),
+    ("export", "Export", "Take corrected vectors home, with a recipe that rebuilds them."),
+)
+for column, (name, title, words) in zip(st.columns(len(steps)), steps, strict=True):
+    with column.container(border=True, height="stretch"):
+        st.page_link(page_path(name), label=f"**{title}**")
+        st.caption(words)
+st.subheader("Bundled samples", anchor=False)
+left, right, _ = st.columns([1, 1, 2])
+with guard():
+    if left.button("Captioned scenes", width="stretch", key="home_sample"):
+        use_sample("scenes")
+        st.rerun()
+    if right.button("The same, untrained encoder", width="stretch", key="home_control"):
+        use_sample("scenes-untrained")
+        st.rerun()
+st.caption(
+    "4,000 rendered scenes with captions through a small CLIP that never saw them; and the same "
+    "pairs through the encoder before training, a control with a gap but no shared meaning."
+)

@@ -1,0 +1,49 @@
+"""Fixtures shared by all tests: small seeded worlds and the optional reference data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet
+
+
+def paired_world(n: int = 300, d: int = 24, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Unit source and target rows that share a latent, with different means and covariances."""
+    rng = np.random.default_rng(seed)
+    shared = rng.standard_normal((n, d)) * np.linspace(1.0, 0.2, d)
+    mix_y, mix_x = np.linalg.qr(rng.standard_normal((d, d)))[0], np.eye(d)
+    y = shared @ (0.8 * mix_x + 0.2 * mix_y) + 0.3 * rng.standard_normal((n, d))
+    x = shared * np.linspace(0.7, 1.4, d) + 0.3 * rng.standard_normal((n, d))
+    y, x = y + 2.0 * rng.standard_normal(d), x + 2.0 * rng.standard_normal(d)
+    unit = lambda rows: (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)  # noqa: E731
+    return unit(y), unit(x)
+
+
+@pytest.fixture
+def world() -> tuple[np.ndarray, np.ndarray]:
+    """Return (source, target) rows of a small paired world."""
+    return paired_world()
+
+
+@pytest.fixture
+def pair(world: tuple[np.ndarray, np.ndarray]) -> EmbeddingPair:
+    """Return the small world as a paired EmbeddingPair."""
+    y, x = world
+    return EmbeddingPair(
+        EmbeddingSet.from_array(y, modality="text", name="text.npy"),
+        EmbeddingSet.from_array(x, modality="image", name="image.npy"),
+        paired=True,
+    )
+
+
+@pytest.fixture
+def real_data() -> Path:
+    """Folder of the reference embeddings; the test is skipped, with the reason, without it."""
+    folder = os.environ.get("ANISOALIGN_REAL_DATA")
+    if not folder:
+        pytest.skip("ANISOALIGN_REAL_DATA does not point at the reference embeddings")
+    return Path(folder)

@@ -1,0 +1,113 @@
+"""Arrows run one way, and importing the library stays quick and light."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+CORE = ROOT / "anisoalign_core"
+HEAVY = ("torch", "streamlit", "umap", "plotly", "open_clip", "sklearn", "pandas")
+MAY_IMPORT = {  # room: the rooms of the library below it
+    "errors": set(),
+    "numerics": set(),
+    "embeddings": {"errors", "numerics"},
+    "moments": {"errors", "numerics", "io"},
+    "io": {"errors", "numerics", "embeddings"},
+    "geometry": {"errors", "numerics", "embeddings", "moments"},
+    "metrics": {"errors", "numerics", "embeddings", "moments", "geometry"},
+    "align": {"errors", "numerics", "embeddings", "moments", "geometry", "metrics", "io"},
+    "plots": {"errors", "numerics", "embeddings", "moments", "geometry", "metrics", "align", "report"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+def modules():
+    return sorted(CORE.rglob("*.py"))
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(CORE).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(CORE)))
+def test_arrows_run_one_way(path):
+    names = imports(path)
+    tops = {name.partition(".")[0] for name in names}
+    assert "streamlit" not in tops, "the library knows no screen"
+    assert not tops & {"app", "pages"}
+    room = room_of(path)
+    if room != "plots":
+        assert "plotly" not in tops
+    if room in MAY_IMPORT:
+        inside = {n.split(".")[1] for n in names if n.startswith("anisoalign_core.")} - {room}
+        allowed = MAY_IMPORT[room]
+        assert inside <= allowed, f"{room} imports {inside - allowed}"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(CORE)))
+def test_heavy_packages_are_not_imported_at_the_top(path):
+    tree = ast.parse(path.read_text())
+    top = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            top |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            top.add(node.module.partition(".")[0])
+    assert not top & {"torch", "umap", "open_clip"}
+
+
+def run_python(code: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True
+    )
+    return done.stdout.strip()
+
+
+def test_importing_the_library_loads_nothing_heavy():
+    loaded = run_python(
+        "import sys, anisoalign_core; "
+        f"print(' '.join(sorted(set(sys.modules) & set({HEAVY!r}))))"
+    )
+    assert loaded == ""
+
+
+def test_the_closed_form_path_never_loads_torch():
+    loaded = run_python(
+        "import sys, numpy as np, anisoalign_core as aa; r = np.random.default_rng(0); "
+        "y, x = r.standard_normal((2, 60, 8)); m = aa.BoundedTransport(bound=.2).fit(y, x); "
+        "m.transform(y); aa.METRICS; aa.diagnose; print('torch' in sys.modules)"
+    )
+    assert loaded == "False"
+
+
+def test_every_public_name_resolves():
+    import anisoalign_core
+
+    for name in anisoalign_core.__all__:
+        assert getattr(anisoalign_core, name) is not None
+    assert {"load", "EmbeddingSet", "EmbeddingPair", "diagnose", "BoundedTransport", "evaluate",
+            "load_aligner", "ALIGNERS", "METRICS"} <= set(anisoalign_core.__all__)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=lambda p: p.name)
+def test_pages_are_thin(path):
+    assert len(path.read_text().splitlines()) <= 120
+    assert not {"numpy", "scipy", "sklearn", "torch"} & {n.partition(".")[0] for n in imports(path)}
+
+
+def test_home_is_thin():
+    assert len((ROOT / "app" / "Home.py").read_text().splitlines()) <= 60

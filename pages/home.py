@@ -40,18 +40,17 @@ if residual is not None and found.structure is not None:
             percent=True,
         ),
         Number(
-            "Anisotropy of the residual",
+            "Residual anisotropy",
             residual.anisotropy.value,
-            f"random pairs {residual.anisotropy_repaired:.3g} · isotropic 1",
+            f"random pairs {residual.anisotropy_repaired:.3g}",
             "Largest residual variance over the average one, A_r. Read it against random "
             "re-pairing: below means that partners share the leading directions.",
         ),
         Number(
-            f"{names[1]} finds its {names[0]}",
+            f"{names[1].capitalize()} finds its {names[0]}",
             recall["source_to_target"],
             f"chance {100 * found.structure.recall_chance:.2g} %",
-            "Share of rows whose true partner is the nearest of all, R@1.",
-            "higher",
+            "Share of rows whose true partner is the nearest of all, R@1. Higher is better.",
             percent=True,
         ),
     ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
+import sys
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping
@@ -267,13 +268,17 @@ def _read_model(archive: zipfile.ZipFile, headers: Mapping[str, Header], name: s
     header = headers.get(METADATA)
     if header is None or header.dtype.kind != "U" or header.shape != ():
         return None
-    text = str(_read_member(archive, METADATA, header, name))
+    text = str(_as_texts(_read_member(archive, METADATA, header, name))[0])
     metadata = json.loads(text) if text.startswith("{") else {}
     model = metadata.get("model")
     return model if isinstance(model, str) else None
 
 
 def _as_texts(array: npt.NDArray[Any]) -> Texts:
+    if array.dtype.kind == "U" and array.size:
+        codes = np.ascontiguousarray(array).reshape(-1).view(array.dtype.str[0] + "u4")
+        if codes.max() > sys.maxunicode:  # NumPy would raise a SystemError
+            raise ValueError("its text holds characters beyond Unicode")
     values = array.reshape(-1).tolist()
     out = np.empty(len(values), dtype=object)
     out[:] = [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values]

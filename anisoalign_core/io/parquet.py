@@ -192,8 +192,9 @@ def _embedding_columns(schema: Any, name: str) -> tuple[str, ...]:
     known = (*GENERIC_NAMES, *TARGET_NAMES, *SOURCE_NAMES)
     wrong = next((f for f in schema if f.name in known and f.name not in CAPTION_COLUMNS), None)
     if wrong is not None:
+        kind = getattr(wrong.type, "value_type", wrong.type)  # of a text read as a dictionary
         raise FormatError(
-            f'Column "{wrong.name}" of {name} holds {wrong.type}, not lists of numbers. Write it '
+            f'Column "{wrong.name}" of {name} holds {kind} values, not lists of numbers. Write it '
             "as a list column of float32."
         )
     raise FormatError(

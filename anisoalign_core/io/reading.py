@@ -201,18 +201,19 @@ def _load(
     captions = raw.captions if captions is None else captions
     _check_texts(ids, "id", label, limits.max_id_length)
     _check_texts(captions, "caption", label, None)
-    return EmbeddingSet.from_array(
-        raw.array,
-        modality=modality,
-        ids=ids,
-        captions=captions,
-        labels=raw.labels,
-        thumbnails=raw.thumbnails,
-        name=label,
-        files=(source.path.name if source.path is not None else source.name,),
-        model=raw.model,
-        drop_invalid=drop_invalid,
-    )
+    with np.errstate(invalid="ignore"):  # signalling NaNs are reported as rows, not as a warning
+        return EmbeddingSet.from_array(
+            raw.array,
+            modality=modality,
+            ids=ids,
+            captions=captions,
+            labels=raw.labels,
+            thumbnails=raw.thumbnails,
+            name=label,
+            files=(source.path.name if source.path is not None else source.name,),
+            model=raw.model,
+            drop_invalid=drop_invalid,
+        )
 
 
 def _load_pair(

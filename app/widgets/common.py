@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,11 +34,13 @@ class Number:
 
 def three(value: float | None, percent: bool = False) -> str:
     """Return a number to three significant digits; a dash when there is none."""
-    if value is None or value != value:
+    if value is None or not math.isfinite(value):
         return "–"
     if percent:
-        return f"{100 * value:.3g} %"
-    return f"{value:.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+        return f"{three(100 * value)} %"
+    if abs(value) < 1e-12:
+        return "0"
+    return f"{value:#.3g}".rstrip(".") if abs(value) < 999.5 else f"{value:,.0f}"
 
 
 def page_header(title: str, question: str) -> None:

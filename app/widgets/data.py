@@ -166,7 +166,7 @@ def server_form() -> None:
 def set_table(pair: EmbeddingPair) -> None:
     """Show what each set holds, and what was measured on the way in."""
     columns = {side.modality + role: _facts(side) for side, role in _sides(pair)}
-    st.dataframe(pd.DataFrame(columns), width="stretch")
+    st.dataframe(pd.DataFrame(columns), width="stretch", height="content")
     if pair.paired:
         words = f"Paired: {len(pair.source):,} rows correspond."
         lost = len(pair.unmatched_source), len(pair.unmatched_target)
@@ -212,7 +212,7 @@ def _facts(side: EmbeddingSet) -> dict[str, str]:
         "rows × dimensions": f"{len(side):,} × {side.dim}",
         "encoder": known.model or "not named",
         "stored as": known.original_dtype,
-        "row norms, min / median / max": " / ".join(
+        "norms: min / median / max": " / ".join(
             three(v) for v in (known.norm_min, known.norm_median, known.norm_max)
         ),
         "were unit already": "yes" if known.was_normalised else "no: normalised on loading",

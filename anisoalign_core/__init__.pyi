@@ -36,3 +36,5 @@ from .recipe import read_recipe as read_recipe
 from .recipe import replay as replay
 from .report import GapReport as GapReport
 from .samples import load_sample as load_sample
+
+__version__: str

@@ -111,9 +111,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AnisoAlignError as error:
         print(f"anisoalign {options.verb}: {error}", file=sys.stderr)
         return WRONG
-    except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+    except OSError as error:  # a missing or read-only folder, a full disk
         name = Path(error.filename).name if error.filename else "a file"
-        print(f"anisoalign {options.verb}: {name}: {error.strerror}.", file=sys.stderr)
+        print(f"anisoalign {options.verb}: {name}: {error.strerror or error}.", file=sys.stderr)
         return WRONG
     except KeyboardInterrupt:
         print(f"anisoalign {options.verb}: cancelled; nothing was written.", file=sys.stderr)
@@ -150,7 +150,10 @@ def _read(options: argparse.Namespace, path: str, modality: str) -> EmbeddingSet
 
     found = load(path, modality=modality, drop_invalid=options.drop_invalid)
     dropped = len(found.provenance.dropped_rows)
-    _say(options, f"{found.name}: {len(found):,} × {found.dim}" + (f", {dropped} dropped" * (dropped > 0)))
+    _say(
+        options,
+        f"{found.name}: {len(found):,} × {found.dim}" + (f", {dropped} dropped" * (dropped > 0)),
+    )
     return found
 
 
@@ -279,7 +282,11 @@ def _replay(options: argparse.Namespace) -> None:
     if not again.identical and not again.differences:
         _say(options, "Inputs and versions agree, but the output differs in its last bits.")
     save(again.corrected, options.out)
-    print("identical to the recipe's output" if again.identical else "NOT identical to the recipe's output")
+    print(
+        "identical to the recipe's output"
+        if again.identical
+        else "NOT identical to the recipe's output"
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""``diagnose``: how do two sets of embeddings differ, and is there anything to align?"""
+"""Find out how two sets of embeddings differ, and whether there is anything to align."""
 
 from __future__ import annotations
 
@@ -272,9 +272,7 @@ def _bias(
         floor=math.sqrt(source.trace / source.n + target.trace / target.n),
         top_coordinates=tuple(few_coordinates(delta)[:10].tolist()) if nonzero else (),
         inside={r: energy_inside(frame[:, :r], delta) for r in ranks} if nonzero else {},
-        projection_drift=float(
-            np.linalg.norm(shifted.mean(0, dtype=np.float64) - target.mean)
-        ),
+        projection_drift=float(np.linalg.norm(shifted.mean(0, dtype=np.float64) - target.mean)),
         projection_drift_predicted=float(np.linalg.norm(predicted - target.mean)),
     )
 
@@ -310,9 +308,7 @@ def _spectra(
     )
 
 
-def _subspaces(
-    y: Float32, x: Float32, u_y: Float64, u_x: Float64, seed: int
-) -> dict[int, Overlap]:
+def _subspaces(y: Float32, x: Float32, u_y: Float64, u_x: Float64, seed: int) -> dict[int, Overlap]:
     if min(len(y), len(x)) < 4:
         return {}
     ranks = overlap_ranks(y.shape[1], min(len(y), len(x)))

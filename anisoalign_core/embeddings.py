@@ -195,6 +195,7 @@ class EmbeddingSet:
         )
 
     def __len__(self) -> int:
+        """Return the number of rows n."""
         return len(self.vectors)
 
     @property
@@ -255,31 +256,6 @@ class EmbeddingSet:
             raise JoinError(f"{self.name} is a selection of its input; pair the whole sets first.")
         return kept
 
-    def with_metadata(
-        self, *, ids: Sequence[str] | None = None, captions: Sequence[str] | None = None
-    ) -> EmbeddingSet:
-        """Return the set with ids or captions given per row of the *input*, dropped rows included.
-
-        Raises
-        ------
-        ShapeError
-            If there is not exactly one entry per input row.
-        """
-        rows = self.input_rows
-        changed = self
-        for what, values in (("ids", ids), ("captions", captions)):
-            if values is None:
-                continue
-            if len(values) != self.provenance.rows_read:
-                raise ShapeError(
-                    f"{self.name} has {self.provenance.rows_read} rows but {len(values)} {what} "
-                    "were given. Give one per row, in row order."
-                )
-            changed = replace(changed, **{what: read_only(as_strings(values)[rows])})
-        if ids is not None:
-            changed = replace(changed, provenance=replace(self.provenance, ids_are_rows=False))
-        return changed
-
     def with_vectors(self, vectors: Float32) -> EmbeddingSet:
         """Return the same rows with other vectors (a corrected set keeps ids and captions)."""
         if len(vectors) != len(self):
@@ -339,6 +315,7 @@ class EmbeddingPair:
     joined_by_id: bool = False
 
     def __post_init__(self) -> None:
+        """Refuse sets that cannot belong together."""
         source, target = self.source, self.target
         if source.dim != target.dim:
             raise ShapeError(
@@ -597,8 +574,10 @@ def _describe_invalid(
         if len(which):
             shown = ", ".join(str(row) for row in which[:5])
             more = f", … ({len(which)} such rows)" if len(which) > 5 else ""
-            parts.append(f"row{'s' if len(which) > 1 else ''} {shown}{more} of {name} "
-                         f"{'are' if len(which) > 1 else 'is'} {what}")
+            parts.append(
+                f"row{'s' if len(which) > 1 else ''} {shown}{more} of {name} "
+                f"{'are' if len(which) > 1 else 'is'} {what}"
+            )
     return (
         f"{' and '.join(parts)} (counting from 0; {len(bad)} of {len(rows)} rows). "
         "Drop them with drop_invalid=True, or mend the file."

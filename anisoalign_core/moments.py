@@ -32,8 +32,8 @@ class Moments:
     Notes
     -----
     Products run in float32 (in float64 for small sets) over blocks of rows centred at their own
-    mean; sums over blocks run in float64 and are merged by the pairwise update of Chan, Golub & LeVeque (1983). Centring
-    before the product is what keeps digits when the rows sit in a narrow cone.
+    mean; sums over blocks run in float64 and are merged by the pairwise update of Chan, Golub &
+    LeVeque (1983). Centring before the product keeps digits when rows sit in a narrow cone.
     """
 
     n: int
@@ -71,7 +71,7 @@ class Moments:
             If a chunk is not 2-D, dimensions differ, or there are no rows at all.
         """
         total: Moments | None = None
-        dtype = np.float64 if precise else np.float32
+        dtype = np.dtype(np.float64 if precise else np.float32)
         for chunk in chunks:
             if chunk.ndim != 2:
                 raise ShapeError(f"A chunk of rows has {chunk.ndim} axes, not 2.")
@@ -128,9 +128,7 @@ class Moments:
     def from_npz(cls, path: str | Path) -> Moments:
         """Read what :meth:`to_npz` wrote."""
         with np.load(path, allow_pickle=False) as stored:
-            return cls(
-                int(stored["n"]), read_only(stored["mean"]), read_only(stored["scatter"])
-            )
+            return cls(int(stored["n"]), read_only(stored["mean"]), read_only(stored["scatter"]))
 
     def shrunk(self) -> tuple[Float64, float]:
         """Ledoit–Wolf shrunk covariance of *unit* rows, from the moments alone.

@@ -40,7 +40,8 @@ def row_norms(rows: npt.NDArray[np.floating[Any]]) -> Float64:
     """
     norms = np.empty(len(rows), dtype=np.float64)
     for part in blocks(len(rows)):
-        block = np.asarray(rows[part], dtype=np.float64)
+        with np.errstate(invalid="ignore"):  # a signalling NaN; it stays a NaN
+            block = np.asarray(rows[part], dtype=np.float64)
         scale = np.abs(block).max(axis=1, initial=0.0)
         extreme = np.isfinite(scale) & ((scale > 1e150) | ((scale < 1e-150) & (scale > 0)))
         norms[part] = np.sqrt(np.einsum("ij,ij->i", block, block))

@@ -110,7 +110,10 @@ class Recipe:
                 raise FormatError("This recipe was written by another version of this library.")
             for side in ("source", "target"):
                 facts = body[side]
-                facts["files"], facts["norm_range"] = tuple(facts["files"]), tuple(facts["norm_range"])
+                facts["files"], facts["norm_range"] = (
+                    tuple(facts["files"]),
+                    tuple(facts["norm_range"]),
+                )
                 body[side] = InputFacts(**facts)
             return cls(**body)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -141,9 +144,13 @@ class Recipe:
                 lines.append(f"pair = aa.EmbeddingPair.match(source, target, by={self.pairing!r})")
                 rows = ("pair.source", "pair.target")
             lines.append(f"split = pair.split({self.split_seed}, {self.split_holdout})")
-            parts = ("fit_pairs",) * 2 if ALIGNERS[self.method].needs_pairs else (
-                "fit_source",
-                "fit_target",
+            parts = (
+                ("fit_pairs",) * 2
+                if ALIGNERS[self.method].needs_pairs
+                else (
+                    "fit_source",
+                    "fit_target",
+                )
             )
             fit = tuple(  # type: ignore[assignment]
                 f"{side}.take(split.{part})" for side, part in zip(rows, parts, strict=True)
@@ -165,9 +172,9 @@ class Recipe:
                 continue
             flag = f"--{key}" if key in ("bound", "frame", "rank") else f"--param {key}="
             options.append(f"{flag} {value}" if not flag.endswith("=") else f"{flag}{value}")
-        extra = (" --join-ids" if self.pairing == "id" else " --paired" if self._matters else "") + (
-            " --drop-invalid" if self._drops else ""
-        )
+        extra = (
+            " --join-ids" if self.pairing == "id" else " --paired" if self._matters else ""
+        ) + (" --drop-invalid" if self._drops else "")
         drop = " --drop-invalid" if self._drops else ""
         fit = (
             f"anisoalign fit --method {self.method} {' '.join(options)} --target {quote(target)} "
@@ -177,7 +184,9 @@ class Recipe:
             fit += f" --split-seed {self.split_seed} --holdout {self.split_holdout}"
             if self.pairing == "row" and not self._matters:
                 fit += " --paired"
-        apply = f"anisoalign apply --model model.npz --source {quote(source)}{drop} --out {quote(out)}"
+        apply = (
+            f"anisoalign apply --model model.npz --source {quote(source)}{drop} --out {quote(out)}"
+        )
         return f"{fit}\n{apply}"
 
     @property

@@ -223,7 +223,9 @@ class GapReport:
 
         rows: list[dict[str, Any]] = []
 
-        def add(name: str, value: float | Interval, null: float | None, of: str, pairs: bool) -> None:
+        def add(
+            name: str, value: float | Interval, null: float | None, of: str, pairs: bool
+        ) -> None:
             ends = (value.low, value.high) if isinstance(value, Interval) else (None, None)
             rows.append(
                 {

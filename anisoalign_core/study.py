@@ -141,12 +141,14 @@ class Trial:
         return BoundSweep(self.method, self.study.source, fitted)
 
     def view(self, bound: float | None = None) -> View:
-        """What the correction does to the held-out rows, under another bound if given."""
+        """Show what the correction does to the held-out rows, under another bound if given."""
         study = self.study
         if self.sweep is not None:
             method = self.method
             assert isinstance(method, BoundedTransport)  # the sweep exists only then
-            return View(study, study.target, at=self.sweep.at(method.bound_ if bound is None else bound))
+            return View(
+                study, study.target, at=self.sweep.at(method.bound_ if bound is None else bound)
+            )
         after = self.method.transform(study.source, study.target)
         target = self.method.transform_target(study.target)
         return View(study, target, after=after)

@@ -33,10 +33,11 @@ class Side:
 
     def read(self, drop_invalid: bool) -> EmbeddingSet:
         """Parse and check."""
-        loaded = load_bytes(
-            self.vectors.data, self.vectors.name, modality=self.modality, drop_invalid=drop_invalid
-        )
-        return loaded.with_metadata(
+        return load_bytes(
+            self.vectors.data,
+            self.vectors.name,
+            modality=self.modality,
+            drop_invalid=drop_invalid,
             ids=self.ids and parse_lines(self.ids.data, self.ids.name),
             captions=self.captions and parse_lines(self.captions.data, self.captions.name),
         )

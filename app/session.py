@@ -62,7 +62,7 @@ def use_pair(loaded: Loaded | None) -> None:
 
 
 def loaded() -> Loaded | None:
-    """What the session holds, or None when it was emptied."""
+    """Return what the session holds, or None when it was emptied."""
     return st.session_state.get("loaded")
 
 

@@ -74,7 +74,7 @@ def measure(n: int, d: int, repeats: int) -> tuple[float, float, float]:
                 range_x=(-1.0, 1.0),
                 range_y=(-1.0, 1.0),
             ),
-            tradeoff(bounds, flat, current=view.bound),
+            tradeoff(bounds, flat, current=view.at.bound),
             stretches(
                 trial.method.raw_stretch_,
                 view.at.stretch,
@@ -94,7 +94,9 @@ def import_seconds(module: str, repeats: int = 7) -> float:
     """Median wall time in seconds of importing a module in a new process, less a bare start."""
 
     def start(code: str) -> float:
-        return median_ms(lambda _: subprocess.run([sys.executable, "-c", code], check=True), repeats)
+        return median_ms(
+            lambda _: subprocess.run([sys.executable, "-c", code], check=True), repeats
+        )
 
     return (start(f"import {module}") - start("pass")) / 1000
 
@@ -126,8 +128,8 @@ def main() -> None:
     numpy_time, ours = import_seconds("numpy"), import_seconds("anisoalign_core")
     lines += [
         "",
-        f"`import anisoalign_core` takes {ours:.2f} s beyond starting Python ({ours / numpy_time:.2f} "
-        "of importing NumPy): public names load when first used.",
+        f"`import anisoalign_core` takes {ours:.2f} s beyond starting Python "
+        f"({ours / numpy_time:.2f} of importing NumPy): public names load when first used.",
         "",
     ]
     print(lines[-2])

@@ -124,7 +124,8 @@ def section(
     verdict = holds(means)
     symbols = dict(zip(METRICS, HEADS, strict=True))
     checks = "; ".join(
-        f"{symbols[name]} {step:+.3g} {'✓' if fine else '✗'}" for name, (step, fine) in verdict.items()
+        f"{symbols[name]} {step:+.3g} {'✓' if fine else '✗'}"
+        for name, (step, fine) in verdict.items()
     )
     good = all(fine for _, fine in verdict.values())
     text = (
@@ -171,7 +172,8 @@ def main() -> int:
             paired=True,
         )
         fit = round(0.38 * len(pair.source))
-        jobs.append((name, pair, fit, len(pair.source) - 2 * fit, 10))
+        held = len(pair.source) - 2 * fit
+        jobs.append((name, pair, fit, held, max(3, held // 12)))  # k stays local in small sets
     for title, pair, fit, held, k in jobs:
         text, fine = section(title, pair, fit, held, options.splits, k)
         parts.append(text)

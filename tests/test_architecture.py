@@ -20,7 +20,16 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     "geometry": {"errors", "numerics", "embeddings", "moments"},
     "metrics": {"errors", "numerics", "embeddings", "moments", "geometry"},
     "align": {"errors", "numerics", "embeddings", "moments", "geometry", "metrics", "io"},
-    "plots": {"errors", "numerics", "embeddings", "moments", "geometry", "metrics", "align", "report"},
+    "plots": {
+        "errors",
+        "numerics",
+        "embeddings",
+        "moments",
+        "geometry",
+        "metrics",
+        "align",
+        "report",
+    },
 }
 
 
@@ -79,8 +88,7 @@ def run_python(code: str) -> str:
 
 def test_importing_the_library_loads_nothing_heavy():
     loaded = run_python(
-        "import sys, anisoalign_core; "
-        f"print(' '.join(sorted(set(sys.modules) & set({HEAVY!r}))))"
+        f"import sys, anisoalign_core; print(' '.join(sorted(set(sys.modules) & set({HEAVY!r}))))"
     )
     assert loaded == ""
 
@@ -99,8 +107,17 @@ def test_every_public_name_resolves():
 
     for name in anisoalign_core.__all__:
         assert getattr(anisoalign_core, name) is not None
-    assert {"load", "EmbeddingSet", "EmbeddingPair", "diagnose", "BoundedTransport", "evaluate",
-            "load_aligner", "ALIGNERS", "METRICS"} <= set(anisoalign_core.__all__)
+    assert {
+        "load",
+        "EmbeddingSet",
+        "EmbeddingPair",
+        "diagnose",
+        "BoundedTransport",
+        "evaluate",
+        "load_aligner",
+        "ALIGNERS",
+        "METRICS",
+    } <= set(anisoalign_core.__all__)
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("*.py")), ids=lambda p: p.name)

@@ -113,8 +113,13 @@ def test_permuting_pairs_changes_no_unpaired_number():
     y, x = paired_world(200, 16)
     order = np.random.default_rng(0).permutation(200)
     straight, shuffled = diagnose(sets(y, x)).to_dict(), diagnose(sets(y[order], x)).to_dict()
-    for name in ("centroid_gap", "centroid_gap_floor", "covariance_gap_relative",
-                 "spectral_correlation", "residual_anisotropy_repaired"):
+    for name in (
+        "centroid_gap",
+        "centroid_gap_floor",
+        "covariance_gap_relative",
+        "spectral_correlation",
+        "residual_anisotropy_repaired",
+    ):
         assert straight[name] == pytest.approx(shuffled[name], rel=1e-6), name
     for q, entry in straight["subspace_overlap"].items():
         assert entry["value"] == pytest.approx(shuffled["subspace_overlap"][q]["value"], rel=1e-6)
@@ -126,8 +131,14 @@ def test_numbers_do_not_depend_on_the_basis():
     y, x = paired_world(200, 16)
     q = ortho_group.rvs(16, random_state=0)
     straight, turned = diagnose(sets(y, x)).to_dict(), diagnose(sets(y @ q, x @ q)).to_dict()
-    for name in ("centroid_gap", "residual_share", "residual_anisotropy", "covariance_gap_relative",
-                 "effective_dimension_ratio", "rmg"):
+    for name in (
+        "centroid_gap",
+        "residual_share",
+        "residual_anisotropy",
+        "covariance_gap_relative",
+        "effective_dimension_ratio",
+        "rmg",
+    ):
         assert straight[name] == pytest.approx(turned[name], rel=1e-4), name
 
 

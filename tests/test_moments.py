@@ -1,5 +1,7 @@
 """Moments: any chunking equals the whole, and Ledoit–Wolf needs no second pass."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -26,12 +28,14 @@ def test_moments_are_mean_and_covariance():
 @given(st.lists(st.integers(1, 399), max_size=6, unique=True), st.booleans())
 def test_any_chunking_equals_the_whole(cuts, precise):
     edges = [0, *sorted(cuts), 400]
-    chunks = [X[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+    chunks = [X[a:b] for a, b in pairwise(edges)]
     merged = Moments.from_chunks(chunks, precise=precise)
     whole = Moments.of(X)
     np.testing.assert_allclose(merged.mean, whole.mean, atol=1e-7)
     scale = np.abs(whole.scatter).max()
-    np.testing.assert_allclose(merged.scatter, whole.scatter, atol=(1e-12 if precise else 1e-6) * scale)
+    np.testing.assert_allclose(
+        merged.scatter, whole.scatter, atol=(1e-12 if precise else 1e-6) * scale
+    )
 
 
 def test_addition_commutes():

@@ -1,7 +1,14 @@
 """Aligners: maps that turn source embeddings into stand-ins for target embeddings."""
 
 from anisoalign_core.align.base import AffineMap, Aligner, load_aligner
-from anisoalign_core.align.baselines import C3, CenterBoth, GapShift, Identity, MeanShift, Standardize
+from anisoalign_core.align.baselines import (
+    C3,
+    CenterBoth,
+    GapShift,
+    Identity,
+    MeanShift,
+    Standardize,
+)
 from anisoalign_core.align.bounded import BoundedTransport, BoundSweep, BoundView
 from anisoalign_core.align.gaussian import Bures, Coral
 from anisoalign_core.align.paired import Oracle, PermutedTarget, Procrustes, Ridge

@@ -160,7 +160,9 @@ def row_noise(rows: Float32, seed: int) -> Float32:
     (n, d) float32
     """
     d = rows.shape[1]
-    keys = np.random.default_rng(seed).integers(1, 2**63, size=d + 1, dtype=np.uint64) | np.uint64(1)
+    keys = np.random.default_rng(seed).integers(1, 2**63, size=d + 1, dtype=np.uint64) | np.uint64(
+        1
+    )
     noise = np.empty(rows.shape, dtype=np.float32)
     from anisoalign_core.numerics import blocks
 

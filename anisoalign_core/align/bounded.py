@@ -144,9 +144,7 @@ class BoundedTransport(Aligner):
             rest_x = np.trace(sigma_x) - np.trace(u.T @ sigma_x @ u)
             rest_y = np.trace(sigma_y) - np.trace(u.T @ sigma_y @ u)
             outside = math.sqrt(rest_x / rest_y) if rest_y > 1e-14 else self.scale_
-            self.raw_stretch_ = np.concatenate(
-                [inside, np.full(source.dim - self.rank_, outside)]
-            )
+            self.raw_stretch_ = np.concatenate([inside, np.full(source.dim - self.rank_, outside)])
         self.raw_stretch_ = np.maximum(self.raw_stretch_, 0.0)
         self._set_bound(source.mean, target.mean)
 
@@ -257,6 +255,7 @@ class BoundSweep:
     coordinates: Float32 = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        """Expand both sets of rows in the eigenbasis, once."""
         self._basis = self.method.basis_.astype(np.float32)
         self._mean = self.method.map_.target_mean
         self._mean_in_basis = self.method.basis_.T @ self._mean
@@ -269,13 +268,16 @@ class BoundSweep:
             self._calibration = (calibration, calibration**2)
 
     def _expand(self, rows: Float32) -> Float32:
-        return (rows - self.method.map_.source_mean.astype(np.float32)) @ self._basis
+        centred = rows - self.method.map_.source_mean.astype(np.float32)
+        return np.asarray(centred @ self._basis)
 
     def _norms(self, coordinates: Float32, squares: Float32, stretch: Float64) -> Float32:
         w = stretch.astype(np.float32)
         cross = (stretch * self._mean_in_basis).astype(np.float32)
-        squared = squares @ (w * w) + 2 * (coordinates @ cross) + np.float32(self._mean @ self._mean)
-        return np.sqrt(np.maximum(squared, np.float32(1e-24)))
+        squared = (
+            squares @ (w * w) + 2 * (coordinates @ cross) + np.float32(self._mean @ self._mean)
+        )
+        return np.asarray(np.sqrt(np.maximum(squared, np.float32(1e-24))))
 
     def at(self, bound: float) -> BoundView:
         """Everything about the rows under another bound."""

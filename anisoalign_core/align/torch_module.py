@@ -28,6 +28,11 @@ def affine_module(affine: AffineMap) -> Any:
     class AffineCorrection(torch.nn.Module):
         """A bounded affine correction followed by projection to the unit sphere."""
 
+        source_mean: torch.Tensor
+        linear_transposed: torch.Tensor
+        target_mean: torch.Tensor
+        recentring: torch.Tensor
+
         def __init__(self) -> None:
             super().__init__()
             d = len(affine.source_mean)

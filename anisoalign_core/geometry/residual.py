@@ -115,7 +115,7 @@ class Residual:
 def repaired_anisotropy_spread(
     y: Float32, x: Float32, *, permutations: int, random_state: int
 ) -> float:
-    """Standard deviation of A_r over random re-pairings of the rows.
+    """Return the standard deviation of A_r over random re-pairings of the rows.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def repaired_anisotropy_spread(
 
 
 def top_anisotropy(rows: Float32) -> float:
-    """``A`` of the covariance of rows from its largest eigenvalue alone.
+    """Return ``A`` of the covariance of rows from its largest eigenvalue alone.
 
     Works on whichever of the covariance and the Gram matrix is smaller.
     """

@@ -44,7 +44,7 @@ def effective_rank(values: Float64) -> float:
 
 
 def anisotropy(values: Float64) -> float:
-    """``A = λ_max / (tr Σ / d)``; 1 for an isotropic covariance [AA]."""
+    """Return ``A = λ_max / (tr Σ / d)``; 1 for an isotropic covariance [AA]."""
     return float(values[0] / values.mean()) if has_spread(values) else math.nan
 
 

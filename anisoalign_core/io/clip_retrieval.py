@@ -206,10 +206,10 @@ def _metadata(
     frames: list[pd.DataFrame] = []
     for number, path in found.items():
         source = _inside(path)
-        with parquet.opened(source, limits) as file:
-            if file.metadata.num_rows != rows[number]:
+        with parquet.opened(source, limits) as (file, footer):
+            if footer.rows != rows[number]:
                 raise FormatError(
-                    f"{source.name} has {file.metadata.num_rows} rows, its embeddings "
+                    f"{source.name} has {footer.rows} rows, its embeddings "
                     f"{rows[number]}. Write the folder again."
                 )
             one = parquet.read_about_rows(

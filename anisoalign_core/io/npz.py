@@ -149,24 +149,33 @@ def _check_directory_size(stream: BinaryIO, source: Source, limits: Limits) -> N
             f"{source.name} is cut off: the directory at the end of the archive is missing. Copy "
             "or write it again."
         )
-    members, size = struct.unpack("<HI", tail[end + 10 : end + 16])
-    locator = tail[end - 20 : end] if end >= 20 else b""
-    if locator.startswith(b"PK\x06\x07"):
-        stream.seek(struct.unpack("<Q", locator[8:16])[0])
-        members, size = struct.unpack("<QQ", stream.read(56)[32:48])
-    if members > limits.max_archive_members or size > limits.max_archive_members * 4096:
-        raise LimitError(
-            f"{source.name} declares {members:,} files in its archive; the limit is "
-            f"{limits.max_archive_members}. Keep only the embeddings, ids and captions in it."
-        )
+    declared = [struct.unpack("<HI", tail[end + 10 : end + 16])]
+    if tail[max(end - 20, 0) : end].startswith(b"PK\x06\x07"):  # a 64-bit record, somewhere
+        if declared[0][0] == 0xFFFF or declared[0][1] == 0xFFFFFFFF:
+            declared.clear()
+        pointed = struct.unpack("<Q", tail[end - 12 : end - 4])[0]
+        for place in (pointed, source.size - window + end - 20 - 56):
+            if not 0 <= place <= source.size - 56:
+                continue
+            stream.seek(place)
+            record = stream.read(56)
+            if record.startswith(b"PK\x06\x06"):
+                declared.append(struct.unpack("<QQ", record[32:48]))
+    for members, size in declared:
+        if members > limits.max_archive_members or size > limits.max_archive_members * 4096:
+            raise _too_many(source.name, members, limits)
+
+
+def _too_many(name: str, members: int, limits: Limits) -> LimitError:
+    return LimitError(
+        f"{name} declares {members:,} files in its archive; the limit is "
+        f"{limits.max_archive_members}. Keep only the embeddings, ids and captions in it."
+    )
 
 
 def _check_members(members: list[zipfile.ZipInfo], name: str, limits: Limits) -> None:
     if len(members) > limits.max_archive_members:
-        raise LimitError(
-            f"{name} declares {len(members):,} files in its archive; the limit is "
-            f"{limits.max_archive_members}. Keep only the embeddings, ids and captions in it."
-        )
+        raise _too_many(name, len(members), limits)
     if len({info.filename for info in members}) < len(members):
         raise FormatError(f"{name} holds two members of one name. Write it again.")
     for info in members:

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.io.keys import GENERIC_NAMES, SOURCE_NAMES, TARGET_NAMES, listed
 from anisoalign_core.io.limits import MIB, Limits, check_bytes, check_declared
+from anisoalign_core.io.parquet_footer import Footer, read_footer
 from anisoalign_core.io.source import (
     MAX_LABELS,
     Payload,
@@ -21,7 +22,6 @@ from anisoalign_core.io.source import (
     Texts,
     malformed,
     printable,
-    wrong_kind,
 )
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ BATCH_BYTES = 16 * MIB
 
 
 @contextmanager
-def opened(source: Source, limits: Limits) -> Iterator[Any]:
-    """Open a Parquet file whose footer is within the limits, as ``pyarrow.parquet.ParquetFile``.
+def opened(source: Source, limits: Limits) -> Iterator[tuple[Any, Footer]]:
+    """Open a ``pyarrow.parquet.ParquetFile`` whose footer is within the limits.
 
     Text columns are read as dictionaries, so that a repeated text takes memory once.
 
@@ -46,20 +46,17 @@ def opened(source: Source, limits: Limits) -> Iterator[Any]:
     import pyarrow.parquet as pq
 
     name = source.name
-    with source.open() as stream:
-        head = stream.read(16)
-        if not head.startswith(b"PAR1"):
-            raise wrong_kind(name, "a .parquet file", head)
-        errors = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, NotImplementedError)
-        with malformed(name, "a .parquet file", *errors, OverflowError, IndexError):
-            target = str(source.path) if source.path is not None else pa.BufferReader(source.data)
-            with pq.ParquetFile(target) as probe:
-                schema = probe.schema_arrow
-            texts = [field.name for field in schema if _is_text(field.type)]
-            target = str(source.path) if source.path is not None else pa.BufferReader(source.data)
-            with pq.ParquetFile(target, read_dictionary=texts) as file:
-                _check_footer(file.metadata, name, limits)
-                yield file
+    footer = read_footer(source)
+    _check_footer(footer, name, limits)
+    errors = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, NotImplementedError)
+    with malformed(name, "a .parquet file", *errors, OverflowError, IndexError):
+        with pq.ParquetFile(_target(source)) as probe:
+            schema = probe.schema_arrow
+        texts = [field.name for field in schema if _is_text(field.type)]
+        with pq.ParquetFile(
+            _target(source), read_dictionary=texts, page_checksum_verification=True
+        ) as file:
+            yield file, footer
 
 
 def keys(source: Source, limits: Limits) -> tuple[str, ...]:
@@ -70,7 +67,7 @@ def keys(source: Source, limits: Limits) -> tuple[str, ...]:
     FormatError
         If a column is named like embeddings but holds something else.
     """
-    with opened(source, limits) as file:
+    with opened(source, limits) as (file, _):
         return _embedding_columns(file.schema_arrow, source.name)
 
 
@@ -83,14 +80,12 @@ def read(source: Source, limits: Limits, key: str) -> RawTable:
         If lists differ in length or rows lack an embedding or id, naming the first such row.
     LimitError
     """
-    with opened(source, limits) as file:
-        array = _read_embeddings(file, key, source.name, limits)
+    with opened(source, limits) as (file, footer):
+        array = _read_embeddings(file, footer, key, source.name, limits)
         ids, captions, labels = read_about_rows(file, source.name, limits)
         described = file.schema_arrow.metadata or {}
-        model = described.get(b"model")
-    return RawTable(
-        array, ids, captions, labels, model=None if model is None else model.decode("utf-8")
-    )
+        model = described[b"model"].decode("utf-8") if b"model" in described else None
+    return RawTable(array, ids, captions, labels, model=model)
 
 
 def read_about_rows(
@@ -166,22 +161,26 @@ def write_columns(
     described = {key.encode(): value.encode() for key, value in sorted(metadata.items())}
     table = pa.table(columns).replace_schema_metadata(described or None)
     texts = [field.name for field in table.schema if _is_text(field.type)]
-    pq.write_table(table, stream, compression="zstd", use_dictionary=texts, row_group_size=65_536)
+    pq.write_table(
+        table,
+        stream,
+        compression="zstd",
+        use_dictionary=texts,
+        row_group_size=65_536,
+        write_page_checksum=True,
+    )
 
 
-def _check_footer(metadata: Any, name: str, limits: Limits) -> None:
-    check_declared(metadata.num_rows, 1, 1, name, limits)
-    sizes: dict[str, int] = {}
-    rows = 0
-    for group in range(metadata.num_row_groups):
-        rows += metadata.row_group(group).num_rows
-        for index in range(metadata.num_columns):
-            column = metadata.row_group(group).column(index)
-            entry = max(column.total_uncompressed_size, 4 * column.num_values)
-            sizes[column.path_in_schema] = sizes.get(column.path_in_schema, 0) + entry
-    if rows != metadata.num_rows:
-        raise FormatError(f"{name} declares {metadata.num_rows:,} rows and holds {rows:,}.")
-    for column, size in sizes.items():
+def _target(source: Source) -> Any:
+    import pyarrow as pa
+
+    return str(source.path) if source.path is not None else pa.BufferReader(source.data)
+
+
+def _check_footer(footer: Footer, name: str, limits: Limits) -> None:
+    check_declared(footer.rows, 1, 1, name, limits)
+    for column, size in footer.sizes.items():
+        size = max(size, 4 * footer.values[column])
         check_bytes(size, f"{name}:{printable(column, 60)} declares", name, limits)
 
 
@@ -203,15 +202,17 @@ def _embedding_columns(schema: Any, name: str) -> tuple[str, ...]:
     )
 
 
-def _read_embeddings(file: Any, key: str, name: str, limits: Limits) -> npt.NDArray[Any]:
-    rows = file.metadata.num_rows
+def _read_embeddings(
+    file: Any, footer: Footer, key: str, name: str, limits: Limits
+) -> npt.NDArray[Any]:
+    rows = footer.rows
     kind = file.schema_arrow.field(key).type
     dtype = np.dtype(kind.value_type.to_pandas_dtype())
     itemsize = max(dtype.itemsize, 4) if dtype.kind == "f" else 8
     fixed = kind.list_size if hasattr(kind, "list_size") else None
     if fixed is not None:
         check_declared(rows, fixed, itemsize, name, limits)
-    width = fixed or _mean_length(file.metadata, key, rows)
+    width = fixed or math.ceil(footer.values.get(key, 0) / max(rows, 1))
     batch_rows = min(max(1, BATCH_BYTES // (itemsize * max(width, 1))), 65_536)
     out: npt.NDArray[Any] | None = None
     done = 0
@@ -251,16 +252,6 @@ def _flatten(column: Any, name: str, first: int) -> tuple[npt.NDArray[Any], npt.
         )
     lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
     return column.flatten().to_numpy(zero_copy_only=False), lengths.astype(np.int64)
-
-
-def _mean_length(metadata: Any, key: str, rows: int) -> int:
-    values = 0
-    for group in range(metadata.num_row_groups):
-        for index in range(metadata.num_columns):
-            column = metadata.row_group(group).column(index)
-            if column.path_in_schema.split(".")[0] == key:
-                values += column.num_values
-    return math.ceil(values / rows) if rows else 0
 
 
 def _texts(file: Any, column: str, longest: int | None, name: str) -> Texts:

@@ -145,7 +145,8 @@ def offer(cooked: Cooked, suffix: str, dtype: str, name: str) -> None:
             key=f"download_{number}",
             on_click="ignore",
         )
-        if suffix == ".npy" and not data.provenance.ids_are_rows:
+        known = data.provenance
+        if suffix == ".npy" and (not known.ids_are_rows or known.dropped_rows):
             st.download_button(
                 "Download its ids (.ids.txt)",
                 data="\n".join(data.ids.tolist()) + "\n",

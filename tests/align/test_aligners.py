@@ -66,9 +66,7 @@ def test_every_method_clones_repeats_and_keeps_its_input(name):
     method = ALIGNERS[name]().fit(Y, X)
     again = clone(method)
     assert not hasattr(again, "n_features_in_")
-    np.testing.assert_array_equal(
-        method.transform(Y, X), again.fit(Y, X).transform(Y, X)
-    )
+    np.testing.assert_array_equal(method.transform(Y, X), again.fit(Y, X).transform(Y, X))
     np.testing.assert_array_equal(Y, before)
 
 
@@ -109,8 +107,19 @@ def test_methods_without_pairs_ignore_the_pairing(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["identity", "mean-shift", "gap-shift", "center-both", "realign", "coral", "bures",
-             "bounded", "procrustes", "ridge"]
+    "name",
+    [
+        "identity",
+        "mean-shift",
+        "gap-shift",
+        "center-both",
+        "realign",
+        "coral",
+        "bures",
+        "bounded",
+        "procrustes",
+        "ridge",
+    ],
 )
 def test_methods_follow_an_orthogonal_change_of_basis(name):
     q = ortho_group.rvs(24, random_state=1).astype(np.float32)
@@ -369,8 +378,20 @@ def test_other_files_are_not_models(tmp_path):
 
 @pytest.mark.filterwarnings("ignore:.*torch.jit.script.*is deprecated")
 @pytest.mark.parametrize(
-    "name", ["identity", "mean-shift", "gap-shift", "center-both", "standardize", "realign", "coral",
-             "bures", "bounded", "procrustes", "ridge"]
+    "name",
+    [
+        "identity",
+        "mean-shift",
+        "gap-shift",
+        "center-both",
+        "standardize",
+        "realign",
+        "coral",
+        "bures",
+        "bounded",
+        "procrustes",
+        "ridge",
+    ],
 )
 def test_the_torch_module_gives_the_same_rows(name):
     torch = pytest.importorskip("torch")

@@ -20,7 +20,9 @@ def frame(d, q, seed):
 def test_a_subspace_overlaps_itself_fully_and_random_ones_by_q_over_d():
     u = frame(60, 12, 0)
     assert subspace.overlap(u, u) == pytest.approx(1)
-    random = [subspace.overlap(frame(60, 12, 2 * i), frame(60, 12, 2 * i + 1)) for i in range(1, 60)]
+    random = [
+        subspace.overlap(frame(60, 12, 2 * i), frame(60, 12, 2 * i + 1)) for i in range(1, 60)
+    ]
     assert np.mean(random) == pytest.approx(12 / 60, abs=0.01)
 
 

@@ -10,8 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from anisoalign_core.embeddings import EmbeddingSet
-from anisoalign_core.errors import FormatError, LimitError
+from anisoalign_core.errors import AnisoAlignError, FormatError, LimitError
 from anisoalign_core.io import Limits, array_keys_bytes, load_bytes, load_pair_bytes, to_bytes
+from anisoalign_core.io.parquet_footer import read_footer
+from anisoalign_core.io.source import Source
 
 
 def as_bytes(columns: dict[str, Any], **options: Any) -> bytes:
@@ -152,3 +154,49 @@ def test_written_columns_are_what_viewers_expect(full_set: EmbeddingSet) -> None
     ]
     assert table.column("projection_y").to_pylist() == plane[:, 1].tolist()
     assert table.schema.metadata[b"recipe"] == b"abc"
+
+
+def test_footer_says_what_the_library_reads(full_set: EmbeddingSet) -> None:
+    columns = {"embedding": full_set.vectors.tolist(), "id": full_set.ids.tolist()}
+    data = as_bytes(columns, row_group_size=5)
+    footer = read_footer(Source("a.parquet", data=data))
+    metadata = pq.read_metadata(io.BytesIO(data))
+    assert footer.rows == metadata.num_rows == 12
+    assert footer.values == {"embedding": 96, "id": 12}
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    assert footer.sizes == {
+        "embedding": sum(group.column(0).total_uncompressed_size for group in groups),
+        "id": sum(group.column(1).total_uncompressed_size for group in groups),
+    }
+
+
+def test_damaged_footers_never_end_the_process(full_set: EmbeddingSet) -> None:
+    """Some accessors of the library abort the interpreter on such files; they are not used."""
+    data = to_bytes(full_set, ".parquet")
+    length = int.from_bytes(data[-8:-4], "little")
+    for place in range(len(data) - 8 - length, len(data) - 4, 3):
+        damaged = bytearray(data)
+        damaged[place] ^= 0x0F
+        try:
+            load_bytes(bytes(damaged), "a.parquet", modality="text")
+        except AnisoAlignError as error:
+            assert str(error).isprintable()
+
+
+def test_damaged_pages_fail_their_checksum(full_set: EmbeddingSet) -> None:
+    data = bytearray(to_bytes(full_set, ".parquet"))
+    place = bytes(data).find(full_set.vectors.tobytes()[40:60])
+    assert place > 0
+    data[place] ^= 1
+    with pytest.raises(FormatError, match=r"(?i)crc|checksum"):
+        load_bytes(bytes(data), "a.parquet", modality="text")
+
+
+def test_enormous_footers_are_refused() -> None:
+    def ending_with(footer: bytes) -> bytes:
+        return b"PAR1" + footer + len(footer).to_bytes(4, "little") + b"PAR1"
+
+    many = bytes([0x49, 0xFC]) + b"\xff\xff\xff\x06" + bytes(15_000_000)
+    for footer in (many, b"\x4c" * 1000, b"\x19\xfc\xff\xff\xff\xff\xff\xff\xff\x7f"):
+        with pytest.raises(AnisoAlignError, match=r"a\.parquet"):
+            load_bytes(ending_with(footer), "a.parquet", modality="image")

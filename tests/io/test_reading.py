@@ -39,7 +39,9 @@ HEADS = [
 ]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(
     suffix=st.sampled_from(SUFFIXES),
     head=st.sampled_from(HEADS),
@@ -56,7 +58,9 @@ def test_bytes_that_mean_nothing(suffix: str, head: bytes, body: bytes, tail: by
         assert np.isfinite(loaded.vectors).all()
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(
+    max_examples=150, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 @given(
     suffix=st.sampled_from([".npy", ".npz", ".safetensors", ".parquet", ".tsv"]),
     place=st.floats(0, 1, exclude_max=True),

@@ -1,0 +1,245 @@
+"""Pages under AppTest: every page on every kind of session, and what a person does to them."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import anisoalign_core as aa
+from app.session import Loaded, use_pair  # noqa: F401  (the page state's types)
+from tests.conftest import paired_world
+
+PAGES = ("home", "data", "spectra", "directions", "correct", "export")
+
+
+def pair_of(n=160, d=12, paired=True):
+    y, x = paired_world(n, d)
+    return aa.EmbeddingPair(
+        aa.EmbeddingSet.from_array(y, modality="text", name="text.npy"),
+        aa.EmbeddingSet.from_array(x, modality="image", name="image.npy"),
+        paired=paired,
+    )
+
+
+def open_page(name, pair=None, **state):
+    at = AppTest.from_file("app/Home.py", default_timeout=90)
+    if pair is not None:
+        from collections import OrderedDict
+
+        at.session_state["loaded"] = Loaded(pair, "mine") if pair != "empty" else None
+        at.session_state["results"] = OrderedDict()
+    for key, value in state.items():
+        at.session_state[key] = value
+    at.run()
+    if name != "home":
+        at.switch_page(f"../pages/{name}.py").run()
+    return at
+
+
+def words(at):
+    parts = [
+        e.value
+        for kind in ("title", "markdown", "caption", "error", "warning", "info", "success")
+        for e in getattr(at, kind)
+    ]
+    return "\n".join(map(str, parts))
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_runs_on_the_sample(name):
+    at = open_page(name)
+    assert not at.exception
+    assert not at.error
+    assert at.title[0].value
+    assert "4,000 pairs × 128 dimensions" in words(at)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("paired", [True, False])
+def test_every_page_runs_on_an_upload(name, paired):
+    at = open_page(name, pair_of(paired=paired))
+    assert not at.exception
+    assert not [error for error in at.error if "nothing to align" not in error.value]
+    assert ("pairs × 12" if paired else "160 image + 160 text rows × 12") in words(at)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_every_page_says_what_to_do_when_nothing_is_loaded(name):
+    at = open_page(name, "empty")
+    assert not at.exception
+    assert not at.error
+    assert at.info
+    if name != "data":
+        at.button[0].click().run()
+        assert "4,000 pairs" in words(at)
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("n", [2, 6, 20])
+def test_every_page_survives_very_few_rows(name, n):
+    at = open_page(name, pair_of(n=n, d=16))
+    assert not at.exception
+    assert "unexpected" not in words(at)
+
+
+def test_the_untrained_sample_is_said_to_have_nothing_to_align():
+    at = open_page("home")
+    at.button(key="home_control").click().run()
+    assert "There is nothing to align" in at.error[0].value
+    assert "untrained" in words(at)
+
+
+def npy(array):
+    stream = io.BytesIO()
+    np.save(stream, array)
+    return stream.getvalue()
+
+
+def upload(at, image, text, pairing="By row"):
+    at.segmented_control(key="upload_pairing").set_value(pairing)
+    turn = at.session_state["upload_round"] if "upload_round" in at.session_state else 0
+    at.file_uploader(key=f"target_{turn}").upload("image.npy", image, "application/octet-stream")
+    at.file_uploader(key=f"source_{turn}").upload("text.npy", text, "application/octet-stream")
+    at.run()
+    return at.button(key="two_load").click().run()
+
+
+def test_two_uploaded_files_become_the_loaded_pair():
+    y, x = paired_world(90, 10)
+    at = upload(open_page("data"), npy(x), npy(y))
+    assert not at.error
+    loaded = at.session_state["loaded"].pair
+    np.testing.assert_allclose(loaded.source.vectors, y, atol=1e-6)
+    assert loaded.paired
+    assert "90 pairs × 10" in words(at)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        (np.zeros((90, 10)), "all zeros"),
+        (np.ones(10), "1 axes"),
+        (np.ones((4, 4, 4)), "3 axes"),
+        (np.ones((90, 7)) + np.eye(90, 7), "10 dimensions"),
+        (np.eye(80, 10) + 1, "Join them by id"),
+        (b"not an array", "image.npy"),
+        (b"", "image.npy"),
+        (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00", "image.npy"),
+    ],
+)
+def test_bad_uploads_are_refused_in_words_and_nothing_is_lost(image, expected):
+    y, _ = paired_world(90, 10)
+    at = upload(open_page("data"), image if isinstance(image, bytes) else npy(image), npy(y))
+    assert not at.exception
+    assert expected in at.error[0].value.replace("\\", "")
+    assert at.session_state["loaded"].sample == "scenes"
+
+
+def test_broken_rows_are_named_and_can_be_dropped_from_both_sides():
+    y, x = paired_world(90, 10)
+    x = x.copy()
+    x[7] = np.nan
+    at = upload(open_page("data"), npy(x), npy(y))
+    assert "row 7" in at.error[0].value.replace("\\", "").lower()
+    assert at.session_state["loaded"].sample == "scenes"
+    next(b for b in at.button if "Drop these rows" in b.label).click().run()
+    assert not at.error
+    loaded = at.session_state["loaded"].pair
+    assert len(loaded.source) == len(loaded.target) == 89
+    np.testing.assert_allclose(loaded.source.vectors, np.delete(y, 7, axis=0), atol=1e-6)
+
+
+def test_the_bound_moves_the_numbers_and_reaches_the_export():
+    at = open_page("correct", pair_of(n=400))
+    before = [metric.value for metric in at.metric]
+    at.slider(key="bound").set_value(1.0).run()
+    assert not at.exception
+    assert [metric.value for metric in at.metric] != before
+    at.switch_page("../pages/export.py").run()
+    assert "α = 1.00" in words(at)
+    assert "bound=1.0" in "".join(code.value for code in at.code)
+    at.switch_page("../pages/correct.py").run()
+    assert at.slider(key="bound").value == 1.0
+
+
+def test_auto_sets_the_bound_that_the_library_finds():
+    pair = pair_of(n=400)
+    at = open_page("correct", pair)
+    at.button(key="auto").click().run()
+    assert not at.exception
+    split = pair.split(0, 0.2)
+    fitted = aa.BoundedTransport().fit(
+        pair.source.take(split.fit_source), pair.target.take(split.fit_target)
+    )
+    assert at.slider(key="bound").value == pytest.approx(fitted.bound_)
+
+
+@pytest.mark.parametrize("method", sorted(aa.ALIGNERS))
+def test_every_method_can_be_chosen_and_exported(method):
+    at = open_page("correct", pair_of())
+    at.selectbox(key="method").set_value(method).run()
+    assert not at.exception
+    assert not at.error
+    at.switch_page("../pages/export.py").run()
+    assert not at.exception
+    assert not at.error
+
+
+def test_methods_that_need_pairs_are_not_offered_without_them():
+    at = open_page("correct", pair_of(paired=False))
+    offered = " ".join(at.selectbox(key="method").options)
+    assert "Procrustes" not in offered
+    assert "BoundedTransport" in offered
+    assert "they need pairs" in words(at)
+
+
+def test_names_and_captions_are_shown_as_text():
+    y, x = paired_world(60, 8)
+    hostile = "<script>alert(1)</script> **bold** [x](http://a.b)"
+    pair = aa.EmbeddingPair(
+        aa.EmbeddingSet.from_array(y, modality="text", name=hostile, captions=[hostile] * 60),
+        aa.EmbeddingSet.from_array(x, modality="image", captions=[hostile] * 60),
+        paired=True,
+    )
+    for name in PAGES:
+        at = open_page(name, pair)
+        assert not at.exception
+        for element in (*at.markdown, *at.caption, *at.warning, *at.error):
+            assert not element.allow_html
+            assert "<script>" not in element.value
+
+
+def test_the_split_settings_are_kept_and_used():
+    at = open_page("data", pair_of(n=200))
+    at.slider(key="holdout_slider").set_value(0.4).run()
+    assert "80 pairs are held out" in words(at)
+    at.switch_page("../pages/correct.py").run()
+    assert "80 held-out rows" in words(at)
+
+
+def test_the_server_folder_opens_only_what_lies_below_it(tmp_path, monkeypatch):
+    from anisoalign_core.errors import FormatError
+    from app.loading import data_root, listing, within
+
+    inside = tmp_path / "open"
+    inside.mkdir()
+    y, x = paired_world(50, 8)
+    np.save(inside / "image.npy", x)
+    np.save(inside / "text.npy", y)
+    np.save(tmp_path / "secret.npy", x)
+    (inside / "link.npy").symlink_to(tmp_path / "secret.npy")
+    monkeypatch.setenv("ANISOALIGN_DATA_ROOT", str(inside))
+    root = data_root()
+    assert {"image.npy", "text.npy"} <= set(listing(root))
+    for escape in ("../secret.npy", "link.npy", str(tmp_path / "secret.npy")):
+        with pytest.raises(FormatError, match="outside"):
+            within(root, escape)
+    at = open_page("data")
+    at.selectbox(key="server_target").set_value("image.npy")
+    at.selectbox(key="server_source").set_value("text.npy").run()
+    at.button(key="server_load").click().run()
+    assert not at.error
+    assert "50 pairs × 8" in words(at)

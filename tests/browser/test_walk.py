@@ -1,0 +1,246 @@
+"""The whole path in a real browser against a real server started from another folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anisoalign_core.cli import main
+from tests.conftest import paired_world
+
+ROOT = Path(__file__).resolve().parents[2]
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+PAGES = ("", "data", "spectra", "directions", "correct", "export")
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """A real server in a clean process, started from a folder that is not the checkout."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    folder = tmp_path_factory.mktemp("elsewhere")
+    log = (folder / "server.log").open("w")
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            str(ROOT / "app" / "Home.py"),
+            "--server.port",
+            str(port),
+            "--server.headless",
+            "true",
+            "--server.address",
+            "127.0.0.1",
+        ],
+        cwd=folder,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        env=environment,
+    )
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
+            break
+        except OSError:
+            if time.monotonic() > deadline or process.poll() is not None:
+                process.kill()
+                pytest.fail((folder / "server.log").read_text())
+    yield url
+    process.terminate()
+    process.wait(20)
+    log.close()
+    assert "Traceback" not in (folder / "server.log").read_text()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is not installed; under CI the browser tests must run")
+        pytest.skip("Chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser, server):
+    context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
+    context.set_default_timeout(60_000)
+    opened = context.new_page()
+    opened.goto(server)
+    opened.get_by_role("heading", name="AnisoAlign Studio").wait_for()
+    settle(opened)
+    yield opened
+    context.close()
+
+
+def settle(page):
+    """Wait until the script has run to its end."""
+    page.wait_for_timeout(400)
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=\"stApp\"]')"
+        "?.getAttribute('data-test-script-state') === 'notRunning'"
+    )
+
+
+def go(page, name):
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
+    page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
+    settle(page)
+    assert page.get_by_test_id("stException").count() == 0
+    assert page.get_by_text("Something unexpected went wrong").count() == 0
+
+
+def numbers(page):
+    return page.get_by_test_id("stMetricValue").all_inner_texts()
+
+
+def figures(page, at_least):
+    page.wait_for_function(
+        f"() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= {at_least}"
+    )
+
+
+def move_bound(page, steps):
+    slider = page.get_by_role("slider", name="Bound α")
+    before, values = slider.get_attribute("aria-valuenow"), numbers(page)
+    slider.focus()
+    for _ in range(steps):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "before => document.querySelector('[role=slider][aria-label=\"Bound α\"]')"
+        "?.getAttribute('aria-valuenow') !== before",
+        arg=before,
+    )
+    deadline = time.monotonic() + 30
+    while numbers(page) == values:
+        assert time.monotonic() < deadline, "the numbers did not follow the bound"
+        page.wait_for_timeout(100)
+    settle(page)
+    return float(slider.get_attribute("aria-valuenow"))
+
+
+def download(page, label):
+    with page.expect_download() as caught:
+        page.get_by_role("button", name=re.compile(label)).first.click()
+    return Path(caught.value.path()), caught.value.suggested_filename
+
+
+def walk(page, tmp_path, image, text):
+    """Spectra → Directions → Correct → Export; the file equals what fit and apply give."""
+    go(page, "Spectra")
+    figures(page, 3)
+    assert len(numbers(page)) >= 3
+    go(page, "Directions")
+    figures(page, 1)
+    go(page, "Correct")
+    figures(page, 3)
+    bound = move_bound(page, 7)
+    go(page, "Export")
+    path, name = download(page, "Download .*npy")
+    assert f"{bound:g}" in name
+    z = np.load(path, allow_pickle=False)
+    assert z.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(z.astype(np.float64), axis=1), 1, atol=1e-6)
+    model, out = tmp_path / "model.npz", tmp_path / "z.npy"
+    sides = ["--target", str(image), "--source", str(text)]
+    fit = ["fit", "--method", "bounded", "--bound", f"{bound:g}", *sides, "--out", str(model)]
+    assert main(fit) == 0
+    assert main(["apply", "--model", str(model), "--source", str(text), "--out", str(out)]) == 0
+    np.testing.assert_array_equal(z, np.load(out))
+    recipe = json.loads(download(page, "Recipe")[0].read_text())
+    assert recipe["parameters"]["bound"] == pytest.approx(bound)
+    assert recipe["method"] == "bounded"
+    return z
+
+
+def test_every_page_answers_and_paints(page, server):
+    for name in PAGES:
+        with urllib.request.urlopen(f"{server}/{name}") as answer:
+            assert answer.status == 200
+        page.goto(f"{server}/{name}")
+        page.get_by_role("heading", level=1).first.wait_for()
+        settle(page)
+        assert page.get_by_test_id("stException").count() == 0
+        assert page.get_by_text("Something unexpected went wrong").count() == 0
+
+
+def test_from_the_sample_to_an_exported_file(page, tmp_path):
+    folder = ROOT / "sample_data" / "scenes"
+    z = walk(page, tmp_path, folder / "image.npy", folder / "text.npy")
+    assert z.shape == (4000, 128)
+
+
+def test_from_two_uploaded_files_to_an_exported_file(page, tmp_path):
+    y, x = paired_world(600, 20)
+    np.save(tmp_path / "image.npy", x)
+    np.save(tmp_path / "text.npy", y)
+    go(page, "Data")
+    inputs = page.locator("[data-testid=stFileUploaderDropzoneInput]")
+    inputs.nth(0).set_input_files(tmp_path / "image.npy")
+    settle(page)
+    page.locator("input[type=file]").nth(3).set_input_files(tmp_path / "text.npy")
+    page.get_by_role("button", name="Load", exact=True).click()
+    page.get_by_text("600 pairs × 20 dimensions").wait_for()
+    settle(page)
+    z = walk(page, tmp_path, tmp_path / "image.npy", tmp_path / "text.npy")
+    assert z.shape == (600, 20)
+
+
+def test_a_wrong_file_is_refused_in_words_and_the_sample_stays(page, tmp_path):
+    np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+    y, _ = paired_world(50, 8)
+    np.save(tmp_path / "text.npy", y)
+    go(page, "Data")
+    page.locator("input[type=file]").nth(0).set_input_files(tmp_path / "objects.npy")
+    settle(page)
+    page.locator("input[type=file]").nth(3).set_input_files(tmp_path / "text.npy")
+    page.get_by_role("button", name="Load", exact=True).click()
+    page.get_by_text("Python objects").wait_for()
+    assert page.get_by_text("4,000 pairs × 128 dimensions").count() == 1
+
+
+def test_light_and_dark_keep_the_colours_of_the_modalities(browser, server):
+    for scheme in ("light", "dark"):
+        context = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 1000})
+        page = context.new_page()
+        page.goto(f"{server}/spectra")
+        page.wait_for_function("() => document.querySelector('.js-plotly-plot')?.data?.length > 1")
+        colours = page.evaluate(
+            "() => document.querySelector('.js-plotly-plot').data.map(t => t.line && t.line.color)"
+        )
+        lowered = [str(colour).lower() for colour in colours]
+        assert "#0072b2" in lowered
+        assert "#d55e00" in lowered
+        background = page.evaluate(
+            "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"
+        )
+        channels = [int(v) for v in re.findall(r"\d+", background)[:3]]
+        assert (sum(channels) > 600) == (scheme == "light")
+        context.close()

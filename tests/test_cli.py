@@ -1,0 +1,122 @@
+"""The command line: the contract's verbs, its JSON, its exit codes."""
+
+import json
+
+import numpy as np
+import pytest
+
+import anisoalign_core as aa
+from anisoalign_core.cli import main
+from tests.conftest import paired_world
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    y, x = paired_world(300, 16)
+    np.save(tmp_path / "text.npy", y)
+    np.save(tmp_path / "image.npy", x)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+SIDES = ["--target", "image.npy", "--source", "text.npy"]
+
+
+def test_diagnose_writes_the_report(files, capsys):
+    assert main(["diagnose", *SIDES, "--paired", "--json", "report.json", "--quiet"]) == 0
+    report = json.loads((files / "report.json").read_text())
+    assert report["n_source"] == 300
+    assert report["verdict"]["headline"] in capsys.readouterr().out
+    assert main(["diagnose", *SIDES, "--json", "-", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["paired"] is False
+
+
+def test_fit_apply_evaluate_agree_with_python(files, capsys):
+    assert main(["fit", "--method", "bounded", "--bound", "0.2", *SIDES, "--out", "model.npz"]) == 0
+    assert main(["apply", "--model", "model.npz", "--source", "text.npy", "--out", "z.npy"]) == 0
+    images, texts = aa.load("image.npy", modality="image"), aa.load("text.npy", modality="text")
+    z = aa.BoundedTransport(bound=0.2).fit(texts, images).transform(texts)
+    np.testing.assert_array_equal(np.load("z.npy"), z)
+    command = [
+        "evaluate",
+        "--model",
+        "model.npz",
+        *SIDES,
+        "--paired",
+        "--json",
+        "s.json",
+        "--quiet",
+    ]
+    assert main(command) == 0
+    scores = json.loads((files / "s.json").read_text())["scores"]
+    assert set(scores["psi"]) == {"value", "low", "high", "floor", "needs"}
+    assert {"phi", "omega", "mixing_coverage", "recall_at_1_source_to_target"} <= set(scores)
+
+
+@pytest.mark.parametrize("method", sorted(set(aa.ALIGNERS) - {"oracle"}))
+def test_every_method_fits_and_applies(files, method):
+    assert main(["fit", "--method", method, *SIDES, "--paired", "--out", "m.npz", "--quiet"]) == 0
+    assert main(["apply", "--model", "m.npz", "--source", "text.npy", "--out", "z.npy"]) == 0
+    np.testing.assert_allclose(np.linalg.norm(np.load("z.npy"), axis=1), 1, atol=1e-6)
+
+
+def test_bound_zero_equals_realign(files):
+    main(["fit", "--method", "bounded", "--bound", "0", *SIDES, "--out", "a.npz", "--quiet"])
+    main(["fit", "--method", "realign", *SIDES, "--out", "b.npz", "--quiet"])
+    for name in "ab":
+        main(["apply", "--model", f"{name}.npz", "--source", "text.npy", "--out", f"{name}.npy"])
+    np.testing.assert_allclose(np.load("a.npy"), np.load("b.npy"), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["fit", "--method", "ridge", *SIDES, "--out", "m.npz"], "learns from pairs"),
+        (["fit", "--method", "magic", *SIDES, "--out", "m.npz"], "invalid choice"),
+        (["fit", "--bound", "wide", *SIDES, "--out", "m.npz"], "neither a number"),
+        (["fit", "--method", "c3", "--param", "tau=3", *SIDES, "--out", "m.npz"], "no parameter"),
+        (["fit", "--bound", "-1", *SIDES, "--out", "m.npz"], "bound is -1"),
+        (["apply", "--model", "none.npz", "--source", "text.npy", "--out", "z.npy"], "none.npz"),
+        (
+            ["apply", "--model", "image.npy", "--source", "text.npy", "--out", "z.npy"],
+            "not a model",
+        ),
+        (["diagnose", "--target", "absent.npy", "--source", "text.npy"], "absent.npy"),
+        (["diagnose", *SIDES, "--join-ids"], ""),
+        (["diagnose"], "required"),
+    ],
+)
+def test_wrong_use_exits_2_with_one_line(files, capsys, command, words):
+    before = sorted(path.name for path in files.iterdir())
+    if words == "":
+        np.save("bad.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
+        command, words = ["diagnose", "--target", "bad.npy", "--source", "text.npy"], "bad.npy"
+        before = sorted(path.name for path in files.iterdir())
+    try:
+        code = main([*command, "--quiet"] if len(command) > 1 else command)
+    except SystemExit as stop:
+        code = stop.code
+    error = capsys.readouterr().err.strip()
+    assert code == 2
+    assert words in error
+    assert len(error.splitlines()) == 1
+    assert "Traceback" not in error
+    assert sorted(path.name for path in files.iterdir()) == before
+
+
+def test_a_recipe_replays_to_the_same_bytes(files, capsys):
+    images, texts = aa.load("image.npy", modality="image"), aa.load("text.npy", modality="text")
+    pair = aa.EmbeddingPair(texts, images, paired=True)
+    _, corrected, recipe = aa.cook(pair, "bounded", {"bound": "auto"})
+    aa.save(corrected, "first.npy")
+    (files / "recipe.json").write_text(recipe.to_json())
+    assert main(["replay", "recipe.json", *SIDES, "--out", "second.npy", "--quiet"]) == 0
+    assert "identical" in capsys.readouterr().out
+    assert (files / "first.npy").read_bytes() == (files / "second.npy").read_bytes()
+    y = np.load("text.npy")
+    y[0] = y[1]
+    np.save("text.npy", y)
+    assert main(["replay", "recipe.json", *SIDES, "--out", "third.npy"]) == 0
+    said = capsys.readouterr()
+    assert "NOT identical" in said.out
+    assert "source is not what the recipe was made from" in said.err

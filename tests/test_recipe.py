@@ -1,0 +1,67 @@
+"""A recipe holds what is needed, and its lines do what it did."""
+
+import shlex
+
+import numpy as np
+import pytest
+
+import anisoalign_core as aa
+from anisoalign_core.cli import main
+from anisoalign_core.errors import FormatError
+from anisoalign_core.recipe import Recipe, vectors_digest
+from tests.conftest import paired_world
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    y, x = paired_world(200, 12)
+    y[5] = 0  # a row that must be dropped
+    np.save(tmp_path / "text.npy", y)
+    np.save(tmp_path / "image.npy", x)
+    (tmp_path / "text.ids.txt").write_text("\n".join(f"k{i}" for i in range(200)))
+    (tmp_path / "image.ids.txt").write_text("\n".join(f"k{i}" for i in range(10, 210)))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def read(by):
+    keywords = {"drop_invalid": True}
+    texts = aa.load("text.npy", modality="text", **keywords)
+    return aa.EmbeddingPair.match(texts, aa.load("image.npy", modality="image", **keywords), by)
+
+
+@pytest.mark.parametrize("by", ["row", "id", "none"])
+@pytest.mark.parametrize("fit_on", ["all", "split"])
+@pytest.mark.parametrize(
+    ("method", "parameters"),
+    [("bounded", {"bound": 0.3, "frame": "joint", "rank": 4}), ("c3", {"sigma": 0.1})],
+)
+def test_both_kinds_of_lines_rebuild_the_output(files, by, fit_on, method, parameters):
+    _, corrected, recipe = aa.cook(read(by), method, parameters, fit_on=fit_on, split_seed=3)
+    exec(recipe.python_lines("image.npy", "text.npy", "python.npy"), {})
+    assert vectors_digest(np.load("python.npy")) == recipe.output_digest
+    for line in recipe.cli_lines("image.npy", "text.npy", "shell.npy").splitlines():
+        assert main([*shlex.split(line)[1:], "--quiet"]) == 0
+    shell = np.load("shell.npy")
+    if by == "none" or (by == "row"):
+        # apply corrects every row of the file; matching keeps those with a partner
+        np.testing.assert_array_equal(shell[: len(corrected)], corrected.vectors)
+    else:
+        rows = np.flatnonzero(np.isin(read("none").source.ids, corrected.ids))
+        np.testing.assert_array_equal(shell[rows], corrected.vectors)
+
+
+def test_a_recipe_round_trips_and_names_everything(files):
+    _, _, recipe = aa.cook(read("row"), "bounded", {"bound": "auto"}, scores_after={"psi": 0.9})
+    again = Recipe.from_json(recipe.to_json())
+    assert again == recipe
+    assert isinstance(recipe.parameters["bound"], float)
+    assert recipe.source.dropped_rows == 1
+    assert recipe.source.rows == 199
+    assert {"numpy", "anisoalign-studio", "python"} <= set(recipe.versions)
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[1]", '{"format": "other", "format_version": 1}'])
+def test_other_text_is_not_a_recipe(text):
+    with pytest.raises(FormatError):
+        Recipe.from_json(text)

@@ -38,7 +38,7 @@ def workbench() -> None:
         view = trial.view(bound)
         number_row([live_number(name, view, study) for name in LIVE_NUMBERS if name in view.scores])
         st.caption(
-            f"On {study.live:,} held-out rows (k = {study.k}); beside each number, the uncorrected "
+            f"On {study.live:,} held-out rows (k = {study.k}); beside each number, that of the raw "
             "source. No held-out row was fitted."
         )
         basis = plane(study)

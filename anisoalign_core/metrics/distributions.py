@@ -98,8 +98,8 @@ def mmd(target: Float32, after: Float32) -> float:
 
     ``MMD² = mean_{i≠j} κ(z_i,z_j) + mean_{i≠j} κ(x_i,x_j) − 2 mean κ(x_i,z_j)`` and
     ``κ(u,v) = exp(−‖u−v‖²/(2h²))``. h is the median distance between *target* rows (the first
-    1000), so that every correction of a source is measured with the same kernel. Unbiased, hence slightly negative at
-    times when the distributions agree.
+    1000), so that every correction of a source is measured with the same kernel. Unbiased, hence
+    slightly negative at times when the distributions agree.
 
     Parameters
     ----------

@@ -1,1 +1,32 @@
-"""plots."""
+"""Figures: functions that return ``plotly.graph_objects.Figure``, for notebooks and pages alike."""
+
+from anisoalign_core.plots.clouds import before_after, clouds, density, histogram_1d
+from anisoalign_core.plots.correction import pareto, stretches, tradeoff
+from anisoalign_core.plots.gap import (
+    add_random_overlap,
+    angles,
+    bias_and_residual,
+    directional_ratio,
+    energy,
+    few_coordinates,
+    overlap,
+    spectra,
+)
+
+__all__ = [
+    "add_random_overlap",
+    "angles",
+    "before_after",
+    "bias_and_residual",
+    "clouds",
+    "density",
+    "directional_ratio",
+    "energy",
+    "few_coordinates",
+    "histogram_1d",
+    "overlap",
+    "pareto",
+    "spectra",
+    "stretches",
+    "tradeoff",
+]

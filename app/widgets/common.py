@@ -17,7 +17,7 @@ from anisoalign_core.errors import AnisoAlignError
 from app.session import loaded
 
 LOG = logging.getLogger("anisoalign")
-ARROWS = {"higher": "↑ higher is better", "lower": "↓ lower is better", "neutral": ""}
+ARROWS = {"higher": "↑ better", "lower": "↓ better", "neutral": ""}
 
 
 @dataclass(frozen=True)

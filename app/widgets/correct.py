@@ -18,13 +18,13 @@ from anisoalign_core.study import Study, Trial, View
 from app.session import require_pair, result, split
 from app.widgets.common import Number, plain, progress_bar, three
 
-LIVE_NUMBERS = (
-    "psi",
-    "omega",
-    "mixing_penetration",
-    "mixing_coverage",
-    "matched_cosine",
-)
+LIVE_NUMBERS = {  # metric → words short enough for a card
+    "psi": "Similarities kept",
+    "omega": "Neighbours kept",
+    "mixing_penetration": "Mixes in",
+    "mixing_coverage": "Covers the target",
+    "matched_cosine": "Partners' cosine",
+}
 MAX_BOUND = 1.5
 
 
@@ -211,9 +211,9 @@ def live_number(name: str, view: View, study: Study) -> Number:
     metric = METRICS[name]
     before = study.uncorrected[name]
     return Number(
-        metric.label,
+        LIVE_NUMBERS[name],
         view.scores[name],
-        f"uncorrected {three(before)}",
+        f"raw {three(before)}",
         f"{metric.symbol}: {metric.description} ({metric.reference})",
         metric.direction,
     )

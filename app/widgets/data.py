@@ -242,8 +242,8 @@ def split_settings(pair: EmbeddingPair) -> None:
         parts = split()
         words = (
             f"{len(parts.fit_target):,} target rows and {len(parts.fit_source):,} other source "
-            f"rows fit the corrections; {len(parts.holdout_source):,} pairs are held out to evaluate. "
-            "No fitted statistic sees a row and its partner."
+            f"rows fit the corrections; {len(parts.holdout_source):,} pairs are held out to "
+            "evaluate. No fitted statistic sees a row and its partner."
             if pair.paired
             else f"{len(parts.fit_target):,} target and {len(parts.fit_source):,} source rows fit "
             f"the corrections; {len(parts.holdout_target):,} and {len(parts.holdout_source):,} are "

@@ -1,0 +1,186 @@
+"""Directions worth looking along, by name, and the rows at their ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from anisoalign_core.embeddings import EmbeddingPair
+from anisoalign_core.errors import NeedsPairsError, ParameterError
+from anisoalign_core.geometry.residual import Residual
+from anisoalign_core.moments import Moments
+from anisoalign_core.numerics import Float32, Float64, Integers, eigh, fix_signs
+
+SHARED_ENERGY = 0.9
+
+KINDS = {
+    "gap": "Gap between the means",
+    "residual": "Leading residual",
+    "shared": "Shared",
+    "opposed": "Opposed",
+    "target": "Target varies most",
+    "source": "Source varies most",
+    "joint": "Both vary most",
+}
+"""Kinds of directions by name, with what a person calls them."""
+
+NEED_PAIRS = ("residual", "shared", "opposed")
+
+
+@dataclass(frozen=True, eq=False)
+class Direction:
+    """A unit vector with what is known about it.
+
+    Attributes
+    ----------
+    vector : (d,) float64
+    kind : str
+        A key of :data:`KINDS`.
+    number : int
+        Which of its kind, from 1.
+    strength : float
+        What the direction was chosen by; ``meaning`` says what that is.
+    meaning : str
+    """
+
+    vector: Float64
+    kind: str
+    number: int
+    strength: float
+    meaning: str
+
+    @property
+    def label(self) -> str:
+        """Short words for an axis."""
+        return KINDS[self.kind] + ("" if self.kind == "gap" else f" {self.number}")
+
+
+@dataclass(frozen=True, eq=False)
+class Directions:
+    """Named directions of one pair of sets, from its moments.
+
+    * *gap*: ``Δ/‖Δ‖``.
+    * *residual* j: eigenvector j of Σ_r (pairs).
+    * *shared* and *opposed* j: smallest and largest generalised eigenvalues ν of
+      ``(Σ_r, Σ_x + Σ_y)`` inside the directions that hold 90 % of Σ_x + Σ_y (pairs).
+    * *target* and *source* j: largest eigenvalues of ``Σ_x − Σ_y`` and of its negative.
+    * *joint* j: eigenvectors of ``Σ_x + Σ_y``.
+    """
+
+    pair: EmbeddingPair
+
+    @cached_property
+    def source(self) -> Moments:
+        """Moments of the source."""
+        return Moments.of(self.pair.source.vectors)
+
+    @cached_property
+    def target(self) -> Moments:
+        """Moments of the target."""
+        return Moments.of(self.pair.target.vectors)
+
+    @cached_property
+    def residual(self) -> Residual:
+        """The residual of the pairs.
+
+        Raises
+        ------
+        NeedsPairsError
+            If the pair is unpaired.
+        """
+        if not self.pair.paired:
+            raise NeedsPairsError("Residual and shared directions need to know the pairs.")
+        difference = self.pair.target.vectors - self.pair.source.vectors
+        return Residual(self.source, self.target, Moments.of(difference))
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Kinds that this pair has."""
+        return tuple(kind for kind in KINDS if self.pair.paired or kind not in NEED_PAIRS)
+
+    @cached_property
+    def _difference(self) -> tuple[Float64, Float64]:
+        return eigh(self.target.covariance - self.source.covariance)
+
+    @cached_property
+    def _joint(self) -> tuple[Float64, Float64]:
+        return eigh(self.target.covariance + self.source.covariance)
+
+    @cached_property
+    def _ratios(self) -> tuple[Float64, Float64]:
+        values = np.maximum(self._joint[0], 0)
+        energy = np.cumsum(values) / values.sum()
+        rank = min(int(np.searchsorted(energy, SHARED_ENERGY)) + 1, self.residual.moments.n - 1)
+        return self.residual.directional_ratio(max(rank, 1))
+
+    def count(self, kind: str) -> int:
+        """How many directions of a kind there are to choose from: at most 50."""
+        if kind == "gap":
+            return 1
+        if kind in ("shared", "opposed"):
+            return min(len(self._ratios[0]), 50)
+        return min(self.pair.dim, 50)
+
+    def get(self, kind: str, number: int = 1) -> Direction:
+        """Return direction ``number`` (from 1) of a kind.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such direction.
+        NeedsPairsError
+            If the kind needs pairs and there are none.
+        """
+        if kind not in KINDS or not 1 <= number <= self.count(kind):
+            raise ParameterError(f"There is no direction {number} of kind {kind!r}.")
+        if kind == "gap":
+            delta = self.target.mean - self.source.mean
+            size = float(np.linalg.norm(delta))
+            vector = delta / size if size > 0 else np.eye(len(delta))[0]
+            return Direction(vector, kind, 1, size, "distance between the means G_μ")
+        j = number - 1
+        if kind == "residual":
+            values = self.residual.values
+            share = float(values[j] / values.sum()) if values.sum() > 0 else 0.0
+            return Direction(
+                self.residual.directions[:, j], kind, number, share, "share of the residual"
+            )
+        if kind in ("shared", "opposed"):
+            ratios, vectors = self._ratios
+            at = j if kind == "shared" else len(ratios) - 1 - j
+            vector = fix_signs(vectors[:, [at]])[:, 0]
+            words = "residual variance over that of random pairs ν"
+            return Direction(vector, kind, number, float(ratios[at]), words)
+        if kind == "joint":
+            values, vectors = self._joint
+            share = float(values[j] / values.sum())
+            return Direction(vectors[:, j], kind, number, share, "share of Σ_x + Σ_y")
+        values, vectors = self._difference
+        at = j if kind == "target" else len(values) - 1 - j
+        vector = fix_signs(vectors[:, [at]])[:, 0]
+        words = "variance of one side above the other's"
+        return Direction(vector, kind, number, abs(float(values[at])), words)
+
+
+def ends(rows: Float32, vector: Float64, count: int) -> tuple[Integers, Integers, Float32]:
+    """Rows with the smallest and the largest projections on a direction.
+
+    Parameters
+    ----------
+    rows : (n, d) float32
+    vector : (d,) float64
+    count : int
+        How many at each end; fewer when there are not enough rows.
+
+    Returns
+    -------
+    low, high : arrays of row numbers
+        Most extreme first; ties by row number.
+    projections : (n,) float32
+    """
+    projections = rows @ vector.astype(np.float32)
+    order = np.argsort(projections, kind="stable")
+    count = min(count, len(order) // 2) or 1
+    return order[:count], order[::-1][:count], projections

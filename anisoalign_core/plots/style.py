@@ -1,0 +1,113 @@
+"""Colours and layout, once: the same for every figure, in light and in dark."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import plotly.graph_objects as go
+
+from anisoalign_core.errors import ParameterError
+
+# Okabe–Ito: told apart by colour-blind eyes
+TARGET = "#0072B2"
+SOURCE = "#D55E00"
+CORRECTED = "#009E73"
+RESIDUAL = "#CC79A7"
+NULL = "#8A8A8A"
+WARNING = "#E69F00"
+
+GRID = "rgba(138, 138, 138, 0.22)"
+AXIS = "rgba(138, 138, 138, 0.55)"
+MAX_POINTS = 50_000
+"""A browser draws no more points per trace; callers sample, and say so."""
+MAX_HOVER_POINTS = 20_000
+
+Points = npt.NDArray[np.floating[Any]]
+
+
+def layout(figure: go.Figure, *, height: int = 380, legend: bool = True, **more: Any) -> go.Figure:
+    """Apply the common layout: transparent, so that it sits on a light or a dark page."""
+    figure.update_layout(
+        height=height,
+        margin={"l": 60, "r": 24, "t": 48 if legend else 24, "b": 54},
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        showlegend=legend,
+        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0},
+        uirevision="keep",
+        **more,
+    )
+    line = {"gridcolor": GRID, "zerolinecolor": AXIS, "linecolor": AXIS, "automargin": True}
+    figure.update_xaxes(**line)
+    figure.update_yaxes(**line)
+    return figure
+
+
+def points(
+    xy: Points,
+    *,
+    name: str,
+    colour: str,
+    rows: npt.NDArray[np.integer[Any]] | None = None,
+    side: int = 0,
+    captions: npt.NDArray[np.object_] | None = None,
+    size: float = 5,
+    opacity: float = 0.55,
+) -> go.Scattergl:
+    """Return one WebGL cloud; ``customdata`` holds (row, side) of every point.
+
+    Parameters
+    ----------
+    xy : (n, 2) array
+    rows : (n,) int, optional
+        Row numbers in the loaded set; positions by default.
+    side : int
+        0 target, 1 source, 2 corrected.
+    captions : (n,) array of str, optional
+        Shown on hover, up to 20,000 points.
+
+    Raises
+    ------
+    ParameterError
+        Above 50,000 points.
+    """
+    n = len(xy)
+    if n > MAX_POINTS:
+        raise ParameterError(
+            f"{n:,} points are more than the {MAX_POINTS:,} a browser draws; show a sample, or the "
+            "density."
+        )
+    numbers = np.arange(n) if rows is None else np.asarray(rows)
+    hover = captions is not None and n <= MAX_HOVER_POINTS
+    return go.Scattergl(
+        x=np.ascontiguousarray(xy[:, 0], dtype=np.float32),
+        y=np.ascontiguousarray(xy[:, 1], dtype=np.float32),
+        mode="markers",
+        name=name,
+        marker={"color": colour, "size": size, "opacity": opacity},
+        customdata=np.column_stack([numbers, np.full(n, side)]).astype(np.int32),
+        text=[shorten(str(c)) for c in captions] if hover and captions is not None else None,
+        hovertemplate="%{text}<extra></extra>" if hover else "row %{customdata[0]}<extra></extra>",
+    )
+
+
+def shorten(text: str, width: int = 80) -> str:
+    """Shorten a caption for a hover label; angle brackets are data, not markup."""
+    text = text.replace("<", "‹").replace(">", "›")
+    return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def line(
+    x: npt.ArrayLike, y: npt.ArrayLike, name: str, colour: str, *, dash: str = "solid", **more: Any
+) -> go.Scatter:
+    """Return one SVG line."""
+    return go.Scatter(
+        x=np.asarray(x, dtype=np.float32),
+        y=np.asarray(y, dtype=np.float32),
+        mode=more.pop("mode", "lines"),
+        name=name,
+        line={"color": colour, "dash": dash, "width": 2},
+        **more,
+    )

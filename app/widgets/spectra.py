@@ -1,0 +1,121 @@
+"""What the Spectra page draws, computed once per pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from anisoalign_core.diagnose import overlap_ranks
+from anisoalign_core.geometry.directions import Directions
+from anisoalign_core.geometry.subspace import overlap_ceiling, overlap_curve, principal_angles
+from anisoalign_core.numerics import Float64, eigh
+from anisoalign_core.report import GapReport
+from app.session import require_pair, result
+
+CEILING_POINTS = 8
+
+
+@dataclass(frozen=True, eq=False)
+class SpectraParts:
+    """Curves of the Spectra page."""
+
+    target_values: Float64
+    source_values: Float64
+    residual_values: Float64 | None
+    repaired_values: Float64
+    ratios: Float64
+    overlaps: Float64
+    ceiling: tuple[list[int], list[float]]
+    angles: Float64
+
+
+def directions() -> Directions:
+    """Return the named directions of the current pair."""
+    pair = require_pair()
+    return result("directions", lambda: Directions(pair))
+
+
+def spectra_parts() -> SpectraParts:
+    """Return the curves of the current pair."""
+    return result("spectra", _compute)
+
+
+def _compute() -> SpectraParts:
+    pair, known = require_pair(), directions()
+    values_y, u_y = eigh(known.source.covariance)
+    values_x, u_x = eigh(known.target.covariance)
+    n = min(len(pair.source), len(pair.target))
+    last = max(overlap_ranks(pair.dim, n))
+    ranks = sorted({int(q) for q in np.linspace(1, last, min(CEILING_POINTS, last)).round()})
+    ceilings: list[float] = []
+    if n >= 4:
+        both = [overlap_ceiling(side.vectors, ranks, 0) for side in (pair.source, pair.target)]
+        ceilings = ((both[0] + both[1]) / 2).tolist()
+    return SpectraParts(
+        target_values=np.maximum(values_x, 0),
+        source_values=np.maximum(values_y, 0),
+        residual_values=known.residual.values if pair.paired else None,
+        repaired_values=np.maximum(known._joint[0], 0),
+        ratios=known._ratios[0] if pair.paired else np.empty(0),
+        overlaps=overlap_curve(u_x[:, :last], u_y[:, :last]),
+        ceiling=(ranks if ceilings else [], ceilings),
+        angles=principal_angles(u_x[:, : min(last, 32)], u_y[:, : min(last, 32)]),
+    )
+
+
+def spectra_numbers(report: GapReport) -> list[dict[str, Any]]:
+    """Return the answer row of the page."""
+    gap = report.bias.centroid_gap
+    q, shared = next(iter(report.subspaces.items()), (0, None))
+    numbers: list[dict[str, Any]] = [
+        {
+            "label": "Gap between the means",
+            "value": gap.value,
+            "beside": f"floor {report.bias.floor:.2g}",
+            "help": "G_μ (Liang et al. 2022), with what two samples of one distribution show.",
+        }
+    ]
+    if report.residual is not None:
+        residual = report.residual
+        numbers += [
+            {
+                "label": "Residual share",
+                "value": residual.share.value,
+                "beside": f"95 % {residual.share.low:.3g} to {residual.share.high:.3g}",
+                "help": "trΣ_r / (G_μ² + trΣ_r): what the means do not explain. Per encoder.",
+            },
+            {
+                "label": "Residual anisotropy",
+                "value": residual.anisotropy.value,
+                "beside": f"random pairs {residual.anisotropy_repaired:.3g}",
+                "help": "A_r, largest over average variance of the residual. Isotropic noise in as "
+                f"many rows reaches {residual.marchenko_pastur_edge:.3g}.",
+            },
+            {
+                "label": "Residual dimension",
+                "value": residual.effective_dimension_ratio,
+                "beside": "of d; isotropic 1",
+                "help": "Effective dimension of the residual over d, (trΣ)²/trΣ² / d.",
+            },
+        ]
+    else:
+        numbers.append(
+            {
+                "label": "Covariance gap",
+                "value": report.spectra.covariance_gap_relative,
+                "beside": f"absolute {report.spectra.covariance_gap_absolute:.2g}",
+                "help": "‖Σ_x − Σ_y‖ over ‖Σ_x‖ in Frobenius norm.",
+            }
+        )
+    if shared is not None:
+        numbers.append(
+            {
+                "label": f"Subspace overlap O_{q}",
+                "value": shared.value,
+                "beside": f"random {shared.random:.2g} · halves {shared.ceiling:.2g}",
+                "help": "Agreement of the leading directions of both modalities, 0 to 1.",
+            }
+        )
+    return numbers

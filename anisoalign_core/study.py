@@ -78,9 +78,9 @@ class Study:
         Raises
         ------
         ShapeError
-            If fewer than three rows are held out.
+            If fewer than five rows are held out: below k = 2 mixing is not defined.
         """
-        if self.live < 3:
+        if self.live < 5:
             raise ShapeError(
                 f"Only {self.live} rows are held out, too few to speak of neighbours. Hold out a "
                 "larger share on the Data page, or load more rows."

@@ -24,10 +24,9 @@ page_header(
 )
 pair = require_pair()
 names = (pair.target.modality, pair.source.modality)
-with guard():
-    study = current_study()
-    choice = choose_method(pair.paired)
-    trial = trial_of(study, choice)
+study = current_study()
+choice = choose_method(pair.paired)
+trial = trial_of(study, choice)
 
 
 @st.fragment

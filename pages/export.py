@@ -5,7 +5,6 @@ import streamlit as st
 from anisoalign_core.align import ALIGNERS
 from app.session import require_pair
 from app.widgets.common import guard, page_header, plain
-from app.widgets.correct import current_study
 from app.widgets.export import (
     FORMATS,
     build,
@@ -20,7 +19,6 @@ from app.widgets.export import (
 page_header("Export", "How do the corrected vectors leave, and how can they be made again?")
 pair = require_pair()
 with guard():
-    study = current_study()
     choice, bound = to_export()
     method = ALIGNERS[choice.method]
     words = f"**{method.label}**" + (f" with bound α = {bound:.2f}" if bound is not None else "")
@@ -58,7 +56,7 @@ with guard():
             persist_state="session",
             help="float16 halves the file; its measured error is shown below.",
         )
-    cooked = build(choice, bound, fit_on, study)
+    cooked = build(choice, bound, fit_on)
     summary(cooked, dtype)
     name = file_name(choice, bound, suffix)
     offer(cooked, suffix, dtype, name)

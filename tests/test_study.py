@@ -65,6 +65,6 @@ def test_unpaired_studies_leave_out_what_needs_pairs():
 
 
 def test_too_few_held_out_rows_are_said():
-    study = study_of(n=10)
+    study = study_of(n=16)
     with pytest.raises(ShapeError, match="held out"):
         _ = study.k

@@ -1,10 +1,10 @@
 """Exact nearest neighbours on unit rows, where the inner product is the cosine.
 
 Cosines are formed in float32, block by block, so that memory grows with the number of keys and
-never with its square. On the machine this was written for, reading the k largest out of a block
-through group maxima (:func:`largest`) beats ``torch.topk`` on the same block by about 2×, and
-importing torch costs more than the search of 10,000 rows; torch is therefore used only when a
-``device`` is named, which is where a GPU comes in.
+never with its square. Measured on two cores, reading the k largest of a block through group maxima
+(:func:`largest`) is as fast as ``torch.topk`` or faster (20,000 × 512 rows, k = 20: 5.0 to 6.0 s
+against 5.6 to 6.3 s, products included), and importing torch takes longer than the whole search of
+10,000 rows (1.6 s against 0.7 s). So numpy does the work unless a ``device`` is named.
 """
 
 from __future__ import annotations

@@ -338,8 +338,8 @@ _ALL = [
         "separability",
         "How well a straight cut tells the two sets apart",
         "AUC",
-        "Held-out AUC of a logistic regression with the modality as label; below 0.5 the "
-        "correction was fitted on the very rows it is scored on.",
+        "Held-out AUC of a logistic regression with the modality as label; well below 0.5 "
+        "suggests a correction fitted on the very rows it is scored on.",
         "lower",
         (0.0, 1.0),
         "unpaired",

@@ -12,16 +12,15 @@ import streamlit as st
 
 from anisoalign_core.align import Aligner
 from anisoalign_core.embeddings import EmbeddingSet
-from anisoalign_core.errors import FormatError
+from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.io import float16_error, save, to_bytes
 from anisoalign_core.io.atomic import atomic_write_text
 from anisoalign_core.numerics import row_norms
 from anisoalign_core.recipe import Recipe, cook
-from anisoalign_core.study import Study
 from app.loading import export_root
 from app.session import require_pair, result
 from app.widgets.common import plain, progress_bar, three
-from app.widgets.correct import Choice, trial_of
+from app.widgets.correct import Choice, current_study, trial_of
 
 FORMATS = {
     ".npy": "plain array; the default",
@@ -56,15 +55,23 @@ def to_export() -> tuple[Choice, float | None]:
     return choice, bound
 
 
-def build(
-    choice: Choice, bound: float | None, fit_on: Literal["all", "split"], study: Study
-) -> Cooked:
+def _scores(choice: Choice, bound: float | None) -> tuple[dict[str, float], dict[str, float]]:
+    """Scores on held-out rows before and after; empty, and said so, when too few are held out."""
+    try:
+        study = current_study()
+        return study.uncorrected, trial_of(study, choice).view(bound).scores
+    except ShapeError as error:
+        st.caption(f"The recipe will hold no scores. {plain(str(error))}")
+        return {}, {}
+
+
+def build(choice: Choice, bound: float | None, fit_on: Literal["all", "split"]) -> Cooked:
     """Fit on the rows asked for and correct every source row; kept until something changes."""
 
     def cooked() -> Cooked:
         pair = require_pair()
         parameters = dict(choice.parameters) | ({} if bound is None else {"bound": bound})
-        after = trial_of(study, choice).view(bound).scores
+        before, after = _scores(choice, bound)
         with progress_bar("Correcting all rows") as tell:
             method, corrected, recipe = cook(
                 pair,
@@ -74,7 +81,7 @@ def build(
                 split_seed=st.session_state["split_seed"],
                 split_holdout=st.session_state["holdout"],
                 progress=tell,
-                scores_before=study.uncorrected,
+                scores_before=before,
                 scores_after=after,
             )
         target = None

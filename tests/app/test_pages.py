@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import anisoalign_core as aa
 from app.session import Loaded, use_pair  # noqa: F401  (the page state's types)
 from tests.conftest import paired_world
 
+HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
 PAGES = ("home", "data", "spectra", "directions", "correct", "export")
 
 
@@ -25,7 +27,7 @@ def pair_of(n=160, d=12, paired=True):
 
 
 def open_page(name, pair=None, **state):
-    at = AppTest.from_file("app/Home.py", default_timeout=90)
+    at = AppTest.from_file(HOME, default_timeout=90)
     if pair is not None:
         from collections import OrderedDict
 
@@ -208,7 +210,7 @@ def test_names_and_captions_are_shown_as_text():
         at = open_page(name, pair)
         assert not at.exception
         for element in (*at.markdown, *at.caption, *at.warning, *at.error):
-            assert not element.allow_html
+            assert not getattr(element.proto, "allow_html", False)
             assert "<script>" not in element.value
 
 

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anisoalign_core.lapack import eigensystem
+
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.intp]
@@ -102,10 +104,8 @@ def fix_signs(vectors: Float64) -> Float64:
 
 def eigh(matrix: Float64) -> tuple[Float64, Float64]:
     """Eigenvalues (descending) and sign-fixed eigenvectors (columns) of a symmetric matrix."""
-    from scipy import linalg
-
-    values, vectors = linalg.eigh((matrix + matrix.T) / 2, check_finite=False)
-    return values[::-1].copy(), fix_signs(vectors[:, ::-1])
+    values, vectors = eigensystem((matrix + matrix.T) / 2)
+    return values, fix_signs(vectors)
 
 
 def psd_power(matrix: Float64, power: float, *, floor: float = 0.0) -> Float64:

@@ -23,7 +23,7 @@ names = (pair.target.modality, pair.source.modality)
 with guard():
     known = directions()
     if not pair.paired:
-        st.caption("Residual, shared and opposed directions are not offered: they need pairs.")
+        st.caption("Residual and shared directions are not offered: they need pairs.")
     left, right = st.columns(2)
     with left:
         first = choose("Look along", known, "first", 0)

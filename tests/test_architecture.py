@@ -13,12 +13,13 @@ CORE = ROOT / "anisoalign_core"
 HEAVY = ("torch", "streamlit", "umap", "plotly", "open_clip", "sklearn", "pandas")
 MAY_IMPORT = {  # room: the rooms of the library below it
     "errors": set(),
-    "numerics": set(),
+    "lapack": set(),
+    "numerics": {"lapack"},
     "embeddings": {"errors", "numerics"},
     "moments": {"errors", "numerics", "io"},
     "io": {"errors", "numerics", "embeddings"},
-    "geometry": {"errors", "numerics", "embeddings", "moments"},
-    "metrics": {"errors", "numerics", "embeddings", "moments", "geometry"},
+    "geometry": {"errors", "lapack", "numerics", "embeddings", "moments"},
+    "metrics": {"errors", "lapack", "numerics", "embeddings", "moments", "geometry"},
     "align": {"errors", "numerics", "embeddings", "moments", "geometry", "metrics", "io"},
     "plots": {
         "errors",

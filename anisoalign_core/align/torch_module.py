@@ -28,10 +28,11 @@ def affine_module(affine: AffineMap) -> Any:
     class AffineCorrection(torch.nn.Module):
         """A bounded affine correction followed by projection to the unit sphere."""
 
-        source_mean: torch.Tensor
-        linear_transposed: torch.Tensor
-        target_mean: torch.Tensor
-        recentring: torch.Tensor
+        if TYPE_CHECKING:  # for mypy only: the script compiler cannot read these
+            source_mean: torch.Tensor
+            linear_transposed: torch.Tensor
+            target_mean: torch.Tensor
+            recentring: torch.Tensor
 
         def __init__(self) -> None:
             super().__init__()

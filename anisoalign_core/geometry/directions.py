@@ -19,7 +19,7 @@ KINDS = {
     "gap": "Gap between the means",
     "residual": "Leading residual",
     "shared": "Shared",
-    "opposed": "Opposed",
+    "opposed": "Least shared",
     "target": "Target varies most",
     "source": "Source varies most",
     "joint": "Both vary most",

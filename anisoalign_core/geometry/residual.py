@@ -10,6 +10,7 @@ import numpy as np
 from scipy import linalg
 
 from anisoalign_core.geometry.spectrum import anisotropy, cumulative_energy, eigenvalues
+from anisoalign_core.lapack import largest_eigenvalue
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, eigh, generator
 
@@ -136,12 +137,9 @@ def top_anisotropy(rows: Float32) -> float:
     centred = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
     n, d = centred.shape
     gram = centred.T @ centred if d <= n else centred @ centred.T
-    size = len(gram)
-    top = linalg.eigh(
-        gram, eigvals_only=True, subset_by_index=[size - 1, size - 1], check_finite=False
-    )[0]
     total = float(np.trace(gram, dtype=np.float64))
-    return float(top) * d / total if total > 1e-14 * n else math.nan
+    top = largest_eigenvalue(gram.astype(np.float64))
+    return top * d / total if total > 1e-14 * n else math.nan
 
 
 def projection_drift(mean: Float64, covariance: Float64) -> Float64:

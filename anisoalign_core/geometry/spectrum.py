@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anisoalign_core import lapack
 from anisoalign_core.numerics import Float64
 
 EIGENVALUE_FLOOR = 1e-10
@@ -19,10 +20,7 @@ EIGENVALUE_FLOOR = 1e-10
 
 def eigenvalues(covariance: Float64) -> Float64:
     """Eigenvalues of a symmetric matrix, descending, with rounding below zero removed."""
-    from scipy import linalg
-
-    values = linalg.eigvalsh(covariance, check_finite=False)[::-1]
-    return np.asarray(np.maximum(values, 0.0))
+    return np.asarray(np.maximum(lapack.eigenvalues(covariance), 0.0))
 
 
 def has_spread(values: Float64) -> bool:

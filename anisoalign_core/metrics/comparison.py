@@ -64,13 +64,14 @@ class Reference:
         Raises
         ------
         ParameterError
-            If k is not below half of the smaller set, where neighbourhoods stop being local.
+            If k is below 2, where mixing is not defined, or not below half of the smaller set,
+            where neighbourhoods stop being local.
         """
         n = min(len(self.before), len(self.target))
-        if not 1 <= self.k < n / 2:
+        if not 2 <= self.k < n / 2:
             raise ParameterError(
                 f"k is {self.k}, but {len(self.before)} source and {len(self.target)} target rows "
-                f"allow 1 to {max((n - 1) // 2, 0)} (less than half of the smaller set). "
+                f"allow 2 to {max((n - 1) // 2, 0)} (less than half of the smaller set). "
                 "Choose a smaller k or evaluate more rows."
             )
         return min(max(self.k, PRDC_K), n - 1)
@@ -283,7 +284,7 @@ class Comparison:
         of Ω_k and M_k came out up to 1.7 times too wide, against 0.8 to 1.2 with the same k.
         """
         fewest = min(len(source_rows), len(target_rows))
-        k = max(1, min(self.k, (fewest - 1) // 2))
+        k = max(2, min(self.k, (fewest - 1) // 2))
         fixed = self.fixed.take(source_rows, target_rows, k)
         taken = Comparison(
             fixed.before,

@@ -27,7 +27,7 @@ Rows = EmbeddingSet | npt.NDArray[np.floating[Any]]
 MAX_ROWS = 2000
 """Rows of each set that are scored by default; more are sampled, and the result says so."""
 
-FEWEST_FOR_INTERVALS = 8
+FEWEST_FOR_INTERVALS = 10
 """With fewer rows on a side, halves are too small to say anything about spread."""
 
 QUICK = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anisoalign_core.errors import ShapeError
-from anisoalign_core.metrics.lapack import eigenvalues, largest_eigenvalue
+from anisoalign_core.lapack import eigenvalues, largest_eigenvalue
 from anisoalign_core.metrics.semantics import row_cosines
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64

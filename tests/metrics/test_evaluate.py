@@ -214,7 +214,7 @@ def test_halves_read_kept_cosines_as_if_computed_anew(sets):
 
 def test_wrong_use_says_what_to_do(sets):
     y, after, x = sets
-    with pytest.raises(ParameterError, match="allow 1 to 59"):
+    with pytest.raises(ParameterError, match="allow 2 to 59"):
         compare(y, after, x, paired=True, k=60)
     with pytest.raises(ParameterError, match='"psy"'):
         compare(y, after, x, paired=True, metrics=["psy"])

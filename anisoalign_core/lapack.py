@@ -14,8 +14,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from anisoalign_core.numerics import Float64
+Float64 = npt.NDArray[np.float64]
 
 _LOCK = threading.RLock()
 """The limit is process-wide: two threads must not restore each other's setting."""
@@ -26,6 +27,18 @@ def one_thread() -> Iterator[None]:
     """Limit BLAS to one thread inside the block."""
     with _LOCK, _controller().limit(limits=1, user_api="blas"):
         yield
+
+
+def eigensystem(matrix: Float64) -> tuple[Float64, Float64]:
+    """Eigenvalues, descending, and eigenvectors (columns) of a (d, d) symmetric matrix.
+
+    Signs of eigenvectors are arbitrary here; :func:`anisoalign_core.numerics.eigh` fixes them.
+    """
+    from scipy import linalg
+
+    with one_thread():
+        values, vectors = linalg.eigh(matrix, check_finite=False)
+    return values[::-1].copy(), vectors[:, ::-1]
 
 
 def eigenvalues(matrix: Float64) -> Float64:

@@ -32,7 +32,7 @@ if residual is not None and found.structure is not None:
     recall = found.structure.recall_at_1
     numbers += [
         Number(
-            "Residual share of the gap",
+            "Residual share",
             residual.share.value,
             f"95 % {residual.share.low:.3g} to {residual.share.high:.3g}",
             "Share of the mean squared distance between partners that the means do not explain: "

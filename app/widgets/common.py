@@ -17,6 +17,7 @@ from anisoalign_core.errors import AnisoAlignError
 from app.session import loaded
 
 LOG = logging.getLogger("anisoalign")
+CARD_WIDTH = 186
 ARROWS = {"higher": "↑ better", "lower": "↓ better", "neutral": ""}
 
 
@@ -51,8 +52,9 @@ def page_header(title: str, question: str) -> None:
 
 def number_row(numbers: list[Number]) -> None:
     """Show at most five numbers, each with its null or floor and which way is better."""
-    for column, number in zip(st.columns(len(numbers)), numbers, strict=True):
-        with column.container(border=True, height="stretch"):
+    row = st.container(horizontal=True, gap="small")  # wraps on narrow screens, unlike columns
+    for number in numbers:
+        with row.container(border=True, height="stretch", width=CARD_WIDTH):
             st.metric(number.label, three(number.value, number.percent), help=number.help or None)
             arrow = ARROWS[number.direction]
             st.caption(" · ".join(part for part in (number.beside, arrow) if part) or "\u00a0")

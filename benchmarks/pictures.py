@@ -38,7 +38,7 @@ def main() -> None:
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        page = browser.new_page(viewport={"width": 1360, "height": 1000})
+        page = browser.new_page(viewport={"width": 1440, "height": 1180})
         for name in PAGES:
             page.goto(f"{options.url}/{name}")
             settle(page)

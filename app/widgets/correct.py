@@ -259,6 +259,7 @@ def plane(study: Study) -> Plane:
         "Look along",
         list(PLANES),
         default="Gap × leading residual",
+        label_visibility="collapsed",
         key="plane",
         persist_state="session",
     )

@@ -154,6 +154,12 @@ def _read(options: argparse.Namespace, path: str, modality: str) -> EmbeddingSet
         options,
         f"{found.name}: {len(found):,} × {found.dim}" + (f", {dropped} dropped" * (dropped > 0)),
     )
+    if len(found) < found.dim:
+        _say(
+            options,
+            f"warning: {found.name} has fewer rows than dimensions; its covariance is singular "
+            "and is shrunk (Ledoit–Wolf) where it is inverted.",
+        )
     return found
 
 

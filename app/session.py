@@ -18,6 +18,7 @@ from anisoalign_core.embeddings import EmbeddingPair, Split
 from anisoalign_core.numerics import Progress
 from anisoalign_core.report import GapReport
 from anisoalign_core.samples import SAMPLES, load_sample
+from app.widgets.progress import cancellable
 
 T = TypeVar("T")
 KEPT_RESULTS = 24
@@ -107,13 +108,19 @@ def result(key: Hashable, build: Callable[[], T]) -> T:
     return kept
 
 
-def report(progress: Progress | None = None) -> GapReport:
+def long_result(key: Hashable, what: str, build: Callable[[Progress], T]) -> T:
+    """Like :func:`result`, for work that shows progress and can be cancelled."""
+    digest = require_pair().digest
+    return result(key, lambda: cancellable((digest, key), what, build))
+
+
+def report() -> GapReport:
     """Return the GapReport of the current pair."""
     current = loaded()
     if current is not None and current.sample is not None:
         return _sample_report(current.sample)
     pair = require_pair()
-    return result("report", lambda: diagnose(pair, progress=progress))
+    return long_result("report", "Measuring the gap", lambda tell: diagnose(pair, progress=tell))
 
 
 def split() -> Split:

@@ -105,12 +105,14 @@ class Directions:
         return eigh(self.target.covariance - self.source.covariance)
 
     @cached_property
-    def _joint(self) -> tuple[Float64, Float64]:
+    def joint(self) -> tuple[Float64, Float64]:
+        """Eigenvalues (descending) and eigenvectors of ``Σ_x + Σ_y``."""
         return eigh(self.target.covariance + self.source.covariance)
 
     @cached_property
-    def _ratios(self) -> tuple[Float64, Float64]:
-        values = np.maximum(self._joint[0], 0)
+    def ratios(self) -> tuple[Float64, Float64]:
+        """ν and directions inside what holds 90 % of Σ_x + Σ_y; see Residual.directional_ratio."""
+        values = np.maximum(self.joint[0], 0)
         energy = np.cumsum(values) / values.sum()
         rank = min(int(np.searchsorted(energy, SHARED_ENERGY)) + 1, self.residual.moments.n - 1)
         return self.residual.directional_ratio(max(rank, 1))
@@ -120,7 +122,7 @@ class Directions:
         if kind == "gap":
             return 1
         if kind in ("shared", "opposed"):
-            return min(len(self._ratios[0]), 50)
+            return min(len(self.ratios[0]), 50)
         return min(self.pair.dim, 50)
 
     def get(self, kind: str, number: int = 1) -> Direction:
@@ -148,13 +150,13 @@ class Directions:
                 self.residual.directions[:, j], kind, number, share, "share of the residual"
             )
         if kind in ("shared", "opposed"):
-            ratios, vectors = self._ratios
+            ratios, vectors = self.ratios
             at = j if kind == "shared" else len(ratios) - 1 - j
             vector = fix_signs(vectors[:, [at]])[:, 0]
             words = "residual variance over that of random pairs ν"
             return Direction(vector, kind, number, float(ratios[at]), words)
         if kind == "joint":
-            values, vectors = self._joint
+            values, vectors = self.joint
             share = float(values[j] / values.sum())
             return Direction(vectors[:, j], kind, number, share, "share of Σ_x + Σ_y")
         values, vectors = self._difference

@@ -1,11 +1,10 @@
-"""Pieces every page uses: header, numbers, figures with captions, errors in words, progress."""
+"""Pieces every page uses: header, numbers, figures with captions, errors in words."""
 
 from __future__ import annotations
 
 import logging
 import math
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
@@ -119,26 +118,3 @@ def guard() -> Iterator[None]:
             "the details.",
             icon=":material/bug_report:",
         )
-
-
-@contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[float, str], None]]:
-    """Show a bar with an estimate of the time left; yields a progress callback.
-
-    Each call is a point at which Streamlit can stop the run: changing any control, or the Stop
-    button of the app, cancels the work, and nothing of it is kept.
-    """
-    place = st.empty()
-    begun = time.monotonic()
-
-    def tell(fraction: float, words: str) -> None:
-        elapsed = time.monotonic() - begun
-        left = ""
-        if elapsed > 1.0 and 0.02 < fraction < 1.0:
-            left = f" · about {elapsed * (1 - fraction) / fraction:.0f} s left"
-        place.progress(min(max(fraction, 0.0), 1.0), text=f"{what}: {words}{left}")
-
-    try:
-        yield tell
-    finally:
-        place.empty()

@@ -15,8 +15,8 @@ from anisoalign_core.metrics import METRICS
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float64, eigh, fix_signs
 from anisoalign_core.study import Study, Trial, View
-from app.session import require_pair, result, split
-from app.widgets.common import Number, plain, progress_bar, three
+from app.session import long_result, require_pair, result, split
+from app.widgets.common import Number, plain, three
 
 LIVE_NUMBERS = {  # metric → words short enough for a card
     "psi": "Similarities kept",
@@ -198,12 +198,9 @@ def _auto_bound(trial: Trial, choice: Choice) -> float:
 
 def curve(trial: Trial, choice: Choice) -> dict[str, Float64]:
     """Live scores along the bound, computed once."""
-
-    def build() -> dict[str, Float64]:
-        with progress_bar("Trade-off curve") as tell:
-            return trial.curve(progress=tell)
-
-    return result(("curve", choice.key), build)
+    return long_result(
+        ("curve", choice.key), "Trade-off curve", lambda tell: trial.curve(progress=tell)
+    )
 
 
 def live_number(name: str, view: View, study: Study) -> Number:
@@ -316,12 +313,9 @@ def all_metrics(trial: Trial, choice: Choice) -> None:
         if kept is None and not st.button("Compute (some seconds)", key="evaluate"):
             st.caption("For the correction as it is now; moving a control asks again.")
             return
-
-        def build() -> Any:
-            with progress_bar("Evaluating") as tell:
-                return trial.view(bound).evaluate(progress=tell)
-
-        scores = result(key, build)
+        scores = long_result(
+            key, "Evaluation", lambda tell: trial.view(bound).evaluate(progress=tell)
+        )
         table = scores.to_frame()[["label", "value", "low", "high", "floor", "direction", "needs"]]
         st.dataframe(
             table,

@@ -15,11 +15,11 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.io import float16_error, save, to_bytes
 from anisoalign_core.io.atomic import atomic_write_text
-from anisoalign_core.numerics import row_norms
+from anisoalign_core.numerics import Progress, row_norms
 from anisoalign_core.recipe import Recipe, cook
 from app.loading import export_root
-from app.session import require_pair, result
-from app.widgets.common import plain, progress_bar, three
+from app.session import long_result, require_pair
+from app.widgets.common import plain, three
 from app.widgets.correct import Choice, current_study, trial_of
 
 FORMATS = {
@@ -68,28 +68,27 @@ def _scores(choice: Choice, bound: float | None) -> tuple[dict[str, float], dict
 def build(choice: Choice, bound: float | None, fit_on: Literal["all", "split"]) -> Cooked:
     """Fit on the rows asked for and correct every source row; kept until something changes."""
 
-    def cooked() -> Cooked:
+    def cooked(tell: Progress) -> Cooked:
         pair = require_pair()
         parameters = dict(choice.parameters) | ({} if bound is None else {"bound": bound})
         before, after = _scores(choice, bound)
-        with progress_bar("Correcting all rows") as tell:
-            method, corrected, recipe = cook(
-                pair,
-                choice.method,
-                parameters,
-                fit_on=fit_on,
-                split_seed=st.session_state["split_seed"],
-                split_holdout=st.session_state["holdout"],
-                progress=tell,
-                scores_before=before,
-                scores_after=after,
-            )
+        method, corrected, recipe = cook(
+            pair,
+            choice.method,
+            parameters,
+            fit_on=fit_on,
+            split_seed=st.session_state["split_seed"],
+            split_holdout=st.session_state["holdout"],
+            progress=tell,
+            scores_before=before,
+            scores_after=after,
+        )
         target = None
         if method.moves_target:
             target = pair.target.with_vectors(method.transform_target(pair.target))
         return Cooked(method, corrected, target, recipe)
 
-    return result(("cooked", choice.key, bound, fit_on), cooked)
+    return long_result(("cooked", choice.key, bound, fit_on), "Correcting all rows", cooked)
 
 
 def file_name(choice: Choice, bound: float | None, suffix: str) -> str:

@@ -245,3 +245,93 @@ def test_the_server_folder_opens_only_what_lies_below_it(tmp_path, monkeypatch):
     at.button(key="server_load").click().run()
     assert not at.error
     assert "50 pairs × 8" in words(at)
+
+
+def test_cancelled_work_changes_nothing_and_can_be_started_again():
+    pair = pair_of()
+    at = open_page("home", pair, cancelled={(pair.digest, "report")})
+    assert not at.exception
+    assert "cancelled; nothing was changed" in at.info[0].value
+    assert at.session_state["loaded"].pair is pair
+    at.button(key="again_Measuring the gap").click().run()
+    assert not at.info
+    assert at.metric
+
+
+def test_progress_gives_an_estimate_and_a_way_out():
+    def script():
+        import time
+
+        from app.widgets import progress
+
+        progress.QUIET_SECONDS, progress.CANCEL_SECONDS = 0.0, 0.0
+        with progress.progress_bar("Work", on_cancel=lambda: None) as tell:
+            for step in range(1, 4):
+                deadline = time.monotonic() + 0.05
+                while time.monotonic() < deadline:
+                    pass
+                tell(step / 10, "doing")
+            import streamlit as st
+
+            st.session_state["seen"] = True
+
+    at = AppTest.from_function(script)
+    at.run()
+    assert not at.exception
+    assert at.session_state["seen"]
+    assert not at.button  # gone when the work is done
+
+
+def test_uploads_join_by_id_and_say_what_is_left_out():
+    y, x = paired_world(60, 8)
+    at = open_page("data")
+    at.segmented_control(key="upload_pairing").set_value("By id")
+    at.file_uploader(key="target_0").upload("image.npy", npy(x), "application/octet-stream")
+    at.file_uploader(key="source_0").upload("text.npy", npy(y[::-1]), "application/octet-stream")
+    forward = "\n".join(f"k{i}" for i in range(60)).encode()
+    backward = "\r\n".join(f"k{i}" for i in reversed(range(1, 61))).encode()
+    at.file_uploader(key="target_i0").upload("ids.txt", forward, "text/plain")
+    at.file_uploader(key="source_i0").upload("ids.txt", backward, "text/plain")
+    at.run()
+    at.button(key="two_load").click().run()
+    assert not at.error
+    pair = at.session_state["loaded"].pair
+    assert len(pair.source) == 59
+    assert pair.source.ids.tolist() == pair.target.ids.tolist()
+    assert "Left out, having no partner: 1 source rows and 1 target rows" in words(at)
+
+
+def test_repeated_ids_are_named_and_the_first_can_be_kept():
+    y, x = paired_world(40, 8)
+    at = open_page("data")
+    at.segmented_control(key="upload_pairing").set_value("By id")
+    at.file_uploader(key="target_0").upload("image.npy", npy(x), "application/octet-stream")
+    at.file_uploader(key="source_0").upload("text.npy", npy(y), "application/octet-stream")
+    ids = [f"k{i}" for i in range(40)]
+    at.file_uploader(key="target_i0").upload("i.txt", "\n".join(ids).encode(), "text/plain")
+    ids[3] = "k2"
+    at.file_uploader(key="source_i0").upload("t.txt", "\n".join(ids).encode(), "text/plain")
+    at.run()
+    at.button(key="two_load").click().run()
+    assert '"k2" occurs 2 times' in at.error[0].value.replace("\\", "")
+    assert at.session_state["loaded"].sample == "scenes"
+    next(b for b in at.button if "Keep the first" in b.label).click().run()
+    assert len(at.session_state["loaded"].pair.source) == 39
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors", ".parquet"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_every_export_format_holds_the_corrected_rows(suffix, dtype, tmp_path):
+    from anisoalign_core.io import load_bytes, to_bytes
+
+    pair = pair_of()
+    method, corrected, _ = aa.cook(pair, "bounded", {"bound": 0.3})
+    data = to_bytes(corrected, suffix, dtype=dtype, metadata={"method": "bounded"})
+    again = load_bytes(data, f"out{suffix}", modality="text")
+    tolerance = 1e-7 if dtype == "float32" else 1e-3
+    np.testing.assert_allclose(again.vectors, method.transform(pair.source), atol=tolerance)
+    at = open_page("export", pair)
+    at.selectbox(key="export_format").set_value(suffix).run()
+    at.radio(key="export_dtype").set_value(dtype).run()
+    assert not at.exception
+    assert f"bounded-0.2{suffix}" in words(at) + "".join(b.label for b in at.get("download_button"))

@@ -1,0 +1,80 @@
+"""Waiting: nothing at first, then a bar with an estimate and a way to cancel."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+import streamlit as st
+
+from anisoalign_core.numerics import Progress
+
+T = TypeVar("T")
+QUIET_SECONDS = 0.4
+CANCEL_SECONDS = 1.5
+
+
+@contextmanager
+def progress_bar(what: str, on_cancel: Callable[[], None] | None = None) -> Iterator[Progress]:
+    """Yield a progress callback that draws once the work has taken a moment.
+
+    Every call is a point at which Streamlit can end the run: pressing Cancel, or moving any
+    control, stops the work there, and nothing of it is kept.
+
+    Parameters
+    ----------
+    what : str
+        Words for the work.
+    on_cancel : callable, optional
+        Run when Cancel is pressed; without it no button is drawn.
+    """
+    place = st.empty()
+    begun = time.monotonic()
+    drawn: dict[str, object] = {}
+
+    def tell(fraction: float, words: str) -> None:
+        elapsed = time.monotonic() - begun
+        if elapsed < QUIET_SECONDS:
+            return
+        if "bar" not in drawn:
+            box = place.container(horizontal=True, vertical_alignment="center")
+            drawn["bar"], drawn["button"] = box.empty(), box.empty()
+        left = ""
+        if 0.02 < fraction < 1.0:
+            left = f" · about {elapsed * (1 - fraction) / fraction:.0f} s left"
+        drawn["bar"].progress(  # type: ignore[attr-defined]
+            min(max(fraction, 0.0), 1.0), text=f"{what}: {words}{left}"
+        )
+        if on_cancel is not None and elapsed > CANCEL_SECONDS and "shown" not in drawn:
+            drawn["shown"] = True
+            drawn["button"].button(  # type: ignore[attr-defined]
+                "Cancel", key=f"cancel_{what}", on_click=on_cancel
+            )
+
+    try:
+        yield tell
+    finally:
+        place.empty()
+
+
+def cancellable(key: Hashable, what: str, build: Callable[[Progress], T]) -> T:
+    """Run long work with a bar and a Cancel button; after cancelling, offer to start again.
+
+    Ends the page when the work was cancelled: everything else stays as it was.
+
+    Parameters
+    ----------
+    key : hashable
+        What the work is for; a cancelled key stays cancelled until it is started again.
+    what : str
+    build : callable of a progress callback
+    """
+    cancelled: set[Hashable] = st.session_state.setdefault("cancelled", set())
+    if key in cancelled:
+        st.info(f"{what} was cancelled; nothing was changed.", icon=":material/cancel:")
+        st.button("Start again", key=f"again_{what}", on_click=cancelled.discard, args=(key,))
+        st.stop()
+    with progress_bar(what, on_cancel=lambda: cancelled.add(key)) as tell:
+        return build(tell)

@@ -16,10 +16,8 @@ from .align import Ridge as Ridge
 from .align import Standardize as Standardize
 from .align import load_aligner as load_aligner
 from .diagnose import diagnose as diagnose
-from .embeddings import EmbeddingPair as EmbeddingPair
 from .embeddings import EmbeddingSet as EmbeddingSet
 from .embeddings import Provenance as Provenance
-from .embeddings import Split as Split
 from .errors import AnisoAlignError as AnisoAlignError
 from .io import load as load
 from .io import load_pair as load_pair
@@ -30,6 +28,8 @@ from .metrics import Scores as Scores
 from .metrics import compare as compare
 from .metrics import evaluate as evaluate
 from .moments import Moments as Moments
+from .pairs import EmbeddingPair as EmbeddingPair
+from .pairs import Split as Split
 from .recipe import Recipe as Recipe
 from .recipe import cook as cook
 from .recipe import read_recipe as read_recipe

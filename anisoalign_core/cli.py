@@ -16,7 +16,8 @@ from anisoalign_core import __version__
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 
 if TYPE_CHECKING:
-    from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet
+    from anisoalign_core.embeddings import EmbeddingSet
+    from anisoalign_core.pairs import EmbeddingPair
 
 METHODS = (
     "identity mean-shift gap-shift center-both c3 standardize realign coral bures bounded "
@@ -164,7 +165,7 @@ def _read(options: argparse.Namespace, path: str, modality: str) -> EmbeddingSet
 
 
 def _pair(options: argparse.Namespace) -> EmbeddingPair:
-    from anisoalign_core.embeddings import EmbeddingPair
+    from anisoalign_core.pairs import EmbeddingPair
 
     source, target = _read(options, options.source, "text"), _read(options, options.target, "image")
     by: Literal["row", "id", "none"] = (

@@ -14,9 +14,10 @@ from typing import Any, Literal
 import numpy as np
 
 from anisoalign_core import __version__
-from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet, Split
+from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError
 from anisoalign_core.numerics import Float32, Progress
+from anisoalign_core.pairs import EmbeddingPair, Split
 
 RECIPE_FORMAT = "anisoalign-recipe"
 RECIPE_VERSION = 1

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet
+from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, ParameterError
+from anisoalign_core.pairs import EmbeddingPair
 
 ROOT = Path(__file__).resolve().parent.parent / "sample_data"
 LABELS = ("shape", "colour", "size", "position", "background")

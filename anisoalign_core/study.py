@@ -17,12 +17,12 @@ import numpy as np
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.baselines import Identity
 from anisoalign_core.align.bounded import BoundedTransport, BoundSweep, BoundView
-from anisoalign_core.embeddings import EmbeddingPair, Split
 from anisoalign_core.errors import NeedsPairsError, ShapeError
 from anisoalign_core.metrics.comparison import Reference
 from anisoalign_core.metrics.evaluate import compare, quick_scores
 from anisoalign_core.metrics.scores import Scores
 from anisoalign_core.numerics import Float32, Float64, Integers, Progress, generator
+from anisoalign_core.pairs import EmbeddingPair, Split
 from anisoalign_core.recipe import fit_rows
 
 SHOWN_ROWS = 4000

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet
+from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError
 from anisoalign_core.io import load, load_bytes, load_pair, load_pair_bytes, parse_lines
+from anisoalign_core.pairs import EmbeddingPair
 
 SUFFIXES = ["npy", "npz", "safetensors", "parquet", "pt", "pth", "csv", "tsv"]
 

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from anisoalign_core.diagnose import diagnose
-from anisoalign_core.embeddings import EmbeddingPair, Split
 from anisoalign_core.numerics import Progress
+from anisoalign_core.pairs import EmbeddingPair, Split
 from anisoalign_core.report import GapReport
 from anisoalign_core.samples import SAMPLES, load_sample
 from app.widgets.progress import cancellable

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet
+from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import (
     AnisoAlignError,
     FormatError,
@@ -13,6 +13,7 @@ from anisoalign_core.errors import (
     ParameterError,
     ShapeError,
 )
+from anisoalign_core.pairs import EmbeddingPair
 
 
 def make(array, **keywords):

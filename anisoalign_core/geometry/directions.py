@@ -7,11 +7,11 @@ from functools import cached_property
 
 import numpy as np
 
-from anisoalign_core.embeddings import EmbeddingPair
 from anisoalign_core.errors import NeedsPairsError, ParameterError
 from anisoalign_core.geometry.residual import Residual
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers, eigh, fix_signs
+from anisoalign_core.pairs import EmbeddingPair
 
 SHARED_ENERGY = 0.9
 

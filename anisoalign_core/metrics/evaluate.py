@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet, as_vectors
+from anisoalign_core.embeddings import EmbeddingSet, as_vectors
 from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
 from anisoalign_core.metrics.bootstrap import (
     HALVES,
@@ -21,6 +21,7 @@ from anisoalign_core.metrics.comparison import Comparison, Reference
 from anisoalign_core.metrics.registry import METRICS, Metric
 from anisoalign_core.metrics.scores import Score, Scores
 from anisoalign_core.numerics import Float64, Integers, Progress, generator
+from anisoalign_core.pairs import EmbeddingPair
 
 Rows = EmbeddingSet | npt.NDArray[np.floating[Any]]
 

@@ -8,8 +8,9 @@ from typing import Any, Literal
 import pandas as pd
 import streamlit as st
 
-from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet
+from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import InvalidRowsError, JoinError
+from anisoalign_core.pairs import EmbeddingPair
 from app.loading import (
     SUFFIXES,
     Side,

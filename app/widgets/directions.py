@@ -10,11 +10,12 @@ import numpy.typing as npt
 import pandas as pd
 import streamlit as st
 
-from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet
+from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.geometry.directions import KINDS, Direction, Directions, ends
 from anisoalign_core.geometry.umap_map import joint_map
 from anisoalign_core.metrics import top_k
 from anisoalign_core.numerics import Float32, Integers, generator
+from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots import clouds
 from anisoalign_core.plots.style import MAX_HOVER_POINTS
 from app.session import require_pair, result

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet
+from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import CancelledError, NeedsPairsError, ParameterError, ShapeError
 from anisoalign_core.metrics import (
     METRICS,
@@ -18,6 +18,7 @@ from anisoalign_core.metrics import (
     quick_scores,
 )
 from anisoalign_core.metrics.evaluate import QUICK
+from anisoalign_core.pairs import EmbeddingPair
 
 
 def unit(rows):

@@ -5,9 +5,10 @@ import pytest
 
 from anisoalign_core import plots
 from anisoalign_core.diagnose import diagnose
-from anisoalign_core.embeddings import EmbeddingPair, EmbeddingSet
+from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import NeedsPairsError, ParameterError
 from anisoalign_core.geometry.directions import KINDS, Directions, ends
+from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots import style
 from tests.conftest import paired_world
 

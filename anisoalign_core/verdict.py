@@ -1,0 +1,83 @@
+"""Whether there is anything to align, judged against nulls."""
+
+from __future__ import annotations
+
+from anisoalign_core.report import Overlap, Structure, Verdict
+
+OVERLAP_EVIDENCE = 0.1
+"""Share of the way from random to ceiling that O_q must exceed to count as shared directions."""
+RECALL_SIGNIFICANCE = 1e-3
+
+
+def judge(subspaces: dict[int, Overlap], structure: Structure | None, rows: int) -> Verdict:
+    """Decide whether there is anything to align, from overlap and retrieval against their nulls.
+
+    A gap and perfect separability are *not* evidence: random-weight encoders show both.
+
+    Parameters
+    ----------
+    subspaces : dict of int to Overlap
+    structure : Structure or None
+        None when there are no pairs.
+    rows : int
+        Rows behind the retrieval numbers.
+    """
+    shares = {
+        q: (o.value - o.random) / max(o.ceiling - o.random, 1e-9) for q, o in subspaces.items()
+    }
+    best = max(shares, key=lambda q: shares[q]) if shares else None
+    overlapping = best is not None and shares[best] >= OVERLAP_EVIDENCE
+    reasons = []
+    if best is not None:
+        o = subspaces[best]
+        reasons.append(
+            f"Leading subspaces overlap {o.value:.3f} (O_{best}; random {o.random:.3f}, two halves "
+            f"of one modality {o.ceiling:.3f})."
+        )
+    if structure is None:
+        reasons.append("Without pairs, retrieval and neighbourhoods cannot be checked.")
+        if overlapping:
+            return Verdict(
+                "weak",
+                "The modalities share leading directions; pairs would be needed to say more.",
+                tuple(reasons),
+            )
+        return Verdict(
+            "nothing",
+            "There is nothing to align that can be seen without pairs: the leading directions of "
+            "the two sets overlap no more than random ones.",
+            tuple(reasons),
+        )
+    forward = structure.recall_at_1["source_to_target"]
+    backward = structure.recall_at_1["target_to_source"]
+    reasons.insert(
+        0,
+        f"The right partner is nearest for {backward:.1%} of target and {forward:.1%} of source "
+        f"rows; chance among {rows} is {structure.recall_chance:.2%} "
+        f"(p = {structure.recall_p_value:.2g}).",
+    )
+    null, spread = structure.mutual_knn_null
+    reasons.append(
+        f"Neighbourhoods agree {structure.mutual_knn:.3f} (mutual k-NN; shuffled pairs "
+        f"{null:.3f} ± {spread:.3f})."
+    )
+    found = structure.recall_p_value < RECALL_SIGNIFICANCE
+    if found and overlapping:
+        headline = "There is shared meaning to align: partners find each other far above chance."
+        return Verdict("shared", headline, tuple(reasons))
+    if found:
+        headline = (
+            "There is a little to align: partners find each other above chance, but leading "
+            "directions barely overlap."
+        )
+        return Verdict("weak", headline, tuple(reasons))
+    if structure.mutual_knn > null + 4 * spread:
+        reasons.append(
+            "Each space keeps some of the same neighbours by itself, as random features also do, "
+            "but not along shared directions, so no map learned without pairs can use it."
+        )
+    headline = (
+        "There is nothing to align: partners find each other no better than chance, so the gap "
+        "separates two spaces that share no meaning."
+    )
+    return Verdict("nothing", headline, tuple(reasons))

@@ -23,7 +23,7 @@ PAGES = (
 
 st.set_page_config(
     page_title="AnisoAlign Studio",
-    page_icon=":material/join_inner:",
+    page_icon=ROOT / "app" / "icon.png",
     layout="wide",
     menu_items={"About": "AnisoAlign Studio: see, measure and correct the modality gap."},
 )

@@ -9,11 +9,20 @@ import numpy.typing as npt
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from anisoalign_core.plots.style import CORRECTED, SOURCE, TARGET, Points, layout, points
+from anisoalign_core.plots.style import (
+    CORRECTED,
+    SOURCE,
+    TARGET,
+    Points,
+    as_text,
+    layout,
+    points,
+)
 
 Rows = npt.NDArray[np.integer[Any]] | None
 Range = tuple[float, float] | None
 Names = tuple[str, str]
+MARGIN_BINS = 64
 
 
 def clouds(
@@ -51,11 +60,15 @@ def clouds(
         (target_xy, names[0], TARGET, target_rows, target_captions),
         (source_xy, names[1], SOURCE, source_rows, source_captions),
     )
+    both = np.concatenate([target_xy, source_xy])
+    edges = [np.histogram_bin_edges(both[:, axis], bins=MARGIN_BINS) for axis in (0, 1)]
     for side, (xy, name, colour, rows, captions) in enumerate(sides):
         cloud = points(xy, name=name, colour=colour, rows=rows, side=side, captions=captions)
         figure.add_trace(cloud, row=2, col=1)
         for axis, (row, col) in enumerate(((1, 1), (2, 2))):
-            figure.add_trace(_margin(xy[:, axis], colour, vertical=axis == 0), row=row, col=col)
+            figure.add_trace(
+                _margin(xy[:, axis], edges[axis], colour, vertical=axis == 0), row=row, col=col
+            )
     figure.update_xaxes(title=axis_labels[0], row=2, col=1)
     figure.update_yaxes(title=axis_labels[1], row=2, col=1)
     figure = layout(figure, height=600, dragmode="lasso", barmode="overlay", bargap=0)
@@ -65,8 +78,10 @@ def clouds(
     return figure
 
 
-def _margin(values: Points, colour: str, *, vertical: bool) -> go.Bar:
-    counts, edges = np.histogram(values, bins=48)
+def _margin(
+    values: Points, edges: npt.NDArray[np.floating[Any]], colour: str, *, vertical: bool
+) -> go.Bar:
+    counts = np.histogram(values, bins=edges)[0]
     centres = ((edges[:-1] + edges[1:]) / 2).astype(np.float32)
     share = (counts / max(counts.sum(), 1)).astype(np.float32)
     place: dict[str, Any] = {"x": centres, "y": share} if vertical else {"x": share, "y": centres}
@@ -152,7 +167,7 @@ def _mean(xy: Points, name: str, colour: str) -> go.Scattergl:
         },
         legendgroup=name,
         showlegend=False,
-        hovertemplate=f"mean of {name}<extra></extra>",
+        hovertemplate=f"mean of {as_text(name)}<extra></extra>",
     )
 
 
@@ -182,7 +197,7 @@ def histogram_1d(
             go.Bar(
                 x=((edges[:-1] + edges[1:]) / 2).astype(np.float32),
                 y=share.astype(np.float32),
-                name=name,
+                name=as_text(name),
                 marker={"color": colour, "opacity": 0.55, "line": {"width": 0}},
                 hoverinfo="skip",
             )
@@ -209,7 +224,11 @@ def density(
     target_xy, source_xy : (n, 2) arrays of any length
     """
     figure = make_subplots(
-        rows=1, cols=2, shared_xaxes="all", shared_yaxes="all", subplot_titles=names
+        rows=1,
+        cols=2,
+        shared_xaxes="all",
+        shared_yaxes="all",
+        subplot_titles=[as_text(name) for name in names],
     )
     every = np.concatenate([target_xy, source_xy])
     edges = [np.linspace(every[:, a].min(), every[:, a].max() + 1e-9, bins + 1) for a in (0, 1)]

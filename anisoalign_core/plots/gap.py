@@ -10,12 +10,11 @@ import plotly.graph_objects as go
 from anisoalign_core.geometry.spectrum import EIGENVALUE_FLOOR, cumulative_energy
 from anisoalign_core.numerics import Float64
 from anisoalign_core.plots.style import (
-    CORRECTED,
+    GAP,
     NULL,
     RESIDUAL,
     SOURCE,
     TARGET,
-    WARNING,
     layout,
     line,
 )
@@ -57,9 +56,10 @@ def spectra(
         keep = values > EIGENVALUE_FLOOR
         ranks = np.arange(1, len(values) + 1)[keep]
         figure.add_trace(line(ranks, values[keep], name, colour, dash=dash))
-    level = repaired_values if repaired_values is not None else target_values + source_values
+    level = residual_values if residual_values is not None else target_values
+    what = "residual" if residual_values is not None else names[0]
     figure.add_trace(
-        line([1, len(level)], [level.mean()] * 2, "re-paired, if isotropic", NULL, dash="dot")
+        line([1, len(level)], [level.mean()] * 2, f"{what}, if isotropic", NULL, dash="dot")
     )
     figure.update_xaxes(type="log", title="rank of the direction", dtick=1)
     figure.update_yaxes(type="log", title="variance (eigenvalue)", exponentformat="power", dtick=1)
@@ -79,7 +79,7 @@ def bias_and_residual(report: GapReport) -> go.Figure:
     bias, rest = report.bias.centroid_gap.value**2, report.residual.trace
     figure = go.Figure()
     for value, name, colour in (
-        (bias, "bias: squared gap between the means", WARNING),
+        (bias, "bias: squared gap between the means", GAP),
         (rest, "residual: differs from pair to pair", RESIDUAL),
     ):
         figure.add_trace(
@@ -98,7 +98,8 @@ def bias_and_residual(report: GapReport) -> go.Figure:
         )
     figure.update_yaxes(visible=False)
     figure.update_xaxes(title="mean squared distance between partners")
-    return layout(figure, height=190, barmode="stack")
+    figure = layout(figure, height=190, barmode="stack")
+    return figure.update_layout(legend_traceorder="normal")
 
 
 def energy(residual_values: Float64, repaired_values: Float64) -> go.Figure:
@@ -135,9 +136,9 @@ def overlap(
         O_q between two halves of one modality, at a few q.
     """
     d_ranks = np.arange(1, len(values) + 1)
-    figure = go.Figure([line(d_ranks, values, f"{names[0]} and {names[1]}", CORRECTED)])
+    figure = go.Figure([line(d_ranks, values, f"{names[0]} and {names[1]}", RESIDUAL)])
     figure.add_trace(
-        line(ceiling[0], ceiling[1], "two halves of one modality", TARGET, mode="lines+markers")
+        line(ceiling[0], ceiling[1], "two halves of one modality", NULL, mode="lines+markers")
     )
     figure.update_xaxes(title="leading directions q")
     figure.update_yaxes(title="overlap O_q", range=[0, 1.02])
@@ -156,7 +157,7 @@ def angles(radians: Float64) -> go.Figure:
         go.Bar(
             x=np.arange(1, len(radians) + 1),
             y=np.degrees(radians),
-            marker={"color": CORRECTED},
+            marker={"color": RESIDUAL},
             hovertemplate="angle %{x}: %{y:.1f}°<extra></extra>",
         )
     )
@@ -171,7 +172,7 @@ def few_coordinates(shares: Sequence[float]) -> go.Figure:
         go.Bar(
             x=np.arange(1, len(shares) + 1),
             y=np.asarray(shares),
-            marker={"color": WARNING},
+            marker={"color": GAP},
             text=[f"{share:.0%}" for share in shares],
             textposition="outside",
             cliponaxis=False,
@@ -196,7 +197,7 @@ def directional_ratio(ratios: Float64) -> go.Figure:
             x=np.arange(1, len(ratios) + 1),
             y=ratios - 1.0,
             base=1.0,
-            marker={"color": np.where(ratios < 1, CORRECTED, SOURCE)},
+            marker={"color": np.where(ratios < 1, GAP, RESIDUAL)},
             hovertemplate="direction %{x}: ν = %{customdata:.3f}<extra></extra>",
             customdata=ratios,
         )

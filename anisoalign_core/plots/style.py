@@ -16,6 +16,8 @@ SOURCE = "#D55E00"
 CORRECTED = "#009E73"
 RESIDUAL = "#CC79A7"
 NULL = "#8A8A8A"
+GAP = "#56B4E9"
+"""What belongs to the two means together: the bias, its coordinates."""
 WARNING = "#E69F00"
 
 GRID = "rgba(138, 138, 138, 0.22)"
@@ -85,7 +87,7 @@ def points(
         x=np.ascontiguousarray(xy[:, 0], dtype=np.float32),
         y=np.ascontiguousarray(xy[:, 1], dtype=np.float32),
         mode="markers",
-        name=name,
+        name=as_text(name),
         marker={"color": colour, "size": size, "opacity": opacity},
         customdata=np.column_stack([numbers, np.full(n, side)]).astype(np.int32),
         text=[shorten(str(c)) for c in captions] if hover and captions is not None else None,
@@ -94,9 +96,15 @@ def points(
 
 
 def shorten(text: str, width: int = 80) -> str:
-    """Shorten a caption for a hover label; angle brackets are data, not markup."""
-    text = text.replace("<", "‹").replace(">", "›")
-    return text if len(text) <= width else text[: width - 1] + "…"
+    """Shorten a caption for a hover label, and keep it text."""
+    return as_text(text if len(text) <= width else text[: width - 1] + "…")
+
+
+def as_text(text: str) -> str:
+    """Escape what plotly would read as markup or as a template: names and captions are data."""
+    for plain, escaped in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("%{", "% {")):
+        text = text.replace(plain, escaped)
+    return text
 
 
 def line(
@@ -107,7 +115,7 @@ def line(
         x=np.asarray(x, dtype=np.float32),
         y=np.asarray(y, dtype=np.float32),
         mode=more.pop("mode", "lines"),
-        name=name,
+        name=as_text(name),
         line={"color": colour, "dash": dash, "width": 2},
         **more,
     )

@@ -139,7 +139,9 @@ def selected(event: Any) -> dict[int, list[int]]:
     selection = event.get("selection", {}) if event else {}
     for point in selection.get("points", []):
         data = point.get("customdata")
-        if data is not None and len(data) >= 2:
+        if isinstance(data, dict):  # a typed array arrives as {"0": row, "1": side}
+            data = [data.get("0"), data.get("1")]
+        if data is not None and len(data) >= 2 and None not in data[:2]:
             found.setdefault(int(data[1]), []).append(int(data[0]))
     return {side: sorted(set(rows)) for side, rows in found.items()}
 

@@ -141,6 +141,26 @@ def move_bound(page, steps):
     return float(slider.input_value())
 
 
+def select_rows(page):
+    """Draw a lasso over the target's cloud; its rows and their neighbours appear."""
+    settle(page)
+    plot = page.locator(".js-plotly-plot").first
+    plot.scroll_into_view_if_needed()
+    page.wait_for_timeout(1000)  # the page settles into place while its thumbnails load
+    box = plot.bounding_box()
+    corners = [(0.6, 0.3), (0.84, 0.3), (0.84, 0.85), (0.6, 0.85), (0.6, 0.3)]
+    spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*spots[0])
+    page.mouse.down()
+    for spot in spots[1:]:
+        page.mouse.move(*spot, steps=8)
+    page.mouse.up()
+    page.get_by_text("rows selected").first.wait_for()
+    page.get_by_text("Neighbours in all dimensions of").first.wait_for()
+    settle(page)
+    assert page.get_by_text("Something unexpected went wrong").count() == 0
+
+
 def download(page, label):
     with page.expect_download() as caught:
         page.get_by_role("button", name=re.compile(label)).first.click()
@@ -154,6 +174,7 @@ def walk(page, tmp_path, image, text):
     assert len(numbers(page)) >= 3
     go(page, "Directions")
     figures(page, 1)
+    select_rows(page)
     go(page, "Correct")
     figures(page, 3)
     bound = move_bound(page, 7)

@@ -85,12 +85,15 @@ def test_points_are_float32_and_carry_their_row_and_side():
     assert np.asarray(cloud.x).dtype == np.float32
     assert cloud.customdata[3].tolist() == [8, 0]
     assert sum(np.asarray(figure.data[1].y)) == pytest.approx(1, abs=1e-5)  # margins are shares
+    assert figure.data[1].width == figure.data[4].width  # over common bins
 
 
 def test_captions_are_text_and_too_many_are_left_out():
     captions = np.array(["<b>x</b>"] * 40, dtype=object)
     figure = plots.clouds(TARGET, SOURCE, target_captions=captions)
     assert "<" not in figure.data[0].text[0]
+    named = plots.clouds(TARGET, SOURCE, names=("<b>x</b> & %{y}", "y"))
+    assert named.data[0].name == "&lt;b&gt;x&lt;/b&gt; &amp; % {y}"
     many = np.zeros((style.MAX_HOVER_POINTS + 1, 2), dtype=np.float32)
     long = np.array(["c"] * len(many), dtype=object)
     assert plots.clouds(many, SOURCE, target_captions=long).data[0].text is None
@@ -131,7 +134,7 @@ def test_stretches_stay_in_the_band_that_is_drawn():
 def test_other_figures_show_their_numbers():
     assert plots.angles(np.radians([10.0, 50.0])).data[0].y.tolist() == pytest.approx([10, 50])
     ratio = plots.directional_ratio(np.array([0.3, 1.2])).data[0]
-    assert ratio.marker.color.tolist() == [style.CORRECTED, style.SOURCE]
+    assert ratio.marker.color.tolist() == [style.GAP, style.RESIDUAL]
     energy = plots.energy(VALUES, VALUES)
     assert energy.data[0].y[-1] == pytest.approx(1)
     overlap = plots.add_random_overlap(plots.overlap(VALUES, ceiling=([1], [0.9])), 60, 30)

@@ -28,6 +28,8 @@ from anisoalign_core.recipe import fit_rows
 SHOWN_ROWS = 4000
 LIVE_ROWS = 800
 """Held-out rows on which the scores that follow a slider are computed."""
+LOCAL = 10
+"""Neighbours are at most this fraction of the rows, so that neighbourhoods stay local."""
 CURVE_BOUNDS = tuple(round(0.1 * step, 1) for step in range(16))
 
 
@@ -85,7 +87,7 @@ class Study:
                 f"Only {self.live} rows are held out, too few to speak of neighbours. Hold out a "
                 "larger share on the Data page, or load more rows."
             )
-        return min(self.neighbours, (self.live - 1) // 2)
+        return max(min(self.neighbours, self.live // LOCAL), 2)
 
     @cached_property
     def reference(self) -> Reference:

@@ -104,6 +104,21 @@ def test_wrong_use_exits_2_with_one_line(files, capsys, command, words):
     assert sorted(path.name for path in files.iterdir()) == before
 
 
+def test_the_sample_s_recipe_replays_from_its_bare_files(tmp_path, capsys):
+    from anisoalign_core.samples import ROOT
+
+    _, _, recipe = aa.cook(aa.load_sample(), "bounded", {"bound": 0.2})
+    (tmp_path / "recipe.json").write_text(recipe.to_json())
+    sides = ["--target", f"{ROOT}/scenes/image.npy", "--source", f"{ROOT}/scenes/text.npy"]
+    assert (
+        main(["replay", str(tmp_path / "recipe.json"), *sides, "--out", str(tmp_path / "z.npy")])
+        == 0
+    )
+    said = capsys.readouterr()
+    assert said.out.startswith("identical")
+    assert "is not what" not in said.err
+
+
 def test_a_recipe_replays_to_the_same_bytes(files, capsys):
     images, texts = aa.load("image.npy", modality="image"), aa.load("text.npy", modality="text")
     pair = aa.EmbeddingPair(texts, images, paired=True)

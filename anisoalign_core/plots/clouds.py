@@ -133,7 +133,10 @@ def before_after(
     )
     for xy, name, colour, rows, side, panels in sides:
         for panel in panels:
-            cloud = points(xy, name=name, colour=colour, rows=rows, side=side, size=4)
+            size = 4 if len(xy) > 2000 else 5
+            cloud = points(
+                xy, name=name, colour=colour, rows=rows, side=side, size=size, opacity=0.7
+            )
             cloud.update(legendgroup=name, showlegend=panel == panels[0])
             figure.add_trace(cloud, row=1, col=panel)
     for xy, name, colour, _, _, panels in sides:

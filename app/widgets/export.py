@@ -217,6 +217,8 @@ def reproduce(cooked: Cooked, name: str) -> None:
         files = side.provenance.files
         names.append(files[0] if files else side.name)
     python, shell = st.tabs(["Python", "Command line"])
+    if recipe.pairing == "id":
+        st.caption("Ids are read from the files, or from NAME.ids.txt beside them.")
     try:
         python.code(recipe.python_lines(names[0], names[1], name), language="python")
         shell.code(recipe.cli_lines(names[0], names[1], name), language="bash")

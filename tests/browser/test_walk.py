@@ -161,6 +161,12 @@ def select_rows(page):
     assert page.get_by_text("Something unexpected went wrong").count() == 0
 
 
+def choose(page, side, path):
+    """Give a file to one of the Data page's uploaders."""
+    page.locator(f".st-key-{side}_0 input[type=file]").set_input_files(path)
+    settle(page)
+
+
 def download(page, label):
     with page.expect_download() as caught:
         page.get_by_role("button", name=re.compile(label)).first.click()
@@ -218,10 +224,8 @@ def test_from_two_uploaded_files_to_an_exported_file(page, tmp_path):
     np.save(tmp_path / "image.npy", x)
     np.save(tmp_path / "text.npy", y)
     go(page, "Data")
-    inputs = page.locator("[data-testid=stFileUploaderDropzoneInput]")
-    inputs.nth(0).set_input_files(tmp_path / "image.npy")
-    settle(page)
-    page.locator("input[type=file]").nth(3).set_input_files(tmp_path / "text.npy")
+    choose(page, "target", tmp_path / "image.npy")
+    choose(page, "source", tmp_path / "text.npy")
     page.get_by_role("button", name="Load", exact=True).click()
     page.get_by_text("600 pairs × 20 dimensions").wait_for()
     settle(page)
@@ -234,9 +238,8 @@ def test_a_wrong_file_is_refused_in_words_and_the_sample_stays(page, tmp_path):
     y, _ = paired_world(50, 8)
     np.save(tmp_path / "text.npy", y)
     go(page, "Data")
-    page.locator("input[type=file]").nth(0).set_input_files(tmp_path / "objects.npy")
-    settle(page)
-    page.locator("input[type=file]").nth(3).set_input_files(tmp_path / "text.npy")
+    choose(page, "target", tmp_path / "objects.npy")
+    choose(page, "source", tmp_path / "text.npy")
     page.get_by_role("button", name="Load", exact=True).click()
     page.get_by_text("Python objects").wait_for()
     assert page.get_by_text("4,000 pairs × 128 dimensions").count() == 1

@@ -95,9 +95,9 @@ def main() -> None:
     lines = [
         "# Performance",
         "",
-        "Made by `python -m benchmarks.slider`: medians in one run on 2 cores. A *move* is "
-        "a whole run of the Correct page on the server after its bound slider moved: script, view, "
-        "live scores, projections and figures. The *bare product* is one float32 product of the fitted "
+        "Made by `python -m benchmarks.slider`: medians in one run on 2 cores. A *move* is a whole "
+        "run of the Correct page on the server after its bound slider moved: script, view, live "
+        "scores, projections and figures. The *bare product* is one float32 product of the fitted "
         "rows with a d×d matrix. The budget for a move is 300 ms.",
         "",
         "| rows × dimensions | a move | bare product | move ÷ product | opening the page |",

@@ -56,7 +56,7 @@ from anisoalign_core.report import (
     SpectraFacts,
     Structure,
 )
-from anisoalign_core.verdict import judge
+from anisoalign_core.verdict import FEWEST_ROWS, judge
 
 STRUCTURE_ROWS = 4000
 """Neighbour, retrieval and separability measures use at most this many rows, and say so."""
@@ -133,7 +133,7 @@ def diagnose(
         separability=auc,
         residual=residual,
         structure=structure,
-        verdict=judge(subspaces, structure, len(x_sample)),
+        verdict=judge(subspaces, structure, min(len(x_sample), len(y_sample))),
         notes=_notes(pair, len(y_sample), len(x_sample)),
     )
 
@@ -290,7 +290,7 @@ def _structure(y: Float32, x: Float32, seed: int) -> Structure | None:
     from scipy.stats import binom
 
     n = len(y)
-    if n < 5:
+    if n < FEWEST_ROWS:
         return None
     hits = recall(y, x, at=(1,))
     forward, backward = hits["source_to_target"][1], hits["target_to_source"][1]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import pandas as pd
 
-Level = Literal["nothing", "weak", "shared"]
+Level = Literal["unknown", "nothing", "weak", "shared"]
 
 
 @dataclass(frozen=True)

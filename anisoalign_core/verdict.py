@@ -7,6 +7,8 @@ from anisoalign_core.report import Overlap, Structure, Verdict
 OVERLAP_EVIDENCE = 0.1
 """Share of the way from random to ceiling that O_q must exceed to count as shared directions."""
 RECALL_SIGNIFICANCE = 1e-3
+FEWEST_ROWS = 5
+"""With fewer, neighbours and leading directions say nothing."""
 
 
 def judge(subspaces: dict[int, Overlap], structure: Structure | None, rows: int) -> Verdict:
@@ -22,6 +24,13 @@ def judge(subspaces: dict[int, Overlap], structure: Structure | None, rows: int)
     rows : int
         Rows behind the retrieval numbers.
     """
+    if rows < FEWEST_ROWS:
+        return Verdict(
+            "unknown",
+            f"There are too few rows to tell whether anything is shared: {rows}, and at least "
+            f"{FEWEST_ROWS} are needed.",
+            (),
+        )
     shares = {
         q: (o.value - o.random) / max(o.ceiling - o.random, 1e-9) for q, o in subspaces.items()
     }
@@ -54,7 +63,7 @@ def judge(subspaces: dict[int, Overlap], structure: Structure | None, rows: int)
         0,
         f"The right partner is nearest for {backward:.1%} of target and {forward:.1%} of source "
         f"rows; chance among {rows} is {structure.recall_chance:.2%} "
-        f"(p = {structure.recall_p_value:.2g}).",
+        f"({_p_words(structure.recall_p_value)}).",
     )
     null, spread = structure.mutual_knn_null
     reasons.append(
@@ -81,3 +90,7 @@ def judge(subspaces: dict[int, Overlap], structure: Structure | None, rows: int)
         "separates two spaces that share no meaning."
     )
     return Verdict("nothing", headline, tuple(reasons))
+
+
+def _p_words(p_value: float) -> str:
+    return "p < 1e-16" if p_value < 1e-16 else f"p = {p_value:.2g}"

@@ -13,10 +13,10 @@ page_header(
 pair = require_pair()
 found = report()
 names = (pair.target.modality, pair.source.modality)
-icon = {"shared": ":material/check_circle:", "weak": ":material/help:"}.get(
-    found.verdict.level, ":material/block:"
+icon = {"nothing": ":material/block:", "shared": ":material/check_circle:"}.get(
+    found.verdict.level, ":material/help:"
 )
-box = {"shared": st.success, "weak": st.warning}.get(found.verdict.level, st.error)
+box = {"shared": st.success, "nothing": st.error}.get(found.verdict.level, st.warning)
 box(f"**{found.verdict.headline}**", icon=icon)
 residual = found.residual
 numbers = [

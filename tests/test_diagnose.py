@@ -159,6 +159,7 @@ def test_few_rows_give_a_report_with_a_warning(n):
     y, x = paired_world(n, 16)
     report = diagnose(sets(y, x))
     assert any("singular" in note for note in report.notes)
+    assert (report.verdict.level == "unknown") == (n < 5)
     json.loads(report.to_json())
 
 

@@ -61,6 +61,7 @@ from anisoalign_core.verdict import FEWEST_ROWS, judge
 STRUCTURE_ROWS = 4000
 """Neighbour, retrieval and separability measures use at most this many rows, and say so."""
 NULL_ROWS = 1000
+"""Measures of all pairs of rows, and their nulls, use at most this many."""
 NULL_PERMUTATIONS = 10
 
 
@@ -106,7 +107,9 @@ def diagnose(
     frame = eigh(source.covariance + target.covariance)[1]
     y_sample, x_sample = _sample(y, x, pair.paired, random_state)
     tell(0.3, "Measuring both modalities")
-    spectra = _spectra(source, target, values_y, values_x, y_sample, x_sample)
+    spectra = _spectra(
+        source, target, values_y, values_x, y_sample[:NULL_ROWS], x_sample[:NULL_ROWS]
+    )
     bias = _bias(y, source, target, frame, random_state, x)
     tell(0.45, "Comparing subspaces")
     subspaces = _subspaces(y, x, u_y, u_x, random_state)
@@ -145,13 +148,11 @@ def overlap_ranks(dim: int, n: int) -> list[int]:
 
 
 def _sample(y: Float32, x: Float32, paired: bool, random_state: int) -> tuple[Float32, Float32]:
+    """At most 4000 rows of each side in random order, so that any first part is a sample too."""
     rng = generator(random_state)
-    rows_y = np.sort(rng.permutation(len(y))[:STRUCTURE_ROWS])
-    rows_x = rows_y if paired else np.sort(rng.permutation(len(x))[:STRUCTURE_ROWS])
-    return (
-        y if len(rows_y) == len(y) else y[rows_y],
-        x if len(rows_x) == len(x) else x[rows_x],
-    )
+    rows_y = rng.permutation(len(y))[:STRUCTURE_ROWS]
+    rows_x = rows_y if paired else rng.permutation(len(x))[:STRUCTURE_ROWS]
+    return y[rows_y], x[rows_x]
 
 
 def _halved(
@@ -332,8 +333,9 @@ def _notes(pair: EmbeddingPair, used_y: int, used_x: int) -> tuple[str, ...]:
             f"Retrieval, neighbours, separability and intervals use a seeded sample of {used_y:,} "
             f"source and {used_x:,} target rows of {n_y:,} and {n_x:,}."
         )
-    if pair.paired and used_y > NULL_ROWS:
-        notes.append(f"Mutual k-NN, CKA and RSA with their nulls use {NULL_ROWS:,} of those rows.")
+    if max(used_y, used_x) > NULL_ROWS:
+        what = "Mutual k-NN, CKA and RSA with their nulls, hubness" if pair.paired else "Hubness"
+        notes.append(f"{what} and uniformity use {NULL_ROWS:,} random rows.")
     for side in (pair.source, pair.target):
         if len(side) < pair.dim:
             notes.append(

@@ -22,6 +22,8 @@ from app.widgets.progress import cancellable
 
 T = TypeVar("T")
 KEPT_RESULTS = 24
+KEPT_HEAVY = {"trial": 3, "cooked": 2}
+"""Results that hold arrays as large as the set itself, by the first word of their key."""
 
 
 @dataclass(frozen=True)
@@ -101,11 +103,20 @@ def result(key: Hashable, build: Callable[[], T]) -> T:
     full = (current.pair.digest if current else None, key)
     if full not in results:
         results[full] = build()
-        while len(results) > KEPT_RESULTS:
-            results.popitem(last=False)
+        _forget(results, key)
     results.move_to_end(full)
     kept: T = results[full]
     return kept
+
+
+def _forget(results: OrderedDict[Hashable, Any], key: Hashable) -> None:
+    """Let go of the results used longest ago, of heavy kinds first."""
+    kind = key[0] if isinstance(key, tuple) else key
+    alike = [k for k in results if isinstance(k[1], tuple) and k[1][0] == kind]
+    for old in alike[: max(len(alike) - KEPT_HEAVY.get(kind, KEPT_RESULTS), 0)]:
+        del results[old]
+    while len(results) > KEPT_RESULTS:
+        results.popitem(last=False)
 
 
 def long_result(key: Hashable, what: str, build: Callable[[Progress], T]) -> T:

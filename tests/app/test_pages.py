@@ -190,6 +190,15 @@ def test_every_method_can_be_chosen_and_exported(method):
     assert not at.error
 
 
+def test_heavy_results_are_let_go_when_many_methods_were_tried():
+    at = open_page("correct", pair_of())
+    for method in ("realign", "mean-shift", "coral", "bures", "standardize"):
+        at.selectbox(key="method").set_value(method).run()
+        assert not at.exception
+    kept = [key[1][0] for key in at.session_state["results"] if isinstance(key[1], tuple)]
+    assert kept.count("trial") == 3
+
+
 def test_methods_that_need_pairs_are_not_offered_without_them():
     at = open_page("correct", pair_of(paired=False))
     offered = " ".join(at.selectbox(key="method").options)

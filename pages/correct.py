@@ -3,6 +3,7 @@
 import streamlit as st
 
 from anisoalign_core.plots import before_after, stretches, tradeoff
+from anisoalign_core.study import View
 from app.session import page_path, require_pair
 from app.widgets.common import figure, guard, number_row, page_header
 from app.widgets.correct import (
@@ -27,6 +28,43 @@ names = (pair.target.modality, pair.source.modality)
 study = current_study()
 choice = choose_method(pair.paired)
 trial = trial_of(study, choice)
+
+
+def bound_figures(view: View) -> None:
+    """Show what the bound promises, what it buys and costs, and where it holds back."""
+    guarantee(trial, view)
+    left, right = st.columns(2)
+    with left:
+        lines = curve(trial, choice)
+        figure(
+            tradeoff(
+                lines["bound"],
+                {
+                    key: lines[key]
+                    for key in ("psi", "omega", "mixing_penetration", "mixing_coverage")
+                },
+                current=view.at.bound,
+                auto=choice.auto(trial),
+            ),
+            caption="What a larger bound buys (support, M) and what it costs (meaning, Ψ and "
+            "Ω), on the same held-out rows. The line marks the bound in force.",
+            alt="Semantics and support against the bound",
+            key="tradeoff",
+        )
+    with right:
+        figure(
+            stretches(
+                trial.method.raw_stretch_,
+                view.at.stretch,
+                trial.method.scale_,
+                view.at.bound,
+                trial.method.rank_,
+            ),
+            caption="Stretch of each direction relative to the overall scale s: grey what "
+            "Gaussian optimal transport asks for, green what the bound lets through.",
+            alt="Raw and bounded stretches by direction",
+            key="stretches",
+        )
 
 
 @st.fragment
@@ -63,46 +101,12 @@ def workbench() -> None:
             alt="Two scatter plots under the same axes: before and after the correction",
             key="before_after",
         )
-        if trial.sweep is None:
-            return
-        guarantee(trial, view)
-        left, right = st.columns(2)
-        with left:
-            lines = curve(trial, choice)
-            figure(
-                tradeoff(
-                    lines["bound"],
-                    {
-                        key: lines[key]
-                        for key in ("psi", "omega", "mixing_penetration", "mixing_coverage")
-                    },
-                    current=view.at.bound,
-                    auto=choice.auto(trial),
-                ),
-                caption="What a larger bound buys (support, M) and what it costs (meaning, Ψ and "
-                "Ω), on the same held-out rows. The line marks the bound in force.",
-                alt="Semantics and support against the bound",
-                key="tradeoff",
-            )
-        with right:
-            figure(
-                stretches(
-                    trial.method.raw_stretch_,
-                    view.at.stretch,
-                    trial.method.scale_,
-                    view.at.bound,
-                    trial.method.rank_,
-                ),
-                caption="Stretch of each direction relative to the overall scale s: grey what "
-                "Gaussian optimal transport asks for, green what the bound lets through.",
-                alt="Raw and bounded stretches by direction",
-                key="stretches",
-            )
+        if trial.sweep is not None:
+            bound_figures(view)
+        all_metrics(trial, choice)
 
 
 workbench()
-with guard():
-    all_metrics(trial, choice)
 st.page_link(
     page_path("export"), label="Take this correction to Export", icon=":material/download:"
 )

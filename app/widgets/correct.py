@@ -310,9 +310,12 @@ def all_metrics(trial: Trial, choice: Choice) -> None:
         bound = st.session_state.get("bound_in_force")
         key = ("scores", choice.key, bound)
         kept = st.session_state["results"].get((require_pair().digest, key))
-        if kept is None and not st.button("Compute (some seconds)", key="evaluate"):
-            st.caption("For the correction as it is now; moving a control asks again.")
-            return
+        place = st.empty()
+        if kept is None:
+            if not place.button("Compute (some seconds)", key="evaluate"):
+                st.caption("For the correction as it is now; moving a control asks again.")
+                return
+            place.empty()
         scores = long_result(
             key, "Evaluation", lambda tell: trial.view(bound).evaluate(progress=tell)
         )

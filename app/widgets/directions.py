@@ -197,8 +197,10 @@ def umap_section(pair: EmbeddingPair) -> None:
             "UMAP bends space to keep neighbours together. It shows clusters, not distances: the "
             "gap's size cannot be read from it."
         )
-        if not st.button("Draw a UMAP (about a minute the first time)", key="umap_button"):
+        place = st.empty()
+        if not place.button("Draw a UMAP (about a minute the first time)", key="umap_button"):
             return
+        place.empty()
 
     def build() -> Any:
         with st.spinner("Laying out with UMAP; the first time it compiles for about a minute …"):

@@ -190,6 +190,21 @@ def test_every_method_can_be_chosen_and_exported(method):
     assert not at.error
 
 
+def test_the_table_of_all_metrics_belongs_to_the_bound_it_was_computed_for():
+    at = open_page("correct", pair_of(n=300))
+    at.button(key="evaluate").click().run()
+    assert not at.exception
+    first = at.dataframe[0].value
+    assert {"psi", "frechet", "recall_at_1_source_to_target"} <= set(first.index)
+    at.slider(key="bound").set_value(0.9).run()
+    assert not at.dataframe
+    at.button(key="evaluate").click().run()
+    second = at.dataframe[0].value
+    assert second.loc["mixing_coverage", "value"] > first.loc["mixing_coverage", "value"]
+    at.slider(key="bound").set_value(0.2).run()
+    assert at.dataframe[0].value.equals(first)
+
+
 def test_heavy_results_are_let_go_when_many_methods_were_tried():
     at = open_page("correct", pair_of())
     for method in ("realign", "mean-shift", "coral", "bures", "standardize"):

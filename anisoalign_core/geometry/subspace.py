@@ -101,6 +101,18 @@ def auto_rank(covariance: Float64, rows: int) -> int:
     return max(rank, 2)
 
 
+def principal_plane(rows: Float32) -> Float32:
+    """Coordinates of rows on their two leading principal directions, centred, (n, 2) float32.
+
+    Parameters
+    ----------
+    rows : (n, d) float32
+    """
+    moments = Moments.of(rows)
+    axes = eigh(moments.covariance)[1][:, :2].astype(np.float32)
+    return np.asarray((rows - moments.mean.astype(np.float32)) @ axes)
+
+
 def complete_basis(u: Float64) -> Float64:
     """Extend (d, r) orthonormal columns to an orthonormal (d, d) basis, columns kept first."""
     d, r = u.shape

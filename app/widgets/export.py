@@ -13,6 +13,7 @@ import streamlit as st
 from anisoalign_core.align import Aligner
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.geometry.subspace import principal_plane
 from anisoalign_core.io import float16_error, save, to_bytes
 from anisoalign_core.io.atomic import atomic_write_text
 from anisoalign_core.numerics import Progress, row_norms
@@ -26,7 +27,8 @@ FORMATS = {
     ".npy": "plain array; the default",
     ".npz": "array, ids and captions",
     ".safetensors": "array and text metadata",
-    ".parquet": "table with ids, captions, labels",
+    ".parquet": "table with ids, captions, labels, a 2-D map",
+    ".tsv": "text, for the TensorBoard projector",
 }
 DOWNLOAD_LIMIT = 200_000_000
 """Above this a file is written to the server's export folder instead of through the browser."""
@@ -131,6 +133,11 @@ def _metadata(cooked: Cooked) -> dict[str, str]:
     }
 
 
+def _file_bytes(cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: str) -> bytes:
+    plane = principal_plane(data.vectors) if suffix == ".parquet" else None
+    return to_bytes(data, suffix, dtype=dtype, metadata=_metadata(cooked), projection=plane)
+
+
 def offer(cooked: Cooked, suffix: str, dtype: str, name: str) -> None:
     """Offer the corrected file, and the moved target when there is one."""
     sets = [(cooked.corrected, name)]
@@ -143,7 +150,7 @@ def offer(cooked: Cooked, suffix: str, dtype: str, name: str) -> None:
             continue
         st.download_button(
             f"Download {file}",
-            data=lambda data=data: to_bytes(data, suffix, dtype=dtype, metadata=_metadata(cooked)),
+            data=lambda data=data: _file_bytes(cooked, data, suffix, dtype),
             file_name=file,
             mime="application/octet-stream",
             type="primary",

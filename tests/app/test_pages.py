@@ -357,7 +357,7 @@ def test_repeated_ids_are_named_and_the_first_can_be_kept():
     assert len(at.session_state["loaded"].pair.source) == 39
 
 
-@pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors", ".parquet"])
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".safetensors", ".parquet", ".tsv"])
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_every_export_format_holds_the_corrected_rows(suffix, dtype, tmp_path):
     from anisoalign_core.io import load_bytes, to_bytes

@@ -125,6 +125,13 @@ def test_a_completed_basis_is_orthonormal_and_keeps_its_start():
     np.testing.assert_array_equal(full[:, :5], u)
 
 
+def test_the_principal_plane_holds_the_two_largest_variances():
+    plane = subspace.principal_plane(X)
+    values = spectrum.eigenvalues(Moments.of(X).covariance)
+    np.testing.assert_allclose(plane.mean(0), 0, atol=1e-6)
+    np.testing.assert_allclose(plane.var(0), values[:2], rtol=1e-4)
+
+
 def test_auto_rank_is_even_and_holds_ninety_percent_when_rows_allow():
     covariance = np.diag(np.r_[np.full(7, 1.0), np.full(13, 0.01)])
     assert subspace.auto_rank(covariance, rows=1000) == 8

@@ -240,10 +240,13 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
             given[name] = json.loads(text)
         except json.JSONDecodeError:
             given[name] = text
-    for name in given:
+    for name, value in given.items():
         if name not in known:
             has = ", ".join(sorted(known)) or "none"
             raise ParameterError(f"{options.method} has no parameter {name!r}; it has: {has}.")
+        number = known[name] is None or isinstance(known[name], int | float)
+        if number and not isinstance(value, int | float):
+            raise ParameterError(f"{name} is {value!r}; give a number.")
     return given
 
 

@@ -75,6 +75,11 @@ def test_bound_zero_equals_realign(files):
         (["fit", "--method", "magic", *SIDES, "--out", "m.npz"], "invalid choice"),
         (["fit", "--bound", "wide", *SIDES, "--out", "m.npz"], "neither a number"),
         (["fit", "--method", "c3", "--param", "tau=3", *SIDES, "--out", "m.npz"], "no parameter"),
+        (["fit", "--method", "c3", "--param", "sigma=much", *SIDES, "--out", "m.npz"], "a number"),
+        (["fit", "--param", "rank=many", *SIDES, "--out", "m.npz"], "a number"),
+        (["fit", "--method", "c3", "--param", "sigma", *SIDES, "--out", "m.npz"], "NAME=VALUE"),
+        (["fit", *SIDES, "--split-seed", "0", "--holdout", "3", "--out", "m.npz"], "holdout is 3"),
+        (["fit", *SIDES, "--bound", ".1", "--out", "absent/m.npz"], "absent"),
         (["fit", "--bound", "-1", *SIDES, "--out", "m.npz"], "bound is -1"),
         (["apply", "--model", "none.npz", "--source", "text.npy", "--out", "z.npy"], "none.npz"),
         (

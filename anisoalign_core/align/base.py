@@ -56,6 +56,14 @@ class AffineMap:
     target_mean: Float64
     recentring: Float64 | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse parts that do not fit together, as a damaged model file may hold."""
+        d = self.source_mean.shape
+        vectors = [self.target_mean] + ([] if self.recentring is None else [self.recentring])
+        fits = len(d) == 1 and all(vector.shape == d for vector in vectors)
+        if not fits or self.linear.shape not in ((), d, d * 2):
+            raise ShapeError("The parts of an affine map have shapes that do not fit together.")
+
     def before_projection(self, rows: Float32) -> Float32:
         """``e`` for an (n, d) block of rows, not yet on the sphere."""
         centred = rows - self.source_mean.astype(np.float32)
@@ -300,6 +308,8 @@ def load_aligner(path: str | Path) -> Aligner:
             setattr(method, owner, AffineMap(**parts))
         for key, value in header["fitted"].items():
             setattr(method, key, value)
+        if any((method.n_features_in_,) != vars(method)[owner].source_mean.shape for owner in maps):
+            raise FormatError(f"{path.name} holds a map of another dimension than it declares.")
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise FormatError(
             f"{path.name} is not a model saved by this library ({type(error).__name__}). Fit one "

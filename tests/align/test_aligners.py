@@ -368,6 +368,20 @@ def test_a_row_without_direction_is_named():
     assert centre.shape == (24,)
 
 
+def test_a_model_whose_parts_do_not_fit_is_refused(tmp_path):
+    path = ReAlign().fit(Y, X).save(tmp_path / "model.npz")
+    with np.load(path) as stored:
+        parts = dict(stored)
+    for changed in ({"map_.target_mean": np.zeros(5)}, {"map_.linear": np.zeros((3, 24))}):
+        np.savez(tmp_path / "broken.npz", **(parts | changed))
+        with pytest.raises(AnisoAlignError, match="do not fit together"):
+            load_aligner(tmp_path / "broken.npz")
+    smaller = {key: value[:5] if value.shape == (24,) else value for key, value in parts.items()}
+    np.savez(tmp_path / "broken.npz", **smaller)
+    with pytest.raises(FormatError, match="another dimension"):
+        load_aligner(tmp_path / "broken.npz")
+
+
 def test_other_files_are_not_models(tmp_path):
     np.savez(tmp_path / "other.npz", a=np.ones(3))
     (tmp_path / "text.npz").write_text("hello")

@@ -118,7 +118,8 @@ def diagnose(
     residual, structure = None, None
     if pair.paired:
         tell(0.7, "Splitting off the residual")
-        residual = _residual(y, x, random_state)
+        split = Residual(source, target, Moments.of(x - y))
+        residual = _residual(y, x, split, y_sample, x_sample, random_state)
         tell(0.85, "Comparing neighbourhoods")
         structure = _structure(y_sample, x_sample, random_state)
     tell(1.0, "Done")
@@ -155,20 +156,29 @@ def _sample(y: Float32, x: Float32, paired: bool, random_state: int) -> tuple[Fl
     return y[rows_y], x[rows_x]
 
 
-def _halved(
-    function: Callable[[Float32, Float32], float], y: Float32, x: Float32, paired: bool, seed: int
-) -> list[float]:
-    """Values on balanced halves: what the interval of a statistic is read from."""
+def _spread(
+    value: float,
+    function: Callable[[Float32, Float32], float],
+    y: Float32,
+    x: Float32,
+    *,
+    rows: int,
+    paired: bool,
+    seed: int,
+    bounds: tuple[float, float],
+) -> Interval:
+    """Give a statistic of ``rows`` rows its interval, read from balanced halves of a sample.
+
+    A sample's halves stray as a sample of that size does; √(sample/rows) carries it to all rows.
+    """
     halves_y = balanced_halves(len(y), random_state=seed)
     halves_x = halves_y if paired else balanced_halves(len(x), random_state=seed + 1)
-    return [function(y[a], x[b]) for a, b in zip(halves_y, halves_x, strict=True)]
-
-
-def _interval(value: float, replicates: list[float], low: float, high: float) -> Interval:
-    if not all(math.isfinite(entry) for entry in replicates):
+    found = np.array([function(y[a], x[b]) for a, b in zip(halves_y, halves_x, strict=True)])
+    if not np.isfinite(found).all():
         return Interval(value, math.nan, math.nan)
-    ends = interval(value, np.array(replicates), (low, high))
-    return Interval(value, float(ends[0]), float(ends[1]))
+    replicates = value + (found - found.mean()) * math.sqrt(len(y) / rows)
+    low, high = interval(value, replicates, bounds)
+    return Interval(value, float(low), float(high))
 
 
 def _gap(y: Float32, x: Float32) -> float:
@@ -182,17 +192,16 @@ def _bias(
     rows = min(STRUCTURE_ROWS, len(y), len(x))
     rng = generator(seed)
     part_y, part_x = y[rng.permutation(len(y))[:rows]], x[rng.permutation(len(x))[:rows]]
-    scale = math.sqrt(rows / min(len(y), len(x)))
-    replicates = np.array(_halved(_gap, part_y, part_x, False, seed))
+    fewest = min(len(y), len(x))
     value = float(np.linalg.norm(delta))
-    # a sample's halves stray as a sample of that size does; √(rows/n) carries it to all rows
-    spread = list(value + (replicates - replicates.mean()) * scale)
     shifted = unit_rows(y + delta.astype(np.float32))
     predicted = projection_drift(target.mean, source.covariance)
     ranks = [r for r in (32, 64, 128) if r < source.dim] or [max(source.dim // 2, 1)]
     nonzero = value > 0
     return Bias(
-        centroid_gap=_interval(value, spread, 0.0, 2.0),
+        centroid_gap=_spread(
+            value, _gap, part_y, part_x, rows=fewest, paired=False, seed=seed, bounds=(0.0, 2.0)
+        ),
         floor=math.sqrt(source.trace / source.n + target.trace / target.n),
         top_coordinates=tuple(few_coordinates(delta)[:10].tolist()) if nonzero else (),
         inside={r: energy_inside(frame[:, :r], delta) for r in ranks} if nonzero else {},
@@ -256,17 +265,24 @@ def _share(y: Float32, x: Float32) -> float:
     return 1.0 - float(mean @ mean) / total if total > 0 else math.nan
 
 
-def _residual(y: Float32, x: Float32, seed: int) -> ResidualFacts:
-    residual = Residual.of(y, x)
+def _residual(
+    y: Float32, x: Float32, residual: Residual, sample_y: Float32, sample_x: Float32, seed: int
+) -> ResidualFacts:
     d = y.shape[1]
-    sample_y, sample_x = _sample(y, x, True, seed)
-    scale = math.sqrt(len(sample_y) / len(y))
 
     def spread(
         value: float, function: Callable[[Float32, Float32], float], low: float, high: float
     ) -> Interval:
-        values = np.array(_halved(function, sample_y, sample_x, True, seed))
-        return _interval(value, list(value + (values - values.mean()) * scale), low, high)
+        return _spread(
+            value,
+            function,
+            sample_y,
+            sample_x,
+            rows=len(y),
+            paired=True,
+            seed=seed,
+            bounds=(low, high),
+        )
 
     energy = residual.energy
     return ResidualFacts(

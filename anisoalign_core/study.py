@@ -15,7 +15,6 @@ from functools import cached_property
 import numpy as np
 
 from anisoalign_core.align.base import Aligner
-from anisoalign_core.align.baselines import Identity
 from anisoalign_core.align.bounded import BoundedTransport, BoundSweep, BoundView
 from anisoalign_core.errors import NeedsPairsError, ShapeError
 from anisoalign_core.metrics.comparison import Reference
@@ -212,8 +211,3 @@ class View:
         return compare(
             study.source, after, self.target, paired=study.pair.paired, k=study.k, progress=progress
         )
-
-
-def identity_trial(study: Study) -> Trial:
-    """Return the trial that changes nothing, for before-and-after figures."""
-    return study.fit(Identity())

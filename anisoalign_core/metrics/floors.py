@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from anisoalign_core.geometry.spectrum import marchenko_pastur_edge
 from anisoalign_core.metrics.comparison import Comparison
-from anisoalign_core.metrics.residual import isotropic_edge
 from anisoalign_core.metrics.semantics import row_cosines, trustworthiness_chance
 from anisoalign_core.metrics.support import centroid_floor
 
@@ -72,7 +72,7 @@ def target_halves_wasserstein(c: Comparison) -> float:
 
 def isotropic_anisotropy(c: Comparison) -> float:
     """Marchenko–Pastur edge ``(1 + √(d/n))²``: isotropic residuals seen in n rows."""
-    return isotropic_edge(*c.after.shape)
+    return marchenko_pastur_edge(*c.after.shape)
 
 
 def recall_chance(at: int) -> Floor:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from anisoalign_core.errors import ShapeError
-from anisoalign_core.lapack import eigenvalues, largest_eigenvalue
+from anisoalign_core.geometry.spectrum import eigenvalues
+from anisoalign_core.lapack import largest_eigenvalue
 from anisoalign_core.metrics.semantics import row_cosines
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64
@@ -23,8 +24,7 @@ def residual_spectrum(target: Float32, after: Float32) -> Float64:
     -------
     (d,) float64
     """
-    covariance = Moments.of(row_differences(target, after)).covariance
-    return np.asarray(np.maximum(eigenvalues(covariance), 0.0))
+    return eigenvalues(Moments.of(row_differences(target, after)).covariance)
 
 
 def anisotropy(covariance: Float64) -> float:
@@ -50,11 +50,6 @@ def residual_anisotropy(target: Float32, after: Float32) -> float:
 def repaired_anisotropy(target: Float32, after: Float32) -> float:
     """A_r expected under random re-pairing: the anisotropy of ``Σ_x + Σ_z``. Needs no pairs."""
     return anisotropy(Moments.of(target).covariance + Moments.of(after).covariance)
-
-
-def isotropic_edge(n: int, d: int) -> float:
-    """Marchenko–Pastur edge ``(1 + √(d/n))²``: A_r of isotropic residuals seen in n rows."""
-    return float((1.0 + np.sqrt(d / n)) ** 2)
 
 
 def matched_cosine(target: Float32, after: Float32) -> float:

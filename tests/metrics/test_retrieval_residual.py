@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from anisoalign_core.errors import ShapeError
+from anisoalign_core.geometry.spectrum import marchenko_pastur_edge
 from anisoalign_core.metrics import residual
 from anisoalign_core.metrics.retrieval import mixed_gallery_bias, recall
 
@@ -68,7 +69,7 @@ def test_isotropic_noise_stays_at_the_marchenko_pastur_edge():
     rng = np.random.default_rng(3)
     noise = rng.standard_normal((400, 100)).astype(np.float32)
     measured = residual.residual_anisotropy(noise, np.zeros_like(noise))
-    assert measured == pytest.approx(residual.isotropic_edge(400, 100), rel=0.06)
+    assert measured == pytest.approx(marchenko_pastur_edge(400, 100), rel=0.06)
 
 
 def test_random_re_pairing_has_the_anisotropy_of_the_summed_covariances():

@@ -1,6 +1,7 @@
 from .align import ALIGNERS as ALIGNERS
 from .align import C3 as C3
 from .align import Aligner as Aligner
+from .align import AnisoAlign as AnisoAlign
 from .align import BoundedTransport as BoundedTransport
 from .align import Bures as Bures
 from .align import CenterBoth as CenterBoth

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 METHODS = (
     "identity mean-shift gap-shift center-both c3 standardize realign coral bures bounded "
-    "procrustes ridge permuted oracle"
+    "anisoalign procrustes ridge permuted oracle"
 ).split()
 WRONG = 2
 
@@ -216,9 +216,10 @@ def _fit(options: argparse.Namespace) -> None:
     split = None
     if options.split_seed is not None:
         split = pair.split(options.split_seed, options.holdout)
-    method.fit(*fit_rows(pair, method.needs_pairs, split))
+    rows = fit_rows(pair, method.needs_pairs, split)
+    method.fit(*rows, progress=lambda fraction, words: _say(options, f"{fraction:4.0%} {words}"))
     method.save(options.out)
-    if method.has_bounds:
+    if hasattr(method, "bound_"):
         _say(options, f"bound {method.bound_:g}")
     _say(options, f"{method.label} fitted on {method.n_source_:,} + {method.n_target_:,} rows.")
 
@@ -244,9 +245,13 @@ def _parameters(options: argparse.Namespace) -> dict[str, Any]:
         if name not in known:
             has = ", ".join(sorted(known)) or "none"
             raise ParameterError(f"{options.method} has no parameter {name!r}; it has: {has}.")
-        number = known[name] is None or isinstance(known[name], int | float)
-        if number and not isinstance(value, int | float):
+        usual = known[name]
+        several = name.endswith("_bounds") and isinstance(value, list)
+        number = usual is None or isinstance(usual, int | float)
+        if number and not several and not isinstance(value, int | float):
             raise ParameterError(f"{name} is {value!r}; give a number.")
+        if isinstance(usual, str) and not isinstance(value, str) and name != "bound":
+            raise ParameterError(f"{name} is {value!r}; give a name.")
     return given
 
 

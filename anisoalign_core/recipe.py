@@ -126,7 +126,7 @@ class Recipe:
 
     def python_lines(self, target: str, source: str, out: str) -> str:
         """Return Python that rebuilds the output from the two files."""
-        keywords = ", ".join(f"{key}={value!r}" for key, value in sorted(self.parameters.items()))
+        keywords = ", ".join(f"{key}={value!r}" for key, value in self._given)
         from anisoalign_core.align import ALIGNERS
 
         name = ALIGNERS[self.method].__name__
@@ -170,11 +170,10 @@ class Recipe:
         from shlex import quote
 
         options = []
-        for key, value in sorted(self.parameters.items()):
-            if value is None:
-                continue
-            flag = f"--{key}" if key in ("bound", "frame", "rank") else f"--param {key}="
-            options.append(f"{flag} {value}" if not flag.endswith("=") else f"{flag}{value}")
+        for key, value in self._given:
+            text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
+            flag = f"--{key} {{}}" if key in ("bound", "frame", "rank") else f"--param {key}={{}}"
+            options.append(flag.format(quote(text)))
         extra = (
             " --join-ids" if self.pairing == "id" else " --paired" if self._matters else ""
         ) + (" --drop-invalid" if self._drops else "")
@@ -191,6 +190,14 @@ class Recipe:
             f"anisoalign apply --model model.npz --source {quote(source)}{drop} --out {quote(out)}"
         )
         return f"{fit}\n{apply}"
+
+    @property
+    def _given(self) -> list[tuple[str, Any]]:
+        """Parameters that differ from the method's defaults, sorted."""
+        from anisoalign_core.align import ALIGNERS
+
+        usual = ALIGNERS[self.method]().get_params()
+        return [(k, v) for k, v in sorted(self.parameters.items()) if v != usual.get(k)]
 
     @property
     def _drops(self) -> bool:
@@ -260,10 +267,11 @@ def cook(
 
     aligner = ALIGNERS[method](**parameters)
     part = pair.split(split_seed, split_holdout) if fit_on == "split" else None
-    aligner.fit(*fit_rows(pair, aligner.needs_pairs, part))
+    training, applying = _share(progress, 0.9) if aligner.trains else (None, progress)
+    aligner.fit(*fit_rows(pair, aligner.needs_pairs, part), progress=training)
     partners = pair.target if aligner.needs_partners else None
     corrected = pair.source.with_vectors(
-        aligner.transform(pair.source, partners, progress=progress)
+        aligner.transform(pair.source, partners, progress=applying)
     )
     resolved = aligner.get_params()
     if resolved.get("bound") == "auto":
@@ -286,6 +294,16 @@ def cook(
         scores_after=dict(scores_after or {}),
     )
     return aligner, corrected, recipe
+
+
+def _share(progress: Progress | None, part: float) -> tuple[Progress | None, Progress | None]:
+    """Split a progress callback between two pieces of work."""
+    if progress is None:
+        return None, None
+    return (
+        lambda fraction, words: progress(part * fraction, words),
+        lambda fraction, words: progress(part + (1 - part) * fraction, words),
+    )
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from anisoalign_core.align.anisoalign import AnisoAlign, Bounds, Prepared
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.bounded import BoundedTransport, BoundSweep, BoundView
 from anisoalign_core.errors import NeedsPairsError, ShapeError
@@ -27,6 +28,7 @@ from anisoalign_core.recipe import fit_rows
 SHOWN_ROWS = 4000
 LIVE_ROWS = 800
 """Held-out rows on which the scores that follow a slider are computed."""
+CALIBRATION_ROWS = 10_000
 LOCAL = 10
 """Neighbours are at most this fraction of the rows, so that neighbourhoods stay local."""
 CURVE_BOUNDS = tuple(round(0.1 * step, 1) for step in range(16))
@@ -110,7 +112,7 @@ class Study:
             reference=self.reference if same else None,
         )
 
-    def fit(self, method: Aligner) -> Trial:
+    def fit(self, method: Aligner, progress: Progress | None = None) -> Trial:
         """Fit a method on the split's fit rows.
 
         Raises
@@ -122,7 +124,7 @@ class Study:
             raise NeedsPairsError(
                 f"{method.label} needs to know which rows belong together; this pair is unpaired."
             )
-        method.fit(*fit_rows(self.pair, method.needs_pairs, self.split))
+        method.fit(*fit_rows(self.pair, method.needs_pairs, self.split), progress=progress)
         return Trial(self, method)
 
 
@@ -141,15 +143,35 @@ class Trial:
         fitted = self.study.pair.source.vectors[self.study.split.fit_source]
         return BoundSweep(self.method, self.study.source, fitted)
 
-    def view(self, bound: float | None = None) -> View:
+    @cached_property
+    def prepared(self) -> tuple[Prepared, Prepared] | None:
+        """For AnisoAlign, what a change of its bounds needs: of the shown and of fitted rows.
+
+        The calibration is taken over at most 10,000 fitted rows.
+        """
+        if not isinstance(self.method, AnisoAlign):
+            return None
+        fitted = self.study.split.fit_source[:CALIBRATION_ROWS]
+        return (
+            self.method.prepare(self.study.source),
+            self.method.prepare(self.study.pair.source.vectors[fitted]),
+        )
+
+    def view(self, bound: float | Bounds | None = None) -> View:
         """Show what the correction does to the held-out rows, under another bound if given."""
         study = self.study
+        if self.prepared is not None:
+            shown, fitted = self.prepared
+            method = self.method
+            assert isinstance(method, AnisoAlign)  # only then is anything prepared
+            bounds = bound if isinstance(bound, Bounds) else method.bounds
+            after = shown.corrected(bounds, method.recentring(fitted, bounds))
+            return View(study, study.target, after=after)
         if self.sweep is not None:
             method = self.method
             assert isinstance(method, BoundedTransport)  # the sweep exists only then
-            return View(
-                study, study.target, at=self.sweep.at(method.bound_ if bound is None else bound)
-            )
+            one = bound if isinstance(bound, int | float) else method.bound_
+            return View(study, study.target, at=self.sweep.at(one))
         after = self.method.transform(study.source, study.target)
         target = self.method.transform_target(study.target)
         return View(study, target, after=after)

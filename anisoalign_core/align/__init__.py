@@ -1,5 +1,6 @@
 """Aligners: maps that turn source embeddings into stand-ins for target embeddings."""
 
+from anisoalign_core.align.anisoalign import AnisoAlign
 from anisoalign_core.align.base import AffineMap, Aligner, load_aligner
 from anisoalign_core.align.baselines import (
     C3,
@@ -27,6 +28,7 @@ ALIGNERS: dict[str, type[Aligner]] = {
         Coral,
         Bures,
         BoundedTransport,
+        AnisoAlign,
         Procrustes,
         Ridge,
         PermutedTarget,
@@ -40,6 +42,7 @@ __all__ = [
     "C3",
     "AffineMap",
     "Aligner",
+    "AnisoAlign",
     "BoundSweep",
     "BoundView",
     "BoundedTransport",

@@ -64,6 +64,11 @@ class AffineMap:
         if not fits or self.linear.shape not in ((), d, d * 2):
             raise ShapeError("The parts of an affine map have shapes that do not fit together.")
 
+    @property
+    def dim(self) -> int:
+        """Dimension d of the space."""
+        return len(self.source_mean)
+
     def before_projection(self, rows: Float32) -> Float32:
         """``e`` for an (n, d) block of rows, not yet on the sphere."""
         centred = rows - self.source_mean.astype(np.float32)
@@ -81,9 +86,9 @@ class AffineMap:
         """
         out = np.empty(rows.shape, dtype=np.float32)
         for part in blocks(len(rows)):
-            mapped = _to_sphere(self.before_projection(rows[part]), part.start)
+            mapped = to_sphere(self.before_projection(rows[part]), part.start)
             if self.recentring is not None:
-                mapped = _to_sphere(mapped + self.recentring.astype(np.float32), part.start)
+                mapped = to_sphere(mapped + self.recentring.astype(np.float32), part.start)
             out[part] = mapped
             if progress is not None:
                 progress(part.stop / len(rows), f"{part.stop:,} of {len(rows):,} rows corrected")
@@ -93,13 +98,14 @@ class AffineMap:
         """Return the map re-centred so that the mean of ``Norm(e)`` over ``rows`` moves to μ_t."""
         total = np.zeros(rows.shape[1], dtype=np.float64)
         for part in blocks(len(rows)):
-            mapped = _to_sphere(self.before_projection(rows[part]), part.start)
+            mapped = to_sphere(self.before_projection(rows[part]), part.start)
             total += mapped.sum(axis=0, dtype=np.float64)
         recentring = self.target_mean - total / len(rows)
         return AffineMap(self.source_mean, self.linear, self.target_mean, recentring)
 
 
-def _to_sphere(rows: Float32, first: int) -> Float32:
+def to_sphere(rows: Float32, first: int = 0) -> Float32:
+    """Return ``z / ‖z‖``; an error names the row (counted from ``first``) that is the origin."""
     norms = row_norms(rows)
     lost = np.flatnonzero(~(norms > 1e-12))
     if len(lost):
@@ -131,14 +137,19 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
     """A bound limits how far a row may move, and can be changed after fitting."""
     is_control: ClassVar[bool] = False
     """Exists to show what a number means, not to be exported."""
+    trains: ClassVar[bool] = False
+    """Fitting trains a network: it takes a while and reports progress."""
     row_independent: ClassVar[bool] = True
     """The result for a row does not depend on the other rows passed with it."""
+
+    parts: ClassVar[dict[str, type]] = {"map_": AffineMap, "target_map_": AffineMap}
+    """Fitted attributes that are dataclasses of arrays, and may be None."""
 
     map_: AffineMap
     target_map_: AffineMap | None
 
-    def fit(self, source: Rows, target: Rows) -> Self:
-        """Fit on source and target rows.
+    def fit(self, source: Rows, target: Rows, *, progress: Progress | None = None) -> Self:
+        """Fit on source and target rows; a failure or a cancellation changes nothing.
 
         Parameters
         ----------
@@ -146,6 +157,8 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
             Rows to be corrected; arrays are L2-normalised first.
         target : EmbeddingSet or (n_x, d) array
             Rows to stand in for. Row i belongs to source row i only if ``needs_pairs``.
+        progress : callable(fraction, words), optional
+            Called between the steps of methods that train; an exception it raises stops the work.
 
         Raises
         ------
@@ -169,13 +182,18 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
                 f"{self.label} learns from pairs: row i of the source must belong to row i of "
                 f"the target, but there are {len(y)} and {len(x)} rows."
             )
-        self.target_map_ = None
-        self._fit(y, x)
-        self.n_features_in_ = int(y.shape[1])
-        self.n_source_, self.n_target_ = len(y), len(x)
+        before = dict(vars(self))
+        try:
+            self.target_map_ = None
+            self._fit(y, x, progress)
+            self.n_features_in_ = int(y.shape[1])
+            self.n_source_, self.n_target_ = len(y), len(x)
+        except BaseException:
+            self.__dict__ = before
+            raise
         return self
 
-    def _fit(self, y: Float32, x: Float32) -> None:
+    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         self._fit_moments(Moments.of(y), Moments.of(x))
 
     def _fit_moments(self, source: Moments, target: Moments) -> None:
@@ -255,7 +273,7 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         for key, value in sorted(vars(self).items()):
             if not key.endswith("_"):
                 continue
-            if isinstance(value, AffineMap):
+            if key in self.parts and value is not None:
                 fields = {f"{key}.{part}": entry for part, entry in vars(value).items()}
                 arrays.update({part: entry for part, entry in fields.items() if entry is not None})
             elif isinstance(value, np.ndarray):
@@ -296,19 +314,21 @@ def load_aligner(path: str | Path) -> Aligner:
         if header["format"] != "anisoalign" or header["format_version"] != FORMAT_VERSION:
             raise FormatError(f"{path.name} was written by another version of this library.")
         method = ALIGNERS[header["method"]](**header["parameters"])
-        maps: dict[str, dict[str, Float64]] = {}
+        parts: dict[str, dict[str, Any]] = {}
         for key, value in arrays.items():
             owner, dot, part = key.partition(".")
             if dot:
-                maps.setdefault(owner, {})[part] = value
+                parts.setdefault(owner, {})[part] = value
             else:
                 setattr(method, key, value)
-        method.target_map_ = None
-        for owner, parts in maps.items():
-            setattr(method, owner, AffineMap(**parts))
+        for owner, fields in parts.items():
+            setattr(method, owner, method.parts[owner](**fields))
         for key, value in header["fitted"].items():
             setattr(method, key, value)
-        if any((method.n_features_in_,) != vars(method)[owner].source_mean.shape for owner in maps):
+        if any(
+            getattr(vars(method)[owner], "dim", method.n_features_in_) != method.n_features_in_
+            for owner in parts
+        ):
             raise FormatError(f"{path.name} holds a map of another dimension than it declares.")
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise FormatError(

@@ -19,7 +19,7 @@ from anisoalign_core.errors import NotFittedError, ParameterError
 from anisoalign_core.geometry.subspace import auto_rank, complete_basis
 from anisoalign_core.metrics.semantics import psi
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Integers, eigh, generator
+from anisoalign_core.numerics import Float32, Float64, Integers, Progress, eigh, generator
 
 Frame = Literal["full", "joint", "target"]
 
@@ -115,7 +115,7 @@ class BoundedTransport(Aligner):
         self.rank = rank
         self.random_state = random_state
 
-    def _fit(self, y: Float32, x: Float32) -> None:
+    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         self._check_parameters(y.shape[1])
         target = Moments.of(x)
         if self.bound == "auto":

@@ -24,7 +24,7 @@ class Procrustes(Aligner):
     reference = "Schönemann 1966"
     needs_pairs = True
 
-    def _fit(self, y: Float32, x: Float32) -> None:
+    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         source_mean, target_mean = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
         cross = (y - source_mean).T @ (x - target_mean)
         u, _, vt = linalg.svd(cross)
@@ -49,7 +49,7 @@ class Ridge(Aligner):
     def __init__(self, alphas: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)) -> None:
         self.alphas = alphas
 
-    def _fit(self, y: Float32, x: Float32) -> None:
+    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         from sklearn.linear_model import RidgeCV
 
         source_mean, target_mean = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
@@ -80,7 +80,7 @@ class PermutedTarget(Aligner):
     def __init__(self, random_state: int = 0) -> None:
         self.random_state = random_state
 
-    def _fit(self, y: Float32, x: Float32) -> None:
+    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         self.rows_ = read_only(x[generator(self.random_state).permutation(len(x))])
 
     def transform(
@@ -128,7 +128,7 @@ class Oracle(Aligner):
         self.strength = strength
         self.rank = rank
 
-    def _fit(self, y: Float32, x: Float32) -> None:
+    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         d = y.shape[1]
         if self.rank is not None and not 1 <= self.rank <= d:
             raise ParameterError(f"rank is {self.rank}; choose it between 1 and {d}.")

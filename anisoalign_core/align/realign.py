@@ -9,7 +9,7 @@ import numpy as np
 from anisoalign_core.align.base import AffineMap, Aligner
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32
+from anisoalign_core.numerics import Float32, Progress
 
 
 def isotropic_scale(source: Moments, target: Moments) -> float:
@@ -41,7 +41,7 @@ class ReAlign(Aligner):
     summary = "Mean shift, one overall scale, and a re-centring on the sphere."
     reference = "Yu et al., Modality Gap-Driven Subspace Alignment, arXiv:2602.07026v3"
 
-    def _fit(self, y: Float32, x: Float32) -> None:
+    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         source, target = Moments.of(y), Moments.of(x)
         self.scale_ = isotropic_scale(source, target)
         affine = AffineMap(source.mean, np.array(self.scale_), target.mean)

@@ -1,4 +1,4 @@
-"""The command line: ``anisoalign diagnose | fit | apply | evaluate | replay``.
+"""The command line: ``anisoalign diagnose | fit | apply | evaluate | falsify | replay``.
 
 Exit codes: 0 done, 2 wrong use or wrong input with one line on standard error.
 """
@@ -30,6 +30,7 @@ EXAMPLES = """examples:
   anisoalign fit --method bounded --bound 0.2 --target image.npy --source text.npy --out model.npz
   anisoalign apply --model model.npz --source text.npy --out aligned.npy
   anisoalign evaluate --model model.npz --target image_eval.npy --source text_eval.npy --paired
+  anisoalign falsify --target image.npy --source text.npy --paired --splits 10 --json found.json
   anisoalign replay recipe.json --target image.npy --source text.npy --out aligned.npy
 """
 
@@ -93,12 +94,34 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", metavar="FILE", help="write all scores; - for stdout")
     evaluate.set_defaults(run=_evaluate)
 
+    falsify = verbs.add_parser(
+        "falsify", help="take AnisoAlign apart, against controls and at equal cost in meaning"
+    )
+    _add_sides(falsify)
+    falsify.add_argument("--variant", choices=("paper", "corrected"), default="paper")
+    falsify.add_argument("--splits", type=int, default=10)
+    falsify.add_argument("--holdout", type=float, default=0.25)
+    falsify.add_argument("--k", type=int, default=20, help="neighbours (default 20)")
+    falsify.add_argument("--seed", type=int, default=0)
+    falsify.add_argument(
+        "--ranks", type=int, nargs="*", help="frame ranks to sweep; default: half and twice"
+    )
+    falsify.add_argument(
+        "--param",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of AnisoAlign, as JSON; repeatable",
+    )
+    falsify.add_argument("--json", metavar="FILE", help="write every score; - for stdout")
+    falsify.set_defaults(run=_falsify, method="anisoalign", bound=None, frame=None, rank=None)
+
     replay = verbs.add_parser("replay", help="build a recipe's output again and check it")
     replay.add_argument("recipe")
     _add_sides(replay, pairing=False)
     replay.add_argument("--out", required=True, metavar="FILE")
     replay.set_defaults(run=_replay)
-    for verb in (diagnose, fit, apply, evaluate, replay):
+    for verb in (diagnose, fit, apply, evaluate, falsify, replay):
         verb.add_argument("--quiet", action="store_true", help="no progress on standard error")
     return parser
 
@@ -222,6 +245,29 @@ def _fit(options: argparse.Namespace) -> None:
     if hasattr(method, "bound_"):
         _say(options, f"bound {method.bound_:g}")
     _say(options, f"{method.label} fitted on {method.n_source_:,} + {method.n_target_:,} rows.")
+
+
+def _falsify(options: argparse.Namespace) -> None:
+    from anisoalign_core.align import AnisoAlign
+    from anisoalign_core.falsify import falsify
+
+    parameters = {"variant": options.variant} | _parameters(options)
+    found = falsify(
+        _pair(options),
+        splits=options.splits,
+        method=AnisoAlign(**parameters),
+        ranks=options.ranks,
+        holdout=options.holdout,
+        k=options.k,
+        random_state=options.seed,
+        progress=lambda fraction, words: _say(options, f"{fraction:4.0%} {words}"),
+    )
+    if options.json:
+        _emit(json.dumps(found.to_dict(), indent=1), options.json)
+    if options.json != "-":
+        print(found.to_markdown())
+        for note in found.notes:
+            print(f"  {note}")
 
 
 def _parameters(options: argparse.Namespace) -> dict[str, Any]:

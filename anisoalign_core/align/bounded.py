@@ -22,6 +22,8 @@ from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers, Progress, eigh, generator
 
 Frame = Literal["full", "joint", "target"]
+Recentre = Literal["shift", "rotate"]
+Rule = Literal["clip", "relax"]
 
 AUTO_LIMIT = 1.5
 """Largest bound that ``bound="auto"`` considers."""
@@ -51,6 +53,57 @@ def clip_stretch(raw: Float64, scale: float, bound: float) -> Float64:
     return np.asarray(scale * np.exp(np.clip(ratio, -bound, bound)))
 
 
+def relax_stretch(raw: Float64, scale: float, bound: float) -> Float64:
+    """``(1 − t) s + t w`` with ``t = 1 − e^−α``: every stretch goes the same part of its way.
+
+    Parameters
+    ----------
+    raw, scale, bound
+        As in :func:`clip_stretch`. No stretch falls below ``s e^−α`` (or w, where w is larger than
+        that); above, the limit is the largest w itself, not ``s e^α``.
+    """
+    part = -math.expm1(-bound)
+    return np.asarray((1 - part) * scale + part * raw)
+
+
+RULES = {"clip": clip_stretch, "relax": relax_stretch}
+
+
+def mean_rotation(source_mean: Float64, target_mean: Float64) -> Float64:
+    """Rotate the direction of μ_y onto that of μ_x within their plane, nothing else moving.
+
+    ``R = I + sin φ (b aᵀ − a bᵀ) + (cos φ − 1)(a aᵀ + b bᵀ)`` with a along μ_y, b the unit part of
+    μ_x across it and φ their angle. Every cosine between two rows stays what it was.
+
+    Returns
+    -------
+    (d, d) float64
+        Orthogonal; the identity when a mean is zero or the two point the same way.
+    """
+    d = len(source_mean)
+    sizes = np.linalg.norm(source_mean), np.linalg.norm(target_mean)
+    if min(sizes) < 1e-12:
+        return np.eye(d)
+    a, goal = source_mean / sizes[0], target_mean / sizes[1]
+    cos = float(np.clip(a @ goal, -1.0, 1.0))
+    across = goal - cos * a
+    sin = float(np.linalg.norm(across))
+    if sin < 1e-9:
+        if cos > 0:
+            return np.eye(d)
+        across = np.eye(d)[int(np.argmin(np.abs(a)))]  # opposite means: any plane does
+        across = across - (across @ a) * a
+    b = across / np.linalg.norm(across)
+    plane = np.outer(a, a) + np.outer(b, b)
+    return np.asarray(np.eye(d) + sin * (np.outer(b, a) - np.outer(a, b)) + (cos - 1) * plane)
+
+
+def rotated(moments: Moments, rotation: Float64) -> Moments:
+    """Moments of the rows turned by an orthogonal matrix."""
+    scatter = rotation @ moments.scatter @ rotation.T
+    return Moments(moments.n, rotation @ moments.mean, (scatter + scatter.T) / 2)
+
+
 class BoundedTransport(Aligner):
     """Bounded Gaussian optimal transport from the source to the target.
 
@@ -72,6 +125,14 @@ class BoundedTransport(Aligner):
     rank : int, optional
         Even rank of the frame. By default the smallest that holds 90 % of tr(Σ_x + Σ_y), at most
         a tenth of the fitted rows. Ignored when ``frame="full"``.
+    recentre : {"shift", "rotate"}, default "shift"
+        ``"rotate"`` first turns the source so that its mean points along the target's
+        (:func:`mean_rotation`), which changes no cosine between two rows; then as above. A shift
+        turns differences in length along μ_y into differences in direction, and neighbours are
+        lost before anything is matched. With it α = 0 is no longer ReAlign.
+    rule : {"clip", "relax"}, default "clip"
+        How stretches are bounded: :func:`clip_stretch`, or :func:`relax_stretch`, which keeps the
+        lower bound ``s e^−α`` only but buys more support for the neighbours it costs.
     random_state : int, default 0
         Chooses the rows that ``bound="auto"`` holds out.
 
@@ -88,6 +149,8 @@ class BoundedTransport(Aligner):
     stretch_ : (d,) float64
         Bounded eigenvalues, within ``s e^{±α}``.
     rank_ : int
+    rotation_ : (d, d) float64
+        R, with ``recentre="rotate"`` only.
     shrinkage_source_, shrinkage_target_ : float
     auto_bounds_, auto_psi_ : (m,) float64
         The curve that ``"auto"`` chose from; empty for a given bound.
@@ -109,10 +172,14 @@ class BoundedTransport(Aligner):
         frame: Frame = "full",
         rank: int | None = None,
         random_state: int = 0,
+        recentre: Recentre = "shift",
+        rule: Rule = "clip",
     ) -> None:
         self.bound = bound
         self.frame = frame
         self.rank = rank
+        self.recentre = recentre
+        self.rule = rule
         self.random_state = random_state
 
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
@@ -128,6 +195,10 @@ class BoundedTransport(Aligner):
 
     def _fit_moments(self, source: Moments, target: Moments) -> None:
         self.scale_ = isotropic_scale(source, target)
+        given_mean = source.mean
+        if self.recentre == "rotate":
+            self.rotation_ = mean_rotation(source.mean, target.mean)
+            source = rotated(source, self.rotation_)
         (sigma_y, self.shrinkage_source_), (sigma_x, self.shrinkage_target_) = (
             source.shrunk(),
             target.shrunk(),
@@ -146,14 +217,29 @@ class BoundedTransport(Aligner):
             outside = math.sqrt(rest_x / rest_y) if rest_y > 1e-14 else self.scale_
             self.raw_stretch_ = np.concatenate([inside, np.full(source.dim - self.rank_, outside)])
         self.raw_stretch_ = np.maximum(self.raw_stretch_, 0.0)
-        self._set_bound(source.mean, target.mean)
+        self._set_bound(given_mean, target.mean)
 
     def _set_bound(self, source_mean: Float64, target_mean: Float64) -> None:
-        self.stretch_ = clip_stretch(self.raw_stretch_, self.scale_, self.bound_)
-        linear = (self.basis_ * self.stretch_) @ self.basis_.T
+        self.stretch_ = self.bounded(self.bound_)
+        linear = (self.basis_ * self.stretch_) @ self.source_basis.T
         self.map_ = AffineMap(source_mean, linear, target_mean)
 
+    def bounded(self, bound: float) -> Float64:
+        """Stretches under a bound, (d,)."""
+        return RULES[self.rule](self.raw_stretch_, self.scale_, bound)
+
+    @property
+    def source_basis(self) -> Float64:
+        """``Rᵀ U``: the basis in which source rows are expanded; U itself without a rotation."""
+        if self.recentre == "shift":
+            return self.basis_
+        return np.asarray(self.rotation_.T @ self.basis_)
+
     def _check_parameters(self, dim: int) -> None:
+        if self.recentre not in ("shift", "rotate"):
+            raise ParameterError(f'recentre is {self.recentre!r}; choose "shift" or "rotate".')
+        if self.rule not in RULES:
+            raise ParameterError(f'rule is {self.rule!r}; choose "clip" or "relax".')
         if self.bound != "auto" and (
             not isinstance(self.bound, int | float) or not self.bound >= 0
         ):
@@ -166,7 +252,7 @@ class BoundedTransport(Aligner):
     def _choose_bound(self, y: Float32, target: Moments) -> tuple[float, Float64, Float64]:
         """Return the auto bound and the (bounds, Ψ) curve that it was chosen from."""
         held_rows, fit_rows = auto_rows(len(y), self.random_state)
-        fixed = type(self)(0.0, self.frame, self.rank)
+        fixed = type(self)(**(self.get_params() | {"bound": 0.0}))
         fixed.bound_ = 0.0
         fixed._fit_moments(Moments.of(y[fit_rows]), target)
         held = y[held_rows]
@@ -203,7 +289,7 @@ class BoundedTransport(Aligner):
         """
         if not hasattr(self, "raw_stretch_"):
             raise NotFittedError("BoundedTransport is not fitted yet. Call fit first.")
-        other = type(self)(bound, self.frame, self.rank, self.random_state)
+        other = type(self)(**(self.get_params() | {"bound": bound}))
         other._check_parameters(self.n_features_in_)
         other.__dict__.update(vars(self) | {"bound": bound, "bound_": float(bound)})
         other._set_bound(self.map_.source_mean, self.map_.target_mean)
@@ -235,9 +321,9 @@ def auto_rows(n: int, random_state: int) -> tuple[Integers, Integers]:
 class BoundSweep:
     """What a change of bound needs about some rows: matrix–vector products, no new n×d×d one.
 
-    With ``C = (y − μ_y) U`` in the eigenbasis U of A and w the bounded stretches, the corrected
-    rows before projection are ``e = C diag(w) Uᵀ + μ_x``, so ``‖e‖² = C² w² + 2 C (w ∘ Uᵀμ_x) +
-    ‖μ_x‖²`` and ``e p = C (w ∘ Uᵀp) + μ_xᵀp`` for any direction p.
+    With ``C = (y − μ_y) Rᵀ U`` in the eigenbasis U of A (R = I unless ``recentre="rotate"``) and w
+    the bounded stretches, the corrected rows before projection are ``e = C diag(w) Uᵀ + μ_x``, so
+    ``‖e‖² = C² w² + 2 C (w ∘ Uᵀμ_x) + ‖μ_x‖²`` and ``e p = C (w ∘ Uᵀp) + μ_xᵀp`` for any direction p.
 
     Parameters
     ----------
@@ -269,7 +355,7 @@ class BoundSweep:
 
     def _expand(self, rows: Float32) -> Float32:
         centred = rows - self.method.map_.source_mean.astype(np.float32)
-        return np.asarray(centred @ self._basis)
+        return np.asarray(centred @ self.method.source_basis.astype(np.float32))
 
     def _norms(self, coordinates: Float32, squares: Float32, stretch: Float64) -> Float32:
         w = stretch.astype(np.float32)
@@ -281,7 +367,7 @@ class BoundSweep:
 
     def at(self, bound: float) -> BoundView:
         """Everything about the rows under another bound."""
-        stretch = clip_stretch(self.method.raw_stretch_, self.method.scale_, bound)
+        stretch = self.method.bounded(bound)
         coordinates, squares = self._calibration
         inverse = 1.0 / self._norms(coordinates, squares, stretch)
         n = len(coordinates)

@@ -25,6 +25,7 @@ from anisoalign_core.align import (
     Standardize,
     load_aligner,
 )
+from anisoalign_core.align.bounded import mean_rotation
 from anisoalign_core.align.gaussian import bures_map
 from anisoalign_core.cli import METHODS
 from anisoalign_core.errors import (
@@ -425,3 +426,69 @@ def test_the_torch_module_gives_the_same_rows(name):
     double = module.to(torch.float64)(rows.double() * 3.0)
     assert double.dtype == torch.float64
     np.testing.assert_allclose(double.numpy(), expected, atol=1e-6)
+
+
+# -- a rotation instead of a shift, a relaxation instead of a clip --------------------------------
+
+
+def test_the_mean_rotation_turns_one_mean_onto_the_other_and_keeps_every_cosine():
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal((2, 9))
+    turn = mean_rotation(a, b)
+    np.testing.assert_allclose(turn @ turn.T, np.eye(9), atol=1e-12)
+    assert np.linalg.det(turn) == pytest.approx(1)
+    np.testing.assert_allclose(turn @ a / np.linalg.norm(a), b / np.linalg.norm(b), atol=1e-12)
+    across = np.linalg.svd(np.stack([a, b]))[2][2:]
+    np.testing.assert_allclose(across @ turn.T, across, atol=1e-12)
+    np.testing.assert_allclose(mean_rotation(a, -a) @ a, -a, atol=1e-9)
+    np.testing.assert_array_equal(mean_rotation(a, 2 * a), np.eye(9))
+    np.testing.assert_array_equal(mean_rotation(a, 0 * a), np.eye(9))
+
+
+@pytest.mark.parametrize("rule", ["clip", "relax"])
+@pytest.mark.parametrize("bound", [0.0, 0.3, 1.5, np.inf])
+def test_every_rule_keeps_stretches_within_the_bound(rule, bound):
+    method = BoundedTransport(bound=bound, recentre="rotate", rule=rule).fit(Y, X)
+    ratio = method.stretch_ / method.scale_
+    if np.isinf(bound):
+        np.testing.assert_allclose(method.stretch_, method.raw_stretch_)
+    else:
+        assert ratio.min() >= np.exp(-bound) - 1e-12
+        raw = method.raw_stretch_ / method.scale_
+        assert ratio.max() <= (np.exp(bound) if rule == "clip" else max(raw.max(), 1)) + 1e-12
+    if bound == 0:
+        np.testing.assert_allclose(ratio, 1)
+
+
+def test_a_rotation_keeps_more_neighbours_than_a_shift_at_bound_zero():
+    from anisoalign_core.metrics.semantics import psi
+
+    shift, rotate = (
+        BoundedTransport(bound=0.0, recentre=how).fit(Y, X).transform(NEW_Y)
+        for how in ("shift", "rotate")
+    )
+    assert psi(NEW_Y, rotate) > psi(NEW_Y, shift)
+
+
+@pytest.mark.parametrize("rule", ["clip", "relax"])
+def test_a_rotated_transport_is_affine_saved_swept_and_equivariant(rule, tmp_path):
+    keywords = {"bound": 0.4, "recentre": "rotate", "rule": rule}
+    method = BoundedTransport(**keywords).fit(Y, X)
+    straight = method.transform(NEW_Y)
+    again = load_aligner(method.save(tmp_path / "m.npz"))
+    np.testing.assert_array_equal(again.transform(NEW_Y), straight)
+    view = BoundSweep(BoundedTransport(**(keywords | {"bound": 0.0})).fit(Y, X), NEW_Y, Y).at(0.4)
+    np.testing.assert_allclose(view.rows(), straight, atol=2e-6)
+    np.testing.assert_allclose(view.project(np.eye(24)[:, :2]), straight[:, :2], atol=2e-6)
+    moved = method.with_bound(0.1, Y).transform(NEW_Y)
+    other = BoundedTransport(**(keywords | {"bound": 0.1})).fit(Y, X).transform(NEW_Y)
+    np.testing.assert_allclose(moved, other, atol=2e-6)
+    q = ortho_group.rvs(24, random_state=1).astype(np.float32)
+    turned = BoundedTransport(**keywords).fit(Y @ q, X @ q).transform(NEW_Y @ q)
+    np.testing.assert_allclose(turned, straight @ q, atol=2e-5)
+
+
+@pytest.mark.parametrize("wrong", [{"recentre": "turn"}, {"rule": "squeeze"}])
+def test_unknown_recentring_and_rules_are_refused(wrong):
+    with pytest.raises(ParameterError, match="choose"):
+        BoundedTransport(bound=0.1, **wrong).fit(Y, X)

@@ -462,3 +462,71 @@ def test_neither_pairs_nor_the_order_of_rows_matter(sides, fitted):
     rng = np.random.default_rng(0)
     again = aa.AnisoAlign(**QUICK, bound_v=0.05).fit(rng.permutation(y), rng.permutation(x))
     assert np.array_equal(again.transform(y), fitted.transform(y))
+
+
+# the corrected variant
+
+
+def test_the_corrected_start_is_the_rotated_transport(sides):
+    y, x = sides
+    start = aa.AnisoAlign("corrected", refine=False, rank=6, start_bound=0.5).fit(y, x)
+    closed = aa.BoundedTransport(0.5, recentre="rotate", rule="relax").fit(y, x)
+    assert start.transform(y) == pytest.approx(closed.transform(y), abs=2e-5)
+
+
+def test_the_corrected_variant_looks_more_like_the_target_and_keeps_its_limit(sides):
+    from anisoalign_core.metrics.distributions import mmd
+
+    y, x = sides
+    keywords = {"rank": 6, "hidden": 64, "limit": 0.2}
+    start = aa.AnisoAlign("corrected", refine=False, **keywords).fit(y, x)
+    model = aa.AnisoAlign("corrected", **keywords, neighbours_weight=0.5).fit(y, x)
+    assert mmd(x, model.transform(y)) < mmd(x, start.transform(y))
+    found = model.guarantee(y)
+    assert found.holds and found.epsilon <= 0.2 + 1e-9
+    losses = model.losses_["energy"]
+    assert np.mean(losses[-20:]) < np.mean(losses[:20])
+
+
+def test_keeping_neighbours_costs_less_of_them(sides):
+    from anisoalign_core.metrics.semantics import psi
+
+    y, x = sides
+    kept, free = (
+        aa.AnisoAlign("corrected", rank=6, hidden=64, neighbours_weight=w, magnitude_weight=0.0)
+        .fit(y, x)
+        .transform(y)
+        for w in (30.0, 0.0)
+    )
+    assert psi(y, kept) > psi(y, free)
+
+
+@pytest.mark.parametrize(
+    "loss", ["gram", "distribution", "energy", "neighbours", "moments", "magnitude", "prior"]
+)
+def test_every_loss_can_stand_alone(sides, loss):
+    others = {f"{n}_weight": 0.0 for n in ("energy", "neighbours", "magnitude")}
+    weights = others | {f"{loss}_weight": 1.0}
+    model = aa.AnisoAlign("corrected", **QUICK, **weights).fit(*sides)
+    assert set(model.losses_) - {"stage_1", "stage_1_unseen"} == {"total", loss}
+    assert np.isfinite(model.losses_[loss]).all()
+
+
+def test_energy_distance_is_zero_for_one_distribution_and_grows_with_distance():
+    from anisoalign_core.align.anisoalign.refine import energy_distance, on_sphere
+
+    generator = torch.Generator().manual_seed(0)
+    a, b, c = (on_sphere(torch.randn(600, 5, generator=generator) + m) for m in (2.0, 2.0, -1.0))
+    assert abs(float(energy_distance(a, b))) < 0.005
+    assert float(energy_distance(a, c)) > 0.5
+
+
+def test_neighbour_loss_sees_neighbours_change_and_not_the_space_turn():
+    from anisoalign_core.align.anisoalign.refine import neighbour_loss, on_sphere, temperature
+
+    generator = torch.Generator().manual_seed(1)
+    rows = on_sphere(torch.randn(200, 6, generator=generator))
+    turn = torch.linalg.qr(torch.randn(6, 6, generator=generator))[0]
+    tau = temperature(rows)
+    assert float(neighbour_loss(rows, rows @ turn, (tau, tau))) == pytest.approx(0.0, abs=1e-4)
+    assert float(neighbour_loss(rows, rows[torch.randperm(200)], (tau, tau))) > 1.0

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 import numpy as np
 
 from anisoalign_core.align.anisoalign.frame import Frame, FrameKind, Mixing, build_frame
-from anisoalign_core.align.anisoalign.initial import Bounds, Initialisation, State
+from anisoalign_core.align.anisoalign.initial import Bounds, Initialisation, State, state_of
 from anisoalign_core.align.anisoalign.network import Network
 from anisoalign_core.align.anisoalign.phases import PhaseStatistics
 from anisoalign_core.align.anisoalign.prior import (
@@ -19,22 +19,24 @@ from anisoalign_core.align.anisoalign.prior import (
     train_prior,
 )
 from anisoalign_core.align.anisoalign.refine import Problem, Weights, limited, train_refinement
-from anisoalign_core.align.base import Aligner, Rows, to_sphere
+from anisoalign_core.align.base import AffineMap, Aligner, Rows, to_sphere
+from anisoalign_core.align.bounded import BoundedTransport
 from anisoalign_core.errors import NotFittedError, ParameterError
 from anisoalign_core.geometry.polar import kappa
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Progress, blocks
 
 Variant = Literal["paper", "corrected"]
+Start = Literal["published", "transport"]
 VARIANTS: dict[str, Weights] = {
     "paper": Weights(prior=1.0, phase=1.0),
-    "corrected": Weights(
-        prior=0.1, phase=1.0, gram=1.0, distribution=1.0, moments=1.0, magnitude=0.1
-    ),
+    "corrected": Weights(energy=1.0, neighbours=10.0, magnitude=10.0),
 }
 """Loss weights of each variant, where none are given."""
-CORRECTED_LIMIT = 0.3
+CORRECTED_LIMIT = 0.15
 """Hard limit β of the corrected variant, where none is given."""
+REFINEMENT = {"paper": (1500, 1e-3), "corrected": (150, 3e-3)}
+"""Steps and learning rate of Stage II, where none are given."""
 TELL_EVERY = 10
 
 
@@ -92,10 +94,18 @@ class AnisoAlign(Aligner):
     ----------
     variant : {"paper", "corrected"}, default "paper"
         ``"paper"`` is the published recipe, weaknesses included. ``"corrected"`` is this
-        project's: centred phases, couplings only above their null, radii that L_II cannot bend,
-        losses that reach Δρ and Δv, a hard limit on every row's step.
+        project's. It starts from a rotated, relaxed transport (``start``); it is trained to look
+        like the target (energy distance) while every row keeps its neighbours and moves little;
+        no row moves farther than ``limit``. Its phases are centred and L_II cannot bend its radii,
+        should L_II be given a weight; by default it has none, and Stage I is left out.
     refine : bool, default True
         False stops after the start: the published initialisation alone. Needs no torch.
+    start : {"published", "transport"}, optional
+        (θ⁰, ρ⁰, v⁰) of [AA 4.4.1], or those of
+        ``BoundedTransport(start_bound, recentre="rotate", rule="relax")``; by default the
+        variant's.
+    start_bound : float, default 0.7
+        Bound of that transport; not used by the published start.
     rank : int, optional
         Even r. By default the smallest even rank with 90 % of tr(Σ_x + Σ_y), at most a tenth of
         the rows of the smaller side.
@@ -108,7 +118,7 @@ class AnisoAlign(Aligner):
         α_θ, α_ρ, α_v while Stage II trains; by default those above. :meth:`with_bounds` fills it,
         so that the parameters of a moved model still say how it was trained.
     limit : float, optional
-        Hard limit β on ``‖δ‖`` of each row; by default none for ``"paper"``, .3 for
+        Hard limit β on ``‖δ‖`` of each row; by default none for ``"paper"``, .15 for
         ``"corrected"``.
     prior : {"target", "uniform", "shuffled"}, default "target"
         What the score network learns from; the others are falsifiers.
@@ -118,17 +128,19 @@ class AnisoAlign(Aligner):
         τ.
     noise_low, noise_high : float, default 0.05, 0.5
         σ_t is log-uniform between them.
-    prior_weight, phase_weight, gram_weight, distribution_weight, moments_weight, \
-    magnitude_weight : float, optional
+    prior_weight, phase_weight, gram_weight, distribution_weight, energy_weight, \
+    neighbours_weight, moments_weight, magnitude_weight : float, optional
         Weights of L_II, L_Φ and of the losses of ``"corrected"``
         (:class:`~anisoalign_core.align.anisoalign.refine.Weights`); by default the variant's.
-    prior_steps, refine_steps : int, default 1500
-        Steps of Adam.
+    prior_steps : int, default 1500
+        Steps of Adam in Stage I.
+    refine_steps, learning_rate : int and float, optional
+        Of Stage II, and the rate of both stages; by default 1500 and 1e-3, or 150 and 3e-3 with
+        half a cosine of decay for ``"corrected"``.
     check : float, default 0.1
         Share of the target rows that Stage I only watches: what the prior knows of rows it has not
         seen.
     batch, hidden : int, default 512, 256
-    learning_rate : float, default 1e-3
     epsilon : float, default 1e-8
         ε of radii and spreads.
     stretch_limit : float, default 3
@@ -173,6 +185,7 @@ class AnisoAlign(Aligner):
     trains = True
     parts: ClassVar[dict[str, type]] = {
         "frame_": Frame,
+        "transport_": AffineMap,
         "initial_": Initialisation,
         "phases_": PhaseStatistics,
         "score_": Network,
@@ -180,6 +193,7 @@ class AnisoAlign(Aligner):
     }
 
     frame_: Frame
+    transport_: AffineMap | None
     initial_: Initialisation
     phases_: PhaseStatistics
     score_: Network | None
@@ -191,6 +205,8 @@ class AnisoAlign(Aligner):
         self,
         variant: Variant = "paper",
         refine: bool = True,
+        start: Start | None = None,
+        start_bound: float = 0.7,
         rank: int | None = None,
         frame: FrameKind = "joint",
         mixing: Mixing = "haar",
@@ -208,14 +224,16 @@ class AnisoAlign(Aligner):
         phase_weight: float | None = None,
         gram_weight: float | None = None,
         distribution_weight: float | None = None,
+        energy_weight: float | None = None,
+        neighbours_weight: float | None = None,
         moments_weight: float | None = None,
         magnitude_weight: float | None = None,
         prior_steps: int = 1500,
-        refine_steps: int = 1500,
+        refine_steps: int | None = None,
         check: float = 0.1,
         batch: int = 512,
         hidden: int = 256,
-        learning_rate: float = 1e-3,
+        learning_rate: float | None = None,
         epsilon: float = 1e-8,
         stretch_limit: float = 3.0,
         quantiles: int = 1024,
@@ -224,6 +242,8 @@ class AnisoAlign(Aligner):
     ) -> None:
         self.variant = variant
         self.refine = refine
+        self.start = start
+        self.start_bound = start_bound
         self.rank = rank
         self.frame = frame
         self.mixing = mixing
@@ -241,6 +261,8 @@ class AnisoAlign(Aligner):
         self.phase_weight = phase_weight
         self.gram_weight = gram_weight
         self.distribution_weight = distribution_weight
+        self.energy_weight = energy_weight
+        self.neighbours_weight = neighbours_weight
         self.moments_weight = moments_weight
         self.magnitude_weight = magnitude_weight
         self.prior_steps = prior_steps
@@ -269,6 +291,11 @@ class AnisoAlign(Aligner):
         )
 
     @property
+    def start_in_force(self) -> Start:
+        """``start``, or the variant's when none is given."""
+        return self.start or ("transport" if self.variant == "corrected" else "published")
+
+    @property
     def row_limit(self) -> float | None:
         """Hard limit β in force."""
         if self.limit is None and self.variant == "corrected":
@@ -295,6 +322,10 @@ class AnisoAlign(Aligner):
             quantiles=self.quantiles,
             stretch_limit=self.stretch_limit,
         )
+        self.transport_ = None
+        if self.start_in_force == "transport":
+            # calibrated once, at the end: a second calibration on the same rows costs coverage
+            self.transport_ = replace(self._transport().fit(y, x).map_, recentring=None)
         radii, phases = (part.astype(np.float32) for part in self.frame_.polar(x, self.epsilon))
         phases = control_phases(phases, self.prior, self.random_state)
         centred = self.variant == "corrected"
@@ -304,12 +335,15 @@ class AnisoAlign(Aligner):
             self._train(y, x, radii, phases, progress)
         self._calibrate(y)
 
+    def _transport(self) -> BoundedTransport:
+        return BoundedTransport(self.start_bound, recentre="rotate", rule="relax")
+
     def _train(
         self, y: Float32, x: Float32, radii: Float32, phases: Float32, progress: Progress | None
     ) -> None:
         weights = self.weights
         first = self.prior_steps if weights.prior else 0
-        second = self.refine_steps if weights.active else 0
+        second = self._refinement[0] if weights.active else 0
         total = max(first + second, 1)
 
         def watch(before: int, steps: int, words: str) -> Any:
@@ -328,10 +362,11 @@ class AnisoAlign(Aligner):
             told = watch(0, first, "Stage I, the target's phases")
             self.score_ = train_prior(radii, phases, self.phases_, self._settings(first), told)
         problem = Problem(
-            self.initial_.state(self.frame_, y),
+            self._start(y),
             self.frame_.basis,
             x,
             self.score_,
+            y,
             self.phases_,
             self.bounds if self.train_bounds is None else Bounds(*self.train_bounds),
             self.row_limit,
@@ -341,18 +376,26 @@ class AnisoAlign(Aligner):
         told = watch(first, second, "Stage II, the refinement")
         self.refiner_ = train_refinement(problem, self._settings(second), told)
 
+    @property
+    def _refinement(self) -> tuple[int, float]:
+        """Steps of Stage II and the learning rate in force."""
+        steps, rate = REFINEMENT[self.variant]
+        steps = steps if self.refine_steps is None else self.refine_steps
+        return steps, rate if self.learning_rate is None else self.learning_rate
+
     def _settings(self, steps: int) -> Settings:
         return Settings(
             steps,
             self.check,
             self.batch,
-            self.learning_rate,
+            self._refinement[1],
             self.hidden,
             self.drift_step,
             self.noise_low,
             self.noise_high,
             self.random_state,
             self.device,
+            decay=self.variant == "corrected",
         )
 
     def _check_parameters(self) -> None:
@@ -370,13 +413,17 @@ class AnisoAlign(Aligner):
                 f"noise_low is {self.noise_low} and noise_high {self.noise_high}; both must be "
                 "positive, and low at most high."
             )
+        steps, rate = self._refinement
         for name in ("prior_steps", "refine_steps", "batch", "hidden", "quantiles"):
-            value = getattr(self, name)
+            value = steps if name == "refine_steps" else getattr(self, name)
             if not isinstance(value, int) or value < 2:
                 raise ParameterError(f"{name} is {value!r}; give a whole number of at least 2.")
         for name in ("learning_rate", "epsilon", "drift_step"):
-            if not getattr(self, name) > 0:
-                raise ParameterError(f"{name} is {getattr(self, name)!r}; give a number above 0.")
+            value = rate if name == "learning_rate" else getattr(self, name)
+            if not value > 0:
+                raise ParameterError(f"{name} is {value!r}; give a number above 0.")
+        if self.start not in (None, "published", "transport"):
+            raise ParameterError(f'start is {self.start!r}; choose "published" or "transport".')
         if not 0 <= self.check < 1:
             raise ParameterError(f"check is {self.check!r}; give a share of the rows below 1.")
         if not self.stretch_limit >= 1:
@@ -386,8 +433,14 @@ class AnisoAlign(Aligner):
         """Run everything that does not depend on the bounds, for moving them live."""
         return self._prepare(self._checked(rows))
 
+    def _start(self, rows: Float32) -> State:
+        """``(θ⁰, ρ⁰, v⁰)`` of source rows."""
+        if self.transport_ is None:
+            return self.initial_.state(self.frame_, rows)
+        return state_of(self.frame_, self.transport_.apply(rows), float(self.initial_.epsilon))
+
     def _prepare(self, rows: Float32) -> Prepared:
-        start = self.initial_.state(self.frame_, rows)
+        start = self._start(rows)
         raw = None if self.refiner_ is None else self.refiner_(start.features())
         return Prepared(self, start, raw)
 

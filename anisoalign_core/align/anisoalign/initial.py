@@ -89,6 +89,12 @@ class State:
         return State(self.phases[rows], self.radii[rows], self.outside[rows])
 
 
+def state_of(frame: Frame, rows: Float32, epsilon: float) -> State:
+    """Rows as they are, in the frame: ``rows`` of the state gives them back up to ε."""
+    radii, phases = frame.polar(rows, epsilon)
+    return State(phases.astype(np.float32), radii.astype(np.float32), frame.outside(rows))
+
+
 @dataclass(frozen=True, eq=False)
 class Initialisation:
     """Fitted statistics of the start.

@@ -23,7 +23,11 @@ IMAGES = 3
 
 @dataclass(frozen=True)
 class Settings:
-    """How both stages are trained; the paper gives none of these. ``check``: see train_prior."""
+    """How both stages are trained; the paper gives none of these.
+
+    ``check``: see :func:`train_prior`. ``decay``: Stage II lowers its learning rate along half a
+    cosine.
+    """
 
     steps: int
     check: float = 0.1
@@ -35,6 +39,7 @@ class Settings:
     noise_high: float = 0.5
     random_state: int = 0
     device: str = "cpu"
+    decay: bool = False
 
 
 def wrapped_log_density(phases: Any, centre: Any, variance: Any, images: int = IMAGES) -> Any:

@@ -20,6 +20,11 @@ from anisoalign_core.align.anisoalign.prior import (
 )
 from anisoalign_core.numerics import Float32, Float64
 
+FINEST = 1e-6
+"""Squared distances are held above this, where their root has a gradient."""
+SURVEY = 2000
+"""Rows from which temperatures and the energy distance at the start are read."""
+
 
 @dataclass(frozen=True)
 class Weights:
@@ -36,6 +41,12 @@ class Weights:
     distribution : float
         Sliced 2-Wasserstein distance, squared, between corrected and target rows on the sphere,
         over ``tr Σ_x / d``.
+    energy : float
+        Energy distance between corrected and target rows, over its value at the start.
+    neighbours : float
+        ``E_i KL(p_i ‖ q_i)`` with p_i, q_i the softmax of the cosines of row i to the other rows of
+        the batch, before any correction and after, each over the temperature at which its 20
+        nearest differ by 2.
     moments : float
         Squared differences of mean and standard deviation of each coordinate of V, over the
         target's variance in V.
@@ -47,6 +58,8 @@ class Weights:
     phase: float = 0.0
     gram: float = 0.0
     distribution: float = 0.0
+    energy: float = 0.0
+    neighbours: float = 0.0
     moments: float = 0.0
     magnitude: float = 0.0
 
@@ -89,6 +102,41 @@ def sliced_wasserstein(first: Any, second: Any, directions: Any) -> Any:
     return (a - b).square().mean()
 
 
+def energy_distance(first: Any, second: Any) -> Any:
+    """``2 E‖a − b‖ − E‖a − a'‖ − E‖b − b'‖`` of unit rows, without a row's distance to itself."""
+    between = _distances(first, second).mean()
+    return 2 * between - _mean_apart(first) - _mean_apart(second)
+
+
+def _distances(first: Any, second: Any) -> Any:
+    return (2 - 2 * first @ second.T).clamp(min=FINEST).sqrt()
+
+
+def _mean_apart(rows: Any) -> Any:
+    n = len(rows)
+    return (_distances(rows, rows).sum() - n * FINEST**0.5) / (n * (n - 1))
+
+
+def temperature(rows: Any, k: int = 20) -> float:
+    """Half the mean difference between the nearest and the k-th nearest cosine (torch)."""
+    cosines = rows @ rows.T
+    cosines.fill_diagonal_(-2.0)
+    nearest = cosines.topk(min(k, len(rows) - 1), dim=1)[0]
+    return max(float((nearest[:, 0] - nearest[:, -1]).mean()) / 2, 1e-4)
+
+
+def neighbour_loss(before: Any, after: Any, temperatures: tuple[float, float]) -> Any:
+    """``E_i KL(softmax_j ⟨y_i, y_j⟩/τ ‖ softmax_j ⟨z_i, z_j⟩/τ')`` over j ≠ i (torch)."""
+    import torch
+
+    itself = torch.eye(len(before), dtype=torch.bool, device=before.device)
+    p, q = (
+        (rows @ rows.T / tau).masked_fill(itself, -1e4).log_softmax(dim=1)
+        for rows, tau in zip((before, after), temperatures, strict=True)
+    )
+    return (p.exp() * (p - q)).sum(dim=1).mean()
+
+
 def on_sphere(rows: Any) -> Any:
     """Return ``z / ‖z‖`` (torch)."""
     return rows / rows.norm(dim=1, keepdim=True)
@@ -107,6 +155,8 @@ class Problem:
         Target rows, for the losses that compare distributions.
     prior : Network or None
         Frozen; needed where L_II has a weight.
+    source : (n_y, d) float32
+        The rows themselves, in the order of ``start``.
     statistics : PhaseStatistics
     bounds : Bounds
     limit : float or None
@@ -120,6 +170,7 @@ class Problem:
     basis: Float64
     target: Float32
     prior: Network | None
+    source: Float32
     statistics: PhaseStatistics
     bounds: Bounds
     limit: float | None
@@ -148,6 +199,9 @@ def train_refinement(problem: Problem, settings: Settings, tell: Tell) -> Networ
     optimiser = torch.optim.Adam(network.layers.parameters(), lr=settings.learning_rate)
     features = torch.as_tensor(problem.start.features(), device=settings.device)
     for step in range(settings.steps):
+        if settings.decay:
+            part = (1 + np.cos(np.pi * step / settings.steps)) / 2
+            optimiser.param_groups[0]["lr"] = settings.learning_rate * part
         rows = losses.noise.rows(len(features))
         total, shown = losses.at(rows, network(features[rows]))
         optimiser.zero_grad()
@@ -186,8 +240,11 @@ class _Losses:
     field: PhaseField
     edges: Any
     noise: Noise
+    source: Any
     spread: float
     spread_outside: float
+    temperatures: tuple[float, float]
+    energy_at_start: float
 
     @classmethod
     def of(cls, problem: Problem, settings: Settings) -> _Losses:
@@ -204,17 +261,23 @@ class _Losses:
             prior = problem.prior.to_torch(settings.device)
             for parameter in prior.layers.parameters():
                 parameter.requires_grad_(False)
+        source = tensor(problem.source)
+        first = State(tensor(start.phases), tensor(start.radii), tensor(start.outside))
+        begun = on_sphere(first.take(slice(SURVEY)).rows(basis, torch))
         return cls(
             problem,
-            State(tensor(start.phases), tensor(start.radii), tensor(start.outside)),
+            first,
             basis,
             target,
             prior,
             PhaseField.of(problem.statistics, settings.device),
             torch.as_tensor(problem.statistics.edges, device=settings.device),
             Noise.seeded(settings),
+            source,
             float(target.var(dim=0).mean()),
             float(outside(target, basis).var(dim=0).sum()),
+            (temperature(source[:SURVEY]), temperature(begun)),
+            max(float(energy_distance(begun, target[:SURVEY])), 1e-4),
         )
 
     def at(self, rows: Any, raw: Any) -> tuple[Any, dict[str, float]]:
@@ -235,17 +298,17 @@ class _Losses:
         if weights.phase:
             turned = moved.phases - start.phases  # a cosine of it: wrapping makes no difference
             found["phase"] = phase_loss(turned, start.radii, self.edges)
-        found |= self._losses_on_rows(start, moved)
+        found |= self._losses_on_rows(rows, start, moved)
         total = sum(getattr(weights, name) * value for name, value in found.items())
         return total, {k: float(v.detach()) for k, v in found.items() if k not in shown} | shown
 
-    def _losses_on_rows(self, start: State, moved: State) -> dict[str, Any]:
+    def _losses_on_rows(self, rows: Any, start: State, moved: State) -> dict[str, Any]:
         """Losses that compare whole rows, not phases."""
         import torch
 
         weights = self.problem.weights
         found: dict[str, Any] = {}
-        if not {"gram", "distribution", "moments", "magnitude"} & set(weights.active):
+        if set(weights.active) <= {"prior", "phase"}:
             return found
         before = start.rows(self.basis, torch)
         step = limited(moved.rows(self.basis, torch) - before, self.problem.limit, torch)
@@ -254,12 +317,16 @@ class _Losses:
             gram = before_unit @ before_unit.T
             change = (after @ after.T - gram).square().mean()
             found["gram"] = change / gram.var()
-        if weights.distribution or weights.moments:
+        if weights.neighbours:
+            found["neighbours"] = neighbour_loss(self.source[rows], after, self.temperatures)
+        if weights.distribution or weights.energy:
             size = len(after)
             chosen = torch.randint(
                 len(self.target), (size,), generator=self.noise.source, device=after.device
             )
             goal = self.target[chosen]
+        if weights.energy:
+            found["energy"] = energy_distance(after, goal) / self.energy_at_start
         if weights.distribution:
             directions = torch.randn(
                 after.shape[1], 128, generator=self.noise.source, device=after.device

@@ -13,7 +13,7 @@ DATA = os.environ.get("ANISOALIGN_REAL_DATA")
 def replace_section(path: Path, name: str, text: str) -> None:
     """Put ``text`` between the marks of section ``name``, at the end when it is new."""
     begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
-    body = path.read_text(encoding="utf-8") if path.exists() else "# Results\n"
+    body = path.read_text(encoding="utf-8") if path.exists() else f"# {path.stem.title()}\n"
     before, mark, rest = body.partition(begin)
     after = rest.partition(end)[2].lstrip("\n") if mark else ""
     whole = f"{before.rstrip()}\n\n{begin}\n\n{text.strip()}\n\n{end}\n"

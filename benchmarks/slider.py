@@ -22,6 +22,7 @@ from streamlit.testing.v1 import AppTest
 
 import anisoalign_core as aa
 from app.session import Loaded
+from benchmarks.document import replace_section
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -93,7 +94,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=15)
     options = parser.parse_args()
     lines = [
-        "# Performance",
+        "## A move of the bound",
         "",
         "Made by `python -m benchmarks.slider`: medians in one run on 2 cores. A *move* is a whole "
         "run of the Correct page on the server after its bound slider moved: script, view, live "
@@ -119,7 +120,7 @@ def main() -> None:
     ]
     print(lines[-2])
     if options.out:
-        Path(options.out).write_text("\n".join(lines), encoding="utf-8")
+        replace_section(Path(options.out), "slider", "\n".join(lines))
 
 
 if __name__ == "__main__":

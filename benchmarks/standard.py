@@ -4,7 +4,7 @@ At bound .1, mixing (M^Z, M^X), residual anisotropy and Fréchet distance must b
 ReAlign's, with Ψ within .005 and Ω within .02 of it. Every method is fitted on unpaired halves and
 scored on held-out pairs; numbers are means over the splits.
 
-Run ``python benchmarks/standard.py [--data DIR] [--out docs/RESULTS.md]``; DIR holds reference
+Run ``python -m benchmarks.standard [--data DIR] [--out docs/RESULTS.md]``; DIR holds reference
 embeddings (folders with ``image.npy`` and ``text.npy``) and defaults to ANISOALIGN_REAL_DATA.
 """
 
@@ -19,6 +19,7 @@ import numpy as np
 import anisoalign_core as aa
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.recipe import fit_rows
+from benchmarks.document import replace_section
 
 METRICS = (
     "psi omega mixing_penetration mixing_coverage residual_anisotropy frechet matched_cosine "
@@ -131,7 +132,7 @@ def section(
     )
     good = all(fine for _, fine in verdict.values())
     text = (
-        f"## {title}\n\n{fit}+{fit} unpaired rows fitted, {held} pairs scored, k = {k}, mean of "
+        f"### {title}\n\n{fit}+{fit} unpaired rows fitted, {held} pairs scored, k = {k}, mean of "
         f"{splits} splits. "
         + (f"Auto chose α = {', '.join(f'{b:g}' for b in bounds)}.\n\n" if bounds else "\n\n")
         + f"{table(means)}\n\n**Standard at α = .1 against ReAlign: "
@@ -140,9 +141,9 @@ def section(
     return text, good
 
 
-INTRO = """# Results
+INTRO = """## The closed forms
 
-Made by `python benchmarks/standard.py`. Ψ: correlation of pairwise cosines before and after; Ω:
+Made by `python -m benchmarks.standard`. Ψ: correlation of pairwise cosines before and after; Ω:
 neighbours kept; M^Z, M^X: how far corrected rows penetrate, and cover, the target (1 = perfectly
 mixed); A_r: anisotropy of the residual that is left (smaller is better); cos: matched cosine; s→t
 and t→s: R@1 of source rows finding their target, and back. Held-out rows only. Methods marked
@@ -184,7 +185,7 @@ def main() -> int:
         text, fine = section(title, pair, fit, held, options.splits, k)
         parts.append(text)
         good = good and (fine or fit < TOO_SMALL)
-    Path(options.out).write_text("\n".join(parts), encoding="utf-8")
+    replace_section(Path(options.out), "standard", "\n".join(parts))
     print(f"written to {options.out}; the standard {'holds' if good else 'does NOT hold'}")
     return 0 if good else 1
 

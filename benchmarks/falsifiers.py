@@ -26,8 +26,8 @@ below it add the refinement without a loss, each loss alone, and both (full). Th
 falsifiers know nothing: one learns from uniform phases, the other from phases whose blocks were
 shuffled over the rows. *Prior*: Stage-I loss over the uninformed baseline (1.0) on target rows that
 Stage I did not train on. *At equal Ω*: the variant minus BoundedTransport at the bound that keeps
-as many neighbours; a smaller Fréchet distance F is better, everything else larger; bold intervals leave
-out zero.
+as many neighbours; a smaller Fréchet distance F is better, everything else larger; bold intervals
+leave out zero.
 """
 
 
@@ -57,9 +57,9 @@ def ablation(found: dict[str, Falsification]) -> str:
     lines = [
         "### The published order of the ablation, and ours\n",
         "The paper scores each variant by the mean accuracy of a language model trained on "
-        "corrected texts; ours are geometric scores and, where there are labels, the accuracy of a linear "
-        "model trained on corrected texts and tested on images. Another quantity: only the order "
-        "can be compared.\n",
+        "corrected texts; ours are geometric scores and, where there are labels, the accuracy of a "
+        "linear model trained on corrected texts and tested on images. Another quantity: only the "
+        "order can be compared.\n",
         "| variant | published | " + " | ".join(heads) + " |",
         "|---|---|" + "---|" * len(heads),
     ]

@@ -323,7 +323,8 @@ class BoundSweep:
 
     With ``C = (y − μ_y) Rᵀ U`` in the eigenbasis U of A (R = I unless ``recentre="rotate"``) and w
     the bounded stretches, the corrected rows before projection are ``e = C diag(w) Uᵀ + μ_x``, so
-    ``‖e‖² = C² w² + 2 C (w ∘ Uᵀμ_x) + ‖μ_x‖²`` and ``e p = C (w ∘ Uᵀp) + μ_xᵀp`` for any direction p.
+    ``‖e‖² = C² w² + 2 C (w ∘ Uᵀμ_x) + ‖μ_x‖²`` and ``e p = C (w ∘ Uᵀp) + μ_xᵀp`` for any
+    direction p.
 
     Parameters
     ----------

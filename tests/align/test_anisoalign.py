@@ -427,6 +427,8 @@ def test_a_cancelled_first_fit_leaves_it_unfitted(sides):
         ("limit", -1.0),
         ("prior", "text"),
         ("partners", 0),
+        ("images", 2),
+        ("start", "text"),
         ("noise_low", 0.0),
         ("refine_steps", 0),
         ("check", 1.0),

@@ -128,6 +128,8 @@ class AnisoAlign(Aligner):
         τ.
     noise_low, noise_high : float, default 0.05, 0.5
         σ_t is log-uniform between them.
+    images : int, default 3
+        Periodic images of the wrapped Gaussian that are summed; odd.
     prior_weight, phase_weight, gram_weight, distribution_weight, energy_weight, \
     neighbours_weight, moments_weight, magnitude_weight : float, optional
         Weights of L_II, L_Φ and of the losses of ``"corrected"``
@@ -220,6 +222,7 @@ class AnisoAlign(Aligner):
         drift_step: float = 0.1,
         noise_low: float = 0.05,
         noise_high: float = 0.5,
+        images: int = 3,
         prior_weight: float | None = None,
         phase_weight: float | None = None,
         gram_weight: float | None = None,
@@ -257,6 +260,7 @@ class AnisoAlign(Aligner):
         self.drift_step = drift_step
         self.noise_low = noise_low
         self.noise_high = noise_high
+        self.images = images
         self.prior_weight = prior_weight
         self.phase_weight = phase_weight
         self.gram_weight = gram_weight
@@ -393,6 +397,7 @@ class AnisoAlign(Aligner):
             self.drift_step,
             self.noise_low,
             self.noise_high,
+            self.images,
             self.random_state,
             self.device,
             decay=self.variant == "corrected",
@@ -414,6 +419,8 @@ class AnisoAlign(Aligner):
                 "positive, and low at most high."
             )
         steps, rate = self._refinement
+        if not isinstance(self.images, int) or self.images < 1 or self.images % 2 == 0:
+            raise ParameterError(f"images is {self.images!r}; give an odd whole number.")
         for name in ("prior_steps", "refine_steps", "batch", "hidden", "quantiles"):
             value = steps if name == "refine_steps" else getattr(self, name)
             if not isinstance(value, int) or value < 2:

@@ -17,8 +17,6 @@ from anisoalign_core.numerics import Float32, Float64, generator
 PriorKind = Literal["target", "uniform", "shuffled"]
 Tell = Callable[[int, dict[str, float]], None]
 CHECK_EVERY = 50
-IMAGES = 3
-"""Periodic images j = −1, 0, 1 of the wrapped Gaussian."""
 
 
 @dataclass(frozen=True)
@@ -37,17 +35,18 @@ class Settings:
     drift_step: float = 0.1
     noise_low: float = 0.05
     noise_high: float = 0.5
+    images: int = 3
     random_state: int = 0
     device: str = "cpu"
     decay: bool = False
 
 
-def wrapped_log_density(phases: Any, centre: Any, variance: Any, images: int = IMAGES) -> Any:
+def wrapped_log_density(phases: Any, centre: Any, variance: Any, images: int = 3) -> Any:
     """``log Σ_j N(φ + 2πj; μ, σ²)`` per coordinate, up to a constant in φ (torch)."""
     return _image_logits(phases, centre, variance, images)[0].logsumexp(dim=-1)
 
 
-def wrapped_score(phases: Any, centre: Any, variance: Any, images: int = IMAGES) -> Any:
+def wrapped_score(phases: Any, centre: Any, variance: Any, images: int = 3) -> Any:
     """``∂ log q(φ | μ, σ) / ∂φ`` of the wrapped Gaussian, coordinate by coordinate (torch).
 
     Parameters
@@ -170,7 +169,8 @@ class Noise:
         epsilon = torch.randn(phases.shape, generator=self.source, device=device)
         centre = wrap(phases - s.drift_step * field.drift(phases))
         perturbed = wrap(centre + 2**0.5 * sigma * epsilon)
-        return perturbed, wrapped_score(perturbed, centre, 2 * sigma**2), sigma
+        wanted = wrapped_score(perturbed, centre, 2 * sigma**2, s.images)
+        return perturbed, wanted, sigma
 
 
 def score(network: Any, phases: Any, sigma: Any, log_radii: Any) -> Any:

@@ -4,11 +4,12 @@ import streamlit as st
 
 from anisoalign_core.align import ALIGNERS
 from app.session import require_pair
-from app.widgets.common import guard, page_header, plain
+from app.widgets.common import guard, page_header
 from app.widgets.export import (
     FORMATS,
     build,
     file_name,
+    in_words,
     offer,
     offer_recipe,
     reproduce,
@@ -21,9 +22,7 @@ pair = require_pair()
 with guard():
     choice, bound = to_export()
     method = ALIGNERS[choice.method]
-    words = f"**{method.label}**" + (f" with bound α = {bound:.2f}" if bound is not None else "")
-    extra = ", ".join(f"{key} = {value}" for key, value in choice.parameters.items())
-    st.markdown(f"{words}{f' ({plain(extra)})' if extra else ''}. Change it on the Correct page.")
+    st.markdown(f"{in_words(choice, bound)}. Change it on the Correct page.")
     if method.is_control:
         st.warning(
             "This is a control, not a correction: its vectors are for comparison only.",
@@ -57,6 +56,8 @@ with guard():
             help="float16 halves the file; its measured error is shown below.",
         )
     cooked = build(choice, bound, fit_on)
+    if cooked is None:
+        st.stop()
     summary(cooked, dtype)
     name = file_name(choice, bound, suffix)
     offer(cooked, suffix, dtype, name)

@@ -12,20 +12,32 @@ from anisoalign_core.plots.gap import (
     overlap,
     spectra,
 )
+from anisoalign_core.plots.phases import (
+    block_arrows,
+    coupling_graph,
+    couplings,
+    phase_histograms,
+)
+from anisoalign_core.plots.training import losses
 
 __all__ = [
     "add_random_overlap",
     "angles",
     "before_after",
     "bias_and_residual",
+    "block_arrows",
     "clouds",
+    "coupling_graph",
+    "couplings",
     "density",
     "directional_ratio",
     "energy",
     "few_coordinates",
     "histogram_1d",
+    "losses",
     "overlap",
     "pareto",
+    "phase_histograms",
     "spectra",
     "stretches",
     "tradeoff",

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from anisoalign_core.align import ALIGNERS, BoundedTransport
+from anisoalign_core.align import ALIGNERS
+from anisoalign_core.align.anisoalign import Bounds
 from anisoalign_core.geometry.spectrum import effective_dimension
 from anisoalign_core.metrics import METRICS
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float64, eigh, fix_signs
+from anisoalign_core.numerics import Float32, Float64, eigh, fix_signs
+from anisoalign_core.plots import before_after
 from anisoalign_core.study import Study, Trial, View
 from app.session import long_result, require_pair, result, split
-from app.widgets.common import Number, plain, three
+from app.widgets.common import Number, figure, plain, three
+from app.widgets.parameters import PARAMETERS
 
+Range = tuple[float, float]
 LIVE_NUMBERS = {  # metric → words short enough for a card
     "psi": "Similarities kept",
     "omega": "Neighbours kept",
@@ -25,7 +28,6 @@ LIVE_NUMBERS = {  # metric → words short enough for a card
     "mixing_coverage": "Covers the target",
     "matched_cosine": "Partners' cosine",
 }
-MAX_BOUND = 1.5
 
 
 @dataclass(frozen=True)
@@ -72,56 +74,6 @@ def trial_of(study: Study, choice: Choice) -> Trial:
     return result(("trial", choice.key), build)
 
 
-def _bounded_parameters() -> dict[str, Any]:
-    frame = st.segmented_control(
-        "Frame",
-        ["full", "joint", "target"],
-        default="full",
-        key="frame",
-        persist_state="session",
-        help="Full: every direction has its own bounded stretch. Joint or target: only the leading "
-        "directions of both sets, or of the target, do; the rest share one.",
-    )
-    if (frame or "full") == "full":
-        return {"frame": "full"}
-    dim = require_pair().dim
-    rank = st.slider(
-        "Rank of the frame",
-        2,
-        dim - 1 if dim > 3 else 3,
-        min(max(dim // 8, 2), dim - 1),
-        key="rank",
-        persist_state="session",
-        help="How many leading directions the frame holds.",
-    )
-    return {"frame": frame, "rank": int(rank)}
-
-
-def _slider(name: str, label: str, low: float, high: float, default: float, words: str) -> Any:
-    def build() -> dict[str, Any]:
-        value = st.slider(
-            label, low, high, default, key=f"p_{name}", persist_state="session", help=words
-        )
-        return {name: value}
-
-    return build
-
-
-PARAMETERS: dict[str, Callable[[], dict[str, Any]]] = {
-    "bounded": _bounded_parameters,
-    "gap-shift": _slider(
-        "shift", "Shift λ", 0.0, 2.0, 1.0, "0 leaves the gap, 1 closes it, above 1 overshoots."
-    ),
-    "c3": _slider("sigma", "Noise σ", 0.0, 0.2, 0.02, "Standard deviation per coordinate."),
-    "bures": _slider(
-        "relaxation", "Relaxation t", 0.0, 1.0, 1.0, "0 is a mean shift, 1 the full transport map."
-    ),
-    "oracle": _slider(
-        "strength", "Strength α", 0.0, 1.0, 1.0, "Share of each row's true residual added back."
-    ),
-}
-
-
 def choose_method(paired: bool) -> Choice:
     """Choose a method and its parameters; methods that cannot apply are not offered."""
     usable = [name for name, method in ALIGNERS.items() if paired or not method.needs_pairs]
@@ -142,7 +94,8 @@ def choose_method(paired: bool) -> Choice:
     if not paired:
         st.caption("Procrustes, ridge regression and the oracle are not offered: they need pairs.")
     choice = Choice(name, parameters)
-    st.session_state["choice"] = choice
+    if not method.trains:  # what takes training is offered to Export once it is trained
+        st.session_state["choice"] = choice
     return choice
 
 
@@ -151,56 +104,6 @@ def _tag(name: str) -> str:
     if method.is_control:
         return " (control)"
     return " (uses pairs)" if method.needs_pairs else ""
-
-
-def bound_control(trial: Trial, choice: Choice) -> float | None:
-    """Choose the bound by slider, or ask for the automatic one; None if the method has none."""
-    if trial.sweep is None:
-        st.session_state["bound_in_force"] = None
-        return None
-    if "bound" not in st.session_state:
-        st.session_state["bound"] = st.session_state.get("bound_in_force") or 0.2
-    left, right = st.columns([4, 1], vertical_alignment="bottom")
-    with right:
-        if st.button(
-            "Auto",
-            key="auto",
-            width="stretch",
-            help="The largest bound that keeps Ψ on held-out source rows within 0.01 of its value "
-            "at 0. Reads no pairs and no labels.",
-        ):
-            st.session_state["bound"] = _auto_bound(trial, choice)
-    with left:
-        bound = st.slider(
-            "Bound α",
-            0.0,
-            MAX_BOUND,
-            step=0.01,
-            key="bound",
-            help="How far each direction's stretch may leave the overall scale: a factor e^±α. "
-            "0 is ReAlign; large values approach Gaussian optimal transport.",
-        )
-    st.session_state["bound_in_force"] = bound
-    return float(bound)
-
-
-def _auto_bound(trial: Trial, choice: Choice) -> float:
-    def build() -> float:
-        with st.spinner("Watching Ψ along the bound …"):
-            parameters = {**choice.parameters, "bound": "auto"}
-            fitted = BoundedTransport(**parameters)
-            pair, parts = trial.study.pair, trial.study.split
-            fitted.fit(pair.source.take(parts.fit_source), pair.target.take(parts.fit_target))
-            return float(fitted.bound_)
-
-    return result(("auto", choice.key), build)
-
-
-def curve(trial: Trial, choice: Choice) -> dict[str, Float64]:
-    """Live scores along the bound, computed once."""
-    return long_result(
-        ("curve", choice.key), "Trade-off curve", lambda tell: trial.curve(progress=tell)
-    )
 
 
 def live_number(name: str, view: View, study: Study) -> Number:
@@ -216,23 +119,6 @@ def live_number(name: str, view: View, study: Study) -> Number:
     )
 
 
-def guarantee(trial: Trial, view: View) -> None:
-    """Say what the bound promises, and what the fitted stretches actually are."""
-    assert isinstance(trial.method, BoundedTransport)
-    assert view.at is not None
-    s, bound = trial.method.scale_, view.at.bound
-    low, high = s * np.exp(-bound), s * np.exp(bound)
-    stretch = view.at.stretch
-    at_bound = float(np.mean(np.abs(np.log(stretch / s)) >= bound - 1e-9)) if bound > 0 else 1.0
-    st.markdown(
-        f"**Guarantee.** Before the rows return to the sphere, every distance between two source "
-        f"rows changes by a factor between **{low:.3g}** and **{high:.3g}** (s = {s:.3g}, "
-        f"α = {bound:.2f}). The fitted stretches run from {stretch.min():.3g} to "
-        f"{stretch.max():.3g}; the bound holds back {at_bound:.0%} of the "
-        f"{len(stretch)} directions."
-    )
-
-
 @dataclass(frozen=True, eq=False)
 class Plane:
     """Two directions to look along, with fixed axis ranges."""
@@ -240,7 +126,7 @@ class Plane:
     directions: Float64
     labels: tuple[str, str]
     caption: str
-    ranges: tuple[tuple[float, float], tuple[float, float]]
+    ranges: tuple[Range, Range]
 
 
 PLANES = {
@@ -304,10 +190,9 @@ def _plane(study: Study, kind: str) -> Plane:
     return Plane(directions, labels, caption, (ranges[0], ranges[1]))
 
 
-def all_metrics(trial: Trial, choice: Choice) -> None:
+def all_metrics(trial: Trial, choice: Choice, bound: float | Bounds | None) -> None:
     """Every metric with interval and floor, on request."""
     with st.expander("Every metric, with intervals and floors"):
-        bound = st.session_state.get("bound_in_force")
         key = ("scores", choice.key, bound)
         kept = st.session_state["results"].get((require_pair().digest, key))
         place = st.empty()
@@ -329,3 +214,43 @@ def all_metrics(trial: Trial, choice: Choice) -> None:
             },
         )
         st.caption(f"95 % intervals from balanced half-samples. {scores.rows_note}")
+
+
+def both_clouds(study: Study, view: View) -> None:
+    """Show the held-out rows before and after the correction, under the same axes."""
+    pair, basis = study.pair, plane(study)
+    shown = f"{len(study.source):,} + {len(study.target):,} held-out rows of "
+    shown += f"{len(pair.source):,} + {len(pair.target):,}"
+    corrected = view.project(basis.directions)
+    ranges = basis.ranges if view.after is None else _holding(corrected, basis.ranges)
+    figure(
+        before_after(
+            view.target @ basis.directions.astype(np.float32),
+            study.source @ basis.directions.astype(np.float32),
+            corrected,
+            names=(pair.target.modality, pair.source.modality),
+            axis_labels=basis.labels,
+            range_x=ranges[0],
+            range_y=ranges[1],
+            target_rows=study.shown[1],
+            source_rows=study.shown[0],
+        ),
+        caption=f"{basis.caption} Uncentred coordinates of unit rows. {shown}. Crosses mark "
+        "the means. The axes stay put while the bound moves.",
+        alt="Two scatter plots under the same axes: before and after the correction",
+        key="before_after",
+    )
+
+
+def _holding(xy: Float32, ranges: tuple[Range, Range]) -> tuple[Range, Range]:
+    """Widen ranges in coarse steps, so that they hold every point and rarely move."""
+    low = np.floor(10 * xy.min(axis=0)) / 10
+    high = np.ceil(10 * xy.max(axis=0)) / 10
+    across, up = (
+        (
+            known[0] if known[0] <= xy[:, axis].min() else float(low[axis]),
+            known[1] if known[1] >= xy[:, axis].max() else float(high[axis]),
+        )
+        for axis, known in enumerate(ranges)
+    )
+    return across, up

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import streamlit as st
 
-from anisoalign_core.align import Aligner
+from anisoalign_core.align import ALIGNERS, Aligner
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.geometry.subspace import principal_plane
@@ -22,6 +22,8 @@ from app.loading import export_root
 from app.session import long_result, require_pair
 from app.widgets.common import plain, three
 from app.widgets.correct import Choice, current_study, trial_of
+from app.widgets.learned import estimate, needs_training, trained_for
+from app.widgets.learned import in_words as learned_in_words
 
 FORMATS = {
     ".npy": "plain array; the default",
@@ -50,6 +52,8 @@ def to_export() -> tuple[Choice, float | None]:
     pair = require_pair()
     if not pair.paired and choice.method in ("procrustes", "ridge", "oracle"):
         choice = Choice("bounded", {"frame": "full"})
+    if not _fits(choice, pair.dim):
+        choice = Choice(choice.method, {k: v for k, v in choice.parameters.items() if k != "rank"})
     bound = None
     if choice.method == "bounded":
         bound = st.session_state.get("bound_in_force")
@@ -57,18 +61,44 @@ def to_export() -> tuple[Choice, float | None]:
     return choice, bound
 
 
+def _fits(choice: Choice, dim: int) -> bool:
+    """Whether a frame's rank, chosen for another set, still fits this one."""
+    rank = choice.parameters.get("rank")
+    return choice.method != "anisoalign" or rank is None or rank <= dim
+
+
+def in_words(choice: Choice, bound: float | None) -> str:
+    """Say a method with its parameters."""
+    label = f"**{ALIGNERS[choice.method].label}**"
+    if choice.method == "anisoalign":
+        return f"{label} ({learned_in_words(choice.parameters)})"
+    if bound is not None:
+        label += f" with bound α = {bound:.2f}"
+    extra = ", ".join(f"{key} = {value}" for key, value in choice.parameters.items())
+    return label + (f" ({plain(extra)})" if extra else "")
+
+
 def _scores(choice: Choice, bound: float | None) -> tuple[dict[str, float], dict[str, float]]:
-    """Scores on held-out rows before and after; empty, and said so, when too few are held out."""
+    """Scores on held-out rows before and after; empty, and said so, when there are none."""
     try:
         study = current_study()
-        return study.uncorrected, trial_of(study, choice).view(bound).scores
+        if not needs_training(choice):
+            return study.uncorrected, trial_of(study, choice).view(bound).scores
+        learned, bounds = trained_for(choice)
+        if learned is None:
+            st.caption("The recipe will hold no scores: this was not trained on the Correct page.")
+            return {}, {}
+        return study.uncorrected, learned.view(bounds).scores
     except ShapeError as error:
         st.caption(f"The recipe will hold no scores. {plain(str(error))}")
         return {}, {}
 
 
-def build(choice: Choice, bound: float | None, fit_on: Literal["all", "split"]) -> Cooked:
-    """Fit on the rows asked for and correct every source row; kept until something changes."""
+def build(choice: Choice, bound: float | None, fit_on: Literal["all", "split"]) -> Cooked | None:
+    """Fit on the rows asked for and correct every source row; kept until something changes.
+
+    What takes training is trained when asked to, not on arriving: None until then.
+    """
 
     def cooked(tell: Progress) -> Cooked:
         pair = require_pair()
@@ -90,12 +120,36 @@ def build(choice: Choice, bound: float | None, fit_on: Literal["all", "split"]) 
             target = pair.target.with_vectors(method.transform_target(pair.target))
         return Cooked(method, corrected, target, recipe)
 
-    return long_result(("cooked", choice.key, bound, fit_on), "Correcting all rows", cooked)
+    key = ("cooked", choice.key, bound, fit_on)
+    if needs_training(choice) and not _asked(choice, key, fit_on):
+        return None
+    return long_result(key, "Correcting all rows", cooked)
+
+
+def _asked(choice: Choice, key: tuple[object, ...], fit_on: str) -> bool:
+    """Say what training for the export means, and whether it is done or was asked for."""
+    if (require_pair().digest, key) in st.session_state["results"]:
+        return True
+    if st.session_state.get("cook_asked") == key:
+        return True
+    rows = "all rows" if fit_on == "all" else "the split's fit rows"
+    st.info(
+        f"The file is made by training once more, on {rows} and from the recipe's parameters "
+        "alone, so that the recipe makes the same file again. It takes about "
+        f"{estimate(choice)} and can be cancelled.",
+        icon=":material/model_training:",
+    )
+    if st.button(f"Train on {rows}", type="primary", key="cook"):
+        st.session_state["cook_asked"] = key
+        st.rerun()
+    return False
 
 
 def file_name(choice: Choice, bound: float | None, suffix: str) -> str:
     """Name an export after its modality, method and bound."""
     tail = "" if bound is None else f"-{bound:g}"
+    if "train_bounds" in choice.parameters:
+        tail = "".join(f"-{choice.parameters[f'bound_{part}']:g}" for part in ("theta", "rho", "v"))
     return f"{_safe(require_pair().source.modality)}-{choice.method}{tail}{suffix}"
 
 

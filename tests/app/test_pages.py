@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -373,3 +374,209 @@ def test_every_export_format_holds_the_corrected_rows(suffix, dtype, tmp_path):
     at.radio(key="export_dtype").set_value(dtype).run()
     assert not at.exception
     assert f"bounded-0.2{suffix}" in words(at) + "".join(b.label for b in at.get("download_button"))
+
+
+def choose_anisoalign(pair=None, steps=12):
+    at = open_page("correct", pair or pair_of(n=240))
+    at.selectbox(key="method").set_value("anisoalign").run()
+    at.number_input(key="aa_steps_paper").set_value(steps).run()
+    return at
+
+
+def trained(at):
+    """The trainings that the session keeps; none before the first."""
+    return list(at.session_state["trainings"]) if "trainings" in at.session_state else []
+
+
+def numbers(at):
+    return [metric.value for metric in at.metric]
+
+
+def test_choosing_anisoalign_trains_nothing_until_asked():
+    at = choose_anisoalign()
+    at.segmented_control(key="aa_variant").set_value("corrected").run()
+    at.number_input(key="aa_steps_corrected").set_value(12).run()
+    assert not at.exception
+    assert not trained(at)
+    assert not at.metric
+    assert "begins when you press Train" in words(at)
+    at.button(key="train").click().run()
+    assert not at.exception
+    assert not at.error
+    (one,) = trained(at)
+    assert one.method.variant == "corrected"
+    assert len(one.method.losses_["total"]) == 12
+    assert at.button(key="train").disabled
+    assert len(at.metric) == 5
+    assert f"hard limit β = {one.method.row_limit:.3g}" in words(at)
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_bounds_move_the_numbers_without_another_training(paired):
+    at = choose_anisoalign(pair_of(n=240, paired=paired), steps=60)
+    at.button(key="train").click().run()
+    (one,), before, said = trained(at), numbers(at), words(at)
+    assert "ε = 0.5" in said
+    at.slider(key="bound_theta").set_value(1.5).run()
+    assert not at.exception
+    assert numbers(at) != before
+    assert "ε = " in words(at)
+    assert "ε = 0.5" not in words(at)
+    at.slider(key="bound_theta").set_value(0.0).run()
+    at.slider(key="bound_rho").set_value(0.0).run()
+    at.slider(key="bound_v").set_value(0.0).run()
+    assert "ε = 0**" in words(at)
+    assert "largest step is **0**" in words(at)
+    assert trained(at)[0].trial is one.trial
+    at.button(key="retrain").click().run()
+    (again,) = trained(at)
+    assert again.trial is not one.trial
+    assert again.method.bound_theta == 0.0
+
+
+def test_a_stopped_training_leaves_the_earlier_correction_in_place(monkeypatch):
+    from streamlit.runtime.scriptrunner import StopException
+
+    from anisoalign_core.study import Study
+
+    at = choose_anisoalign()
+    at.button(key="train").click().run()
+    (one,), before = trained(at), numbers(at)
+    at.number_input(key="aa_steps_paper").set_value(14).run()
+    assert "correction trained before" in words(at)
+    assert numbers(at) == before
+
+    def stopped(self, method, progress=None):
+        method.fit(
+            self.source, self.target, progress=lambda f, w: (_ for _ in ()).throw(StopException())
+        )
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Study, "fit", stopped)
+        at.button(key="train").click().run()
+    at.run()
+    assert not at.exception
+    assert "stopped before its end; nothing was changed" in words(at)
+    assert trained(at)[0].trial is one.trial
+    assert numbers(at) == before
+    at.run()
+    assert "stopped before its end" not in words(at)
+    at.switch_page("../pages/export.py").run()
+    assert "12 + 12 steps" in words(at)
+
+
+def test_anisoalign_is_exported_with_the_bounds_in_force_and_those_at_training():
+    pair = pair_of(n=240)
+    at = choose_anisoalign(pair)
+    at.button(key="train").click().run()
+    at.slider(key="bound_theta").set_value(0.9).run()
+    at.switch_page("../pages/export.py").run()
+    assert not at.code  # nothing is trained on arriving
+    assert "training once more, on all rows" in words(at)
+    at.button(key="cook").click().run()
+    assert not at.exception
+    assert not at.error
+    kept = at.session_state["results"]
+    (cooked,) = [value for key, value in kept.items() if key[1][0] == "cooked"]
+    parameters = cooked.recipe.parameters
+    assert parameters["bound_theta"] == 0.9
+    assert tuple(parameters["train_bounds"]) == (0.3, 0.3, 0.02)
+    assert set(cooked.recipe.scores_after) == set(cooked.recipe.scores_before) != set()
+    again = aa.replay(aa.Recipe.from_json(cooked.recipe.to_json()), pair.source, pair.target)
+    assert again.identical
+    assert "bound_theta=0.9" in at.code[0].value
+    labels = "".join(b.label for b in at.get("download_button"))
+    assert "text-anisoalign-0.9-0.3-0.02.npy" in labels
+    at.switch_page("../pages/correct.py").run()
+    assert at.slider(key="bound_theta").value == 0.9
+    assert len(trained(at)) == 1
+
+
+def test_the_start_alone_needs_no_training_and_has_no_bounds():
+    at = open_page("correct", pair_of(n=240))
+    at.selectbox(key="method").set_value("anisoalign").run()
+    at.toggle(key="aa_refine").set_value(False).run()
+    assert not at.exception
+    assert len(at.metric) == 5
+    assert "Nothing is trained" in words(at)
+    assert not [slider for slider in at.slider if slider.key == "bound_theta"]
+    at.switch_page("../pages/export.py").run()
+    assert not at.exception
+    assert "refine=False" in at.code[0].value
+
+
+@pytest.mark.parametrize("view", ["What it knows", "Phases", "Couplings", "One block"])
+@pytest.mark.parametrize("paired", [True, False])
+def test_every_look_at_the_prior_is_drawn_in_words_and_figures(view, paired):
+    at = choose_anisoalign(pair_of(n=240, d=40, paired=paired))
+    at.toggle(key="aa_auto_rank").set_value(False).run()
+    at.slider(key="aa_rank").set_value(32).run()
+    at.button(key="train").click().run()
+    before = len(at.get("plotly_chart"))
+    at.session_state["prior_open"] = True
+    at.session_state["prior_view"] = view
+    at.run()
+    assert not at.exception
+    assert not at.error
+    assert len(at.get("plotly_chart")) > before
+    expected = {
+        "What it knows": "target rows it has not seen",
+        "Phases": "blocks 1 to 12 of 16",
+        "Couplings": "couplings exceed chance",
+        "One block": "turned most clockwise",
+    }
+    assert expected[view] in words(at)
+    if view == "Phases":
+        at.number_input(key="prior_page").set_value(2).run()
+        assert "blocks 13 to 16 of 16" in words(at)
+
+
+def test_a_training_belongs_to_its_set_and_split():
+    at = choose_anisoalign()
+    at.button(key="train").click().run()
+    at.session_state["split_seed"] = 1
+    at.run()
+    assert not at.metric
+    at.session_state["split_seed"] = 0
+    at.run()
+    assert len(at.metric) == 5
+    at.session_state["loaded"] = Loaded(pair_of(n=200, d=8), "other")
+    at.run()
+    assert not at.exception
+    assert not at.metric
+    assert not trained(at)
+
+
+def test_falsifiers_run_on_request_and_show_their_table(monkeypatch):
+    import pandas as pd
+
+    asked = {}
+
+    class Found:
+        notes = ("the *full* method",)
+
+        def to_frame(self):
+            columns = {"Ψ": [0.8, 0.7], "Ψ at equal Ω": [0.1, -3e-10]}
+            return pd.DataFrame(columns, index=["start only", "full"])
+
+    def recorded(pair, *, splits, method, progress):
+        asked.update(splits=splits, method=method)
+        progress(0.5, "half")
+        return Found()
+
+    # by its module: the library offers the function under the module's name
+    monkeypatch.setattr(import_module("anisoalign_core.falsify"), "falsify", recorded)
+    at = choose_anisoalign()
+    at.button(key="train").click().run()
+    at.slider(key="bound_theta").set_value(1.0).run()
+    assert not at.dataframe
+    at.segmented_control(key="falsify_splits").set_value(5).run()
+    at.button(key="falsify").click().run()
+    assert not at.exception
+    assert asked["splits"] == 5
+    assert asked["method"].prior_steps == 12
+    assert asked["method"].bound_theta == 0.3  # the trained method, not the moved one
+    scores, gains = (table.value for table in at.dataframe)
+    assert scores["Ψ"].to_dict() == {"start only": 0.8, "full": 0.7}
+    assert gains.loc["full"].tolist() == [0.0]  # float32 differences of nothing
+    assert "the \\*full\\* method" in words(at)

@@ -233,6 +233,45 @@ def test_from_two_uploaded_files_to_an_exported_file(page, tmp_path):
     assert z.shape == (600, 20)
 
 
+def test_anisoalign_is_trained_on_request_moved_live_and_survives_a_cancelled_training(page):
+    go(page, "Correct")
+    page.get_by_role("combobox", name="Method").click()
+    page.get_by_role("option", name="AnisoAlign").click()
+    settle(page)
+    assert not numbers(page)  # choosing it trains nothing
+    steps = page.get_by_role("spinbutton", name="Steps of each stage")
+    steps.fill("60")
+    steps.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_text("Trained in").wait_for()
+    settle(page)
+    figures(page, 1)
+    before = numbers(page)
+    assert len(before) == 5
+    slider = page.get_by_role("slider", name="Turn α_θ")
+    slider.focus()
+    for _ in range(60):
+        page.keyboard.press("ArrowRight")
+    deadline = time.monotonic() + 30
+    while numbers(page) == before:
+        assert time.monotonic() < deadline, "the numbers did not follow the bound"
+        page.wait_for_timeout(100)
+    settle(page)
+    moved = numbers(page)
+    steps.fill("20000")
+    steps.press("Enter")
+    settle(page)
+    page.get_by_role("button", name="Train", exact=True).click()
+    page.get_by_text("rows it has not seen").first.wait_for()  # curves, while it trains
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("stopped before its end; nothing was changed").wait_for()
+    settle(page)
+    assert numbers(page) == moved
+    go(page, "Export")
+    page.get_by_text("60 + 60 steps").wait_for()
+
+
 def test_a_wrong_file_is_refused_in_words_and_the_sample_stays(page, tmp_path):
     np.save(tmp_path / "objects.npy", np.array([{"a": 1}], dtype=object), allow_pickle=True)
     y, _ = paired_world(50, 8)

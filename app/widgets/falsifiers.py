@@ -1,0 +1,98 @@
+"""Falsifiers on the Correct page: whether a learned correction is more than its controls."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from anisoalign_core.align import AnisoAlign
+from anisoalign_core.metrics import METRICS
+from anisoalign_core.numerics import Progress
+from app.session import long_result, require_pair
+from app.widgets.common import plain
+from app.widgets.learned import Learned
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from anisoalign_core.falsify import Falsification
+
+SPLITS = (3, 5, 10)
+GAIN = " at equal Ω"
+"""What marks a column of gains; its bounds carry ", low" and ", high" after it."""
+ROUNDING = 6
+"""Decimals kept: below are float32 differences of nothing."""
+TRAININGS = 8
+"""Trainings of one split, of about the cost of one of the full method."""
+
+
+def falsifiers(learned: Learned) -> None:
+    """Run the falsifiers on request, and show their table."""
+    st.subheader("Falsifiers", anchor=False)
+    st.caption(
+        "Each part of the method against a version without it, and a prior against priors that "
+        "know nothing, on repeated splits of this set. Gains are taken against BoundedTransport at "
+        "the bound that costs as much meaning (equal Ω): more support is easy for whoever gives up "
+        "neighbours."
+    )
+    if learned.trained_at is None:
+        st.caption("The start alone has no parts to leave out: switch Refine on for falsifiers.")
+        return
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    splits = row.segmented_control(
+        "Splits",
+        SPLITS,
+        default=3,
+        required=True,
+        key="falsify_splits",
+        persist_state="session",
+        help="More splits narrow the intervals and take proportionally longer.",
+    )
+    key = ("falsified", learned.shown_as.key, splits)
+    minutes = splits * TRAININGS * learned.seconds / 60
+    about = "less than a minute" if minutes < 1 else f"about {minutes:.0f} minutes"
+    known = (require_pair().digest, key) in st.session_state["results"]
+    if not known and row.button(f"Run falsifiers ({about})", key="falsify"):
+        st.session_state["falsify_asked"] = key
+    if not known and st.session_state.get("falsify_asked") != key:
+        return
+
+    def run(tell: Progress) -> Falsification:
+        from anisoalign_core.falsify import falsify
+
+        method = AnisoAlign(**learned.shown_as.parameters)
+        return falsify(require_pair(), splits=splits, method=method, progress=tell)
+
+    _table(long_result(key, "Falsifiers", run))
+
+
+def _table(found: Falsification) -> None:
+    """Show mean scores, then gains over the closed form, each under its own heading."""
+    frame = found.to_frame().round(ROUNDING)
+    gains = [name for name in frame.columns if GAIN in name]
+    st.markdown("**Means over the splits, on held-out rows**")
+    _numbers(frame.drop(columns=gains))
+    if gains:
+        st.markdown("**Gains over BoundedTransport at equal Ω, with 95 % intervals**")
+        _numbers(frame[gains].dropna(how="all"))
+    for note in found.notes:
+        st.caption(plain(note))
+
+
+def _numbers(frame: pd.DataFrame) -> None:
+    known = {metric.symbol: metric for metric in METRICS.values()}
+    helps = {name: known.get(name.partition(GAIN)[0]) for name in frame.columns}
+    st.dataframe(
+        frame,
+        width="stretch",
+        height="content",
+        column_config={
+            name: st.column_config.NumberColumn(
+                name.replace(GAIN, ""),
+                format="%.3g",
+                help=metric and f"{metric.label}: {metric.description}",
+            )
+            for name, metric in helps.items()
+        },
+    )

@@ -1,0 +1,145 @@
+"""Training AnisoAlign on the Correct page: only on request, with live losses and a way out."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+
+import streamlit as st
+
+from anisoalign_core.align import AnisoAlign
+from anisoalign_core.align.anisoalign import Bounds
+from anisoalign_core.plots import losses
+from anisoalign_core.study import Study
+from app.widgets.correct import Choice, trial_of
+from app.widgets.learned import (
+    DEFAULT,
+    START_WORDS,
+    Learned,
+    as_parameters,
+    bounds_in_force,
+    bounds_in_words,
+    estimate,
+    in_words,
+    kept,
+    split_settings,
+    stage_steps,
+)
+from app.widgets.progress import progress_bar
+
+KEPT = 2
+"""Trainings that a session keeps: each holds the fitted rows and what the sliders need."""
+REDRAW_SECONDS = 1.0
+
+
+def learned_correction(study: Study, choice: Choice) -> Learned:
+    """Return the correction to show; train it when asked to, and end the page when there is none.
+
+    What was trained last stays in place while other parameters are tried, and when a training is
+    stopped.
+    """
+    if not choice.parameters["refine"]:
+        trial = trial_of(study, choice)
+        learned = Learned(trial, choice, split_settings())
+        start = START_WORDS[learned.method.start_in_force]
+        st.caption(f"The start alone: {start}. Nothing is trained, so there are no bounds to move.")
+        return learned
+    shown = kept(choice)
+    asked: tuple[Choice, Bounds] | None = st.session_state.pop("training", None)
+    _explain(choice, shown)
+    fits = shown is not None and shown.choice.key == choice.key
+    if st.button(
+        "Train",
+        type="secondary" if fits else "primary",
+        disabled=fits,  # the same again would change nothing; other bounds have a button of theirs
+        key="train",
+        icon=":material/model_training:",
+    ):
+        asked = choice, bounds_in_force()
+    with st.container():  # always there, so that what lies below stays while a training is drawn
+        if asked is not None:
+            _keep(_train(study, *asked))
+            st.rerun()
+        if st.session_state.pop("training_stopped", False):
+            st.info(
+                "Training was stopped before its end; nothing was changed.",
+                icon=":material/cancel:",
+            )
+    if shown is None:
+        # nothing of this set to offer yet, so Export trains what is chosen here
+        untrained = choice.parameters | as_parameters(bounds_in_force())
+        st.session_state["choice"] = Choice(choice.method, untrained)
+        st.stop()
+    return shown
+
+
+def _keep(learned: Learned) -> None:
+    others = [one for one in st.session_state["trainings"] if one.choice.key != learned.choice.key]
+    st.session_state["trainings"] = [*others, learned][-KEPT:]
+
+
+def _explain(choice: Choice, shown: Learned | None) -> None:
+    """Say what is shown, and what pressing Train would do."""
+    if shown is not None and shown.choice.key == choice.key:
+        frame = shown.method.frame_
+        st.caption(
+            f"Trained in {shown.seconds:.0f} s: {in_words(choice.parameters)}; rank {frame.rank} "
+            f"({frame.rank // 2} blocks) of {frame.dim} dimensions; at "
+            f"{bounds_in_words(shown.trained_at or DEFAULT)}."
+        )
+        return
+    first, second = stage_steps(choice.parameters)
+    about = estimate(choice)
+    what = f"a small network: {second:,} steps learn"
+    if first:
+        what = f"two small networks: {first:,} steps learn the target's phases, {second:,} more"
+    words = (
+        f"Training fits {what} a bounded refinement of the start ("
+        f"{START_WORDS[AnisoAlign(**choice.parameters).start_in_force]}). It takes **about "
+        f"{about}**, can be cancelled, and begins when you press Train, at "
+        f"{bounds_in_words(bounds_in_force())}. Afterwards the bounds move without training again."
+    )
+    if shown is not None:
+        words = (
+            f"Shown below is the correction trained before ({in_words(shown.choice.parameters)}). "
+            f"These parameters are not trained yet: {in_words(choice.parameters)}. Training takes "
+            f"about {about}, at the bounds of the sliders."
+        )
+    st.info(words, icon=":material/model_training:")
+
+
+def _train(study: Study, choice: Choice, bounds: Bounds) -> Learned:
+    """Train, with a bar, a way out and live curves."""
+    parameters = choice.parameters | as_parameters(bounds)
+    method = AnisoAlign(**parameters)
+    steps = stage_steps(choice.parameters)
+    st.session_state["training_stopped"] = True  # until the end is reached
+    begun = drawn = time.monotonic()
+    with (
+        ExitStack() as preparing,
+        progress_bar("Training", on_cancel=lambda: None) as tell,
+    ):
+        preparing.enter_context(st.spinner("Preparing: the frame, the start, torch …"))
+        place = st.empty()
+
+        def told(fraction: float, words: str) -> None:
+            nonlocal drawn
+            preparing.close()
+            tell(fraction, words)
+            if time.monotonic() - drawn > REDRAW_SECONDS:
+                drawn = time.monotonic()
+                place.plotly_chart(
+                    losses(method.losses_, steps), alt="Losses so far", key=f"live_{drawn}"
+                )
+
+        try:
+            _ = study.reference  # first: too few rows to look at are no reason to train
+            trial = study.fit(method, told)
+            _ = trial.prepared
+        except Exception:  # an error, not a stop: it says so itself
+            del st.session_state["training_stopped"]
+            raise
+    del st.session_state["training_stopped"]
+    seconds = time.monotonic() - begun
+    st.session_state[f"seconds_per_step_{method.variant}"] = seconds / sum(steps)
+    return Learned(trial, choice, split_settings(), bounds, seconds)

@@ -71,8 +71,17 @@ def _guarantee(trial: Trial, view: View) -> None:
     assert isinstance(trial.method, BoundedTransport)
     assert view.at is not None
     s, bound = trial.method.scale_, view.at.bound
-    low, high = s * np.exp(-bound), s * np.exp(bound)
     stretch = view.at.stretch
+    low = s * np.exp(-bound)
+    if trial.method.rule == "relax":
+        st.markdown(
+            f"**Guarantee.** Before the rows return to the sphere, every distance between two "
+            f"source rows keeps at least **{low:.3g}** of itself and grows to "
+            f"at most **{stretch.max():.3g}** times itself, the largest fitted stretch "
+            f"(s = {s:.3g}, α = {bound:.2f})."
+        )
+        return
+    high = s * np.exp(bound)
     at_bound = float(np.mean(np.abs(np.log(stretch / s)) >= bound - 1e-9)) if bound > 0 else 1.0
     st.markdown(
         f"**Guarantee.** Before the rows return to the sphere, every distance between two source "

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from anisoalign_core.align import AnisoAlign
 from anisoalign_core.align.anisoalign.estimator import REFINEMENT
@@ -19,7 +20,34 @@ PRIORS = {
 
 
 def _bounded_parameters() -> dict[str, Any]:
-    frame = st.segmented_control(
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    recentre = row.segmented_control(
+        "Bring the means together by a",
+        ["shift", "rotation"],
+        default="shift",
+        required=True,
+        key="recentre",
+        persist_state="session",
+        help="A shift is what ReAlign does. A rotation turns one mean onto the other and keeps "
+        "every cosine between two rows, so fewer neighbours are lost.",
+    )
+    rule = row.segmented_control(
+        "Bound stretches by",
+        ["clip", "relax"],
+        default="clip",
+        required=True,
+        key="rule",
+        persist_state="session",
+        help="Clip: no stretch leaves a factor e^±α of the overall scale. Relax: every stretch "
+        "goes the same part, 1 − e^−α, of its way; only the lower bound s·e^−α is kept.",
+    )
+    changed = {"recentre": "rotate"} if recentre == "rotation" else {}
+    changed |= {"rule": "relax"} if rule == "relax" else {}
+    return _bounded_frame(row) | changed
+
+
+def _bounded_frame(row: DeltaGenerator) -> dict[str, Any]:
+    frame = row.segmented_control(
         "Frame",
         ["full", "joint", "target"],
         default="full",

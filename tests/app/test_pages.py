@@ -580,3 +580,22 @@ def test_falsifiers_run_on_request_and_show_their_table(monkeypatch):
     assert scores["Ψ"].to_dict() == {"start only": 0.8, "full": 0.7}
     assert gains.loc["full"].tolist() == [0.0]  # float32 differences of nothing
     assert "the \\*full\\* method" in words(at)
+
+
+def test_a_rotation_and_relaxed_stretches_can_be_chosen_and_exported():
+    at = open_page("correct", pair_of(n=300))
+    before = at.metric[0].value
+    at.button_group(key="recentre").set_value("rotation").run()
+    assert not at.exception and not at.error
+    at.button_group(key="rule").set_value("relax").run()
+    assert not at.exception and not at.error
+    assert at.metric[0].value != before
+    assert any("the largest fitted stretch" in text.value for text in at.markdown)
+    assert at.session_state["choice"].parameters == {
+        "frame": "full",
+        "recentre": "rotate",
+        "rule": "relax",
+    }
+    at.switch_page("../pages/export.py").run()
+    assert not at.exception and not at.error
+    assert any("recentre='rotate'" in code.value for code in at.code)

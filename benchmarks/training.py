@@ -69,7 +69,7 @@ def main() -> None:
         "## Training AnisoAlign",
         "",
         f"Made by `python -m benchmarks.training`: medians of {options.repeats} fits on "
-        f"{ROWS:,} + {ROWS:,} rows of the sample, r = {RANK}, {torch.get_num_threads()} threads. "
+        f"{ROWS:,} + {ROWS:,} rows of the sample, r = {RANK}; torch trains on one thread. "
         "The budget for a fit of the published recipe (1500 + 1500 steps) is 90 s. A *bare step* "
         "is the forward and backward pass of the refinement network alone on a batch of 512.",
         "",

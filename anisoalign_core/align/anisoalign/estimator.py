@@ -10,7 +10,7 @@ import numpy as np
 
 from anisoalign_core.align.anisoalign.frame import Frame, FrameKind, Mixing, build_frame
 from anisoalign_core.align.anisoalign.initial import Bounds, Initialisation, State, state_of
-from anisoalign_core.align.anisoalign.network import Network
+from anisoalign_core.align.anisoalign.network import Network, one_thread
 from anisoalign_core.align.anisoalign.phases import PhaseStatistics
 from anisoalign_core.align.anisoalign.prior import (
     PriorKind,
@@ -335,8 +335,9 @@ class AnisoAlign(Aligner):
         centred = self.variant == "corrected"
         self.phases_ = PhaseStatistics.of(radii, phases, partners=self.partners, centred=centred)
         self.score_ = self.refiner_ = None
-        if self.refine:
-            self._train(y, x, radii, phases, progress)
+        if self.refine and self.weights.active:
+            with one_thread():
+                self._train(y, x, radii, phases, progress)
         self._calibrate(y)
 
     def _transport(self) -> BoundedTransport:
@@ -347,8 +348,8 @@ class AnisoAlign(Aligner):
     ) -> None:
         weights = self.weights
         first = self.prior_steps if weights.prior else 0
-        second = self._refinement[0] if weights.active else 0
-        total = max(first + second, 1)
+        second = self._refinement[0]
+        total = first + second
 
         def watch(before: int, steps: int, words: str) -> Any:
             def tell(step: int, losses: dict[str, float]) -> None:

@@ -179,7 +179,7 @@ class Problem:
 
 
 def train_refinement(problem: Problem, settings: Settings, tell: Tell) -> Network:
-    """Train g on the fitted source rows; with nothing to minimise it stays zero.
+    """Train g on the fitted source rows; at least one loss has a weight.
 
     Parameters
     ----------
@@ -189,13 +189,10 @@ def train_refinement(problem: Problem, settings: Settings, tell: Tell) -> Networ
         Called after every step with each loss before its weight (``prior`` over its uninformed
         baseline) and ``total``. An exception it raises stops the training.
     """
-    fresh = fresh_refiner(problem.start, settings)
-    if not problem.weights.active:
-        return fresh
     import torch
 
     losses = _Losses.of(problem, settings)
-    network = fresh.to_torch(settings.device)
+    network = fresh_refiner(problem.start, settings).to_torch(settings.device)
     optimiser = torch.optim.Adam(network.layers.parameters(), lr=settings.learning_rate)
     features = torch.as_tensor(problem.start.features(), device=settings.device)
     for step in range(settings.steps):

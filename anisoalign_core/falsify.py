@@ -134,8 +134,9 @@ class Falsification:
         source, target, held = self.rows
         found = [
             f"{source:,} source and {target:,} target rows fitted, {held:,} held out, "
-            f"k = {self.k}, {self.splits} splits. Gains are against BoundedTransport at the bound where its Ω is "
-            "the variant's; intervals are 95 % bootstraps over the splits, which share rows."
+            f"k = {self.k}, {self.splits} splits. Gains are against BoundedTransport at the bound "
+            "where its Ω is the variant's; intervals are 95 % bootstraps over the splits, which "
+            "share rows."
         ]
         if "+ refinement" in self.scores:
             found.append(

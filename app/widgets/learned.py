@@ -265,8 +265,9 @@ def promise(learned: Learned, bounds: Bounds) -> None:
             "any two unit vectors keep."
         )
     else:
+        over = "(1 − ε)" if found.shortest_start >= 1 - found.epsilon else "the shortest start"
         promised = (
-            f"So the cosine of two rows changes by at most 4ε/(1 − ε) = "
+            f"So the cosine of two rows changes by at most 4ε/{over} = "
             f"**{found.cosine_limit:.3g}**."
         )
     kept_to = "Every row kept" if found.holds else ":red[**Not every row kept**]"

@@ -272,6 +272,20 @@ def test_the_guarantee_holds_and_is_reached_for(sides, pushed):
     assert not pushed.prepare(sides[0]).guarantee(Bounds(0.05, 0.05, 0.0)).is_vacuous
 
 
+def test_short_starts_weaken_the_promise_for_cosines(sides, pushed):
+    from dataclasses import replace
+
+    prepared, bounds = pushed.prepare(sides[0]), Bounds(0.05, 0.05, 0.0)
+    start = prepared.start
+    short = replace(
+        prepared, start=replace(start, radii=0.3 * start.radii, outside=0.3 * start.outside)
+    )
+    whole, weak = prepared.guarantee(bounds), short.guarantee(bounds)
+    assert weak.shortest_start == pytest.approx(0.3 * whole.shortest_start, rel=1e-4)
+    assert weak.cosine_limit == pytest.approx(4 * weak.epsilon / weak.shortest_start)
+    assert weak.largest_cosine_change <= weak.cosine_limit
+
+
 def test_a_broken_promise_is_noticed(sides, pushed, monkeypatch):
     from anisoalign_core.align.anisoalign import estimator
 

@@ -52,11 +52,15 @@ class Guarantee:
         ``κ max(1, ‖c⁰‖_max) + β_v``, at most β where there is a hard limit: no row moves farther
         before it returns to the sphere [AA A.7].
     cosine_limit : float
-        ``4ε/(1 − ε)``; at most 2, which any two cosines keep anyway: then nothing is promised.
+        ``4ε/(1 − ε)``, and at most 2, which any two cosines keep anyway: then nothing is promised.
+        The lemma is for starts of norm 1. In general ``‖â − b̂‖ ≤ 2‖a − b‖/max(‖a‖, ‖b‖)``, so a
+        start of norm ν gives ``4ε/ν``; that stands here where the shortest start is below 1 − ε.
     largest_step : float
         Largest ``‖δ‖`` of the rows.
     largest_cosine_change : float
         Largest ``|⟨ê_i, ê_j⟩ − ⟨ê⁰_i, ê⁰_j⟩|`` over pairs of the rows.
+    shortest_start : float
+        Smallest norm ``‖Q c⁰ + v⁰‖`` of the rows.
     largest_inside : float
         Largest ``‖c⁰‖``; the lemma takes it as at most 1.
     holds : bool
@@ -69,6 +73,7 @@ class Guarantee:
     cosine_limit: float
     largest_step: float
     largest_cosine_change: float
+    shortest_start: float
     largest_inside: float
     holds: bool
 
@@ -579,13 +584,16 @@ class Prepared:
         epsilon = min(factor * max(1.0, float(inside.max())) + beta_v, limit)
         first, second = to_sphere(np.asarray(before), 0), to_sphere(after, 0)
         change = np.abs(second @ second.T - first @ first.T)
+        shortest = float(np.linalg.norm(before.astype(np.float64), axis=1).min())
+        divisor = min(1 - epsilon, shortest)
         return Guarantee(
             kappa=factor,
             beta_v=beta_v,
             epsilon=float(epsilon),
-            cosine_limit=min(4 * epsilon / (1 - epsilon), 2.0) if epsilon < 1 else 2.0,
+            cosine_limit=min(4 * epsilon / divisor, 2.0) if divisor > 0 else 2.0,
             largest_step=float(steps.max()),
             largest_cosine_change=float(change.max()),
+            shortest_start=shortest,
             largest_inside=float(inside.max()),
             holds=bool((steps <= allowed + 1e-5).all()),
         )

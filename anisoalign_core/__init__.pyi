@@ -20,8 +20,8 @@ from .diagnose import diagnose as diagnose
 from .embeddings import EmbeddingSet as EmbeddingSet
 from .embeddings import Provenance as Provenance
 from .errors import AnisoAlignError as AnisoAlignError
-from .falsify import Falsification as Falsification
-from .falsify import falsify as falsify
+from .falsifiers import Falsification as Falsification
+from .falsifiers import falsify as falsify
 from .io import load as load
 from .io import load_pair as load_pair
 from .io import save as save

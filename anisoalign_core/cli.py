@@ -249,7 +249,7 @@ def _fit(options: argparse.Namespace) -> None:
 
 def _falsify(options: argparse.Namespace) -> None:
     from anisoalign_core.align import AnisoAlign
-    from anisoalign_core.falsify import falsify
+    from anisoalign_core.falsifiers import falsify
 
     parameters = {"variant": options.variant} | _parameters(options)
     found = falsify(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import anisoalign_core as aa
 from anisoalign_core.align import Aligner, AnisoAlign, BoundedTransport
-from anisoalign_core.falsify import Falsification, measure
+from anisoalign_core.falsifiers import Falsification, measure
 from benchmarks.document import DATA, load_set, replace_section
 from benchmarks.falsifiers import FOLDER, HELD, NEIGHBOURS, SETS, say
 

@@ -23,6 +23,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     "geometry": {"errors", "lapack", "numerics", "embeddings", "pairs", "moments"},
     "metrics": {"errors", "lapack", "numerics", "embeddings", "pairs", "moments", "geometry"},
     "align": {"errors", "numerics", "embeddings", "pairs", "moments", "geometry", "metrics", "io"},
+    "falsifiers": {"errors", "numerics", "pairs", "metrics", "align", "recipe"},
     "plots": {
         "errors",
         "numerics",

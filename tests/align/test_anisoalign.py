@@ -287,9 +287,9 @@ def test_short_starts_weaken_the_promise_for_cosines(sides, pushed):
 
 
 def test_a_broken_promise_is_noticed(sides, pushed, monkeypatch):
-    from anisoalign_core.align.anisoalign import estimator
+    from anisoalign_core.align.anisoalign import prepared
 
-    monkeypatch.setattr(estimator, "kappa", lambda theta, rho: 0.01)
+    monkeypatch.setattr(prepared, "kappa", lambda theta, rho: 0.01)
     assert not pushed.prepare(sides[0]).guarantee(Bounds(0.3, 0.3, 0.0)).holds
 
 

@@ -565,7 +565,7 @@ def test_falsifiers_run_on_request_and_show_their_table(monkeypatch):
         return Found()
 
     # by its module: the library offers the function under the module's name
-    monkeypatch.setattr(import_module("anisoalign_core.falsify"), "falsify", recorded)
+    monkeypatch.setattr(import_module("anisoalign_core.falsifiers"), "falsify", recorded)
     at = choose_anisoalign()
     at.button(key="train").click().run()
     at.slider(key="bound_theta").set_value(1.0).run()

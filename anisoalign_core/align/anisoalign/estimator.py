@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -12,17 +12,17 @@ from anisoalign_core.align.anisoalign.frame import Frame, FrameKind, Mixing, bui
 from anisoalign_core.align.anisoalign.initial import Bounds, Initialisation, State, state_of
 from anisoalign_core.align.anisoalign.network import Network, one_thread
 from anisoalign_core.align.anisoalign.phases import PhaseStatistics
+from anisoalign_core.align.anisoalign.prepared import Guarantee, Prepared
 from anisoalign_core.align.anisoalign.prior import (
     PriorKind,
     Settings,
     control_phases,
     train_prior,
 )
-from anisoalign_core.align.anisoalign.refine import Problem, Weights, limited, train_refinement
+from anisoalign_core.align.anisoalign.refine import Problem, Weights, train_refinement
 from anisoalign_core.align.base import AffineMap, Aligner, Rows, to_sphere
 from anisoalign_core.align.bounded import BoundedTransport
 from anisoalign_core.errors import NotFittedError, ParameterError
-from anisoalign_core.geometry.polar import kappa
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Progress, blocks
 
@@ -38,49 +38,6 @@ CORRECTED_LIMIT = 0.15
 REFINEMENT = {"paper": (1500, 1e-3), "corrected": (150, 3e-3)}
 """Steps and learning rate of Stage II, where none are given."""
 TELL_EVERY = 10
-
-
-@dataclass(frozen=True)
-class Guarantee:
-    """What the bounds promise, and what corrections of actual rows did.
-
-    Attributes
-    ----------
-    kappa, beta_v : float
-        κ(α_θ, α_ρ), and ``α_v √d``, the most that the tanh lets V move.
-    epsilon : float
-        ``κ max(1, ‖c⁰‖_max) + β_v``, at most β where there is a hard limit: no row moves farther
-        before it returns to the sphere [AA A.7].
-    cosine_limit : float
-        ``4ε/(1 − ε)``, and at most 2, which any two cosines keep anyway: then nothing is promised.
-        The lemma is for starts of norm 1. In general ``‖â − b̂‖ ≤ 2‖a − b‖/max(‖a‖, ‖b‖)``, so a
-        start of norm ν gives ``4ε/ν``; that stands here where the shortest start is below 1 − ε.
-    largest_step : float
-        Largest ``‖δ‖`` of the rows.
-    largest_cosine_change : float
-        Largest ``|⟨ê_i, ê_j⟩ − ⟨ê⁰_i, ê⁰_j⟩|`` over pairs of the rows.
-    shortest_start : float
-        Smallest norm ``‖Q c⁰ + v⁰‖`` of the rows.
-    largest_inside : float
-        Largest ``‖c⁰‖``; the lemma takes it as at most 1.
-    holds : bool
-        Whether every row kept to ``κ ‖c⁰_i‖ + β_v`` (and β), to float32 rounding.
-    """
-
-    kappa: float
-    beta_v: float
-    epsilon: float
-    cosine_limit: float
-    largest_step: float
-    largest_cosine_change: float
-    shortest_start: float
-    largest_inside: float
-    holds: bool
-
-    @property
-    def is_vacuous(self) -> bool:
-        """Whether the promise is no stronger than what any two unit vectors keep."""
-        return self.cosine_limit >= 2.0
 
 
 class AnisoAlign(Aligner):
@@ -455,7 +412,7 @@ class AnisoAlign(Aligner):
     def _prepare(self, rows: Float32) -> Prepared:
         start = self._start(rows)
         raw = None if self.refiner_ is None else self.refiner_(start.features())
-        return Prepared(self, start, raw)
+        return Prepared(self.frame_, self.row_limit, start, raw)
 
     def recentring(self, fitted: Prepared, bounds: Bounds) -> Float64:
         """``μ_x − μ'`` with μ' the mean of fitted rows on the sphere under bounds, (d,)."""
@@ -534,66 +491,3 @@ class AnisoAlign(Aligner):
 def canonical(rows: Float32) -> Float32:
     """Rows sorted by their leading coordinates: batches, and so the fit, ignore the given order."""
     return np.asarray(rows[np.lexsort(rows.T[:4][::-1])])
-
-
-@dataclass(frozen=True, eq=False)
-class Prepared:
-    """Some rows' start and raw corrections: what a change of bounds needs.
-
-    Attributes
-    ----------
-    method : AnisoAlign
-    start : State
-    raw : (n, 2m + d) float32 or None
-    """
-
-    method: AnisoAlign
-    start: State
-    raw: Float32 | None
-
-    @property
-    def _basis(self) -> Float32:
-        return self.method.frame_.basis.astype(np.float32)
-
-    def at(self, bounds: Bounds) -> State:
-        """Phases, radii and V under bounds, before the hard limit."""
-        return self.start if self.raw is None else self.start.moved(self.raw, self._basis, bounds)
-
-    def moved(self, bounds: Bounds) -> Float32:
-        """Rows under bounds and the hard limit, before the sphere, (n, d)."""
-        before = self.start.rows(self._basis)
-        if self.raw is None:
-            return np.asarray(before)
-        step = self.at(bounds).rows(self._basis) - before
-        return np.asarray(before + limited(step, self.method.row_limit))
-
-    def corrected(self, bounds: Bounds, recentring: Float64, first: int = 0) -> Float32:
-        """Corrected unit rows under bounds, (n, d); errors count rows from ``first``."""
-        moved = to_sphere(self.moved(bounds), first)
-        return to_sphere(moved + recentring.astype(np.float32), first)
-
-    def guarantee(self, bounds: Bounds) -> Guarantee:
-        """See :meth:`AnisoAlign.guarantee`."""
-        before, after = self.start.rows(self._basis), self.moved(bounds)
-        steps = np.linalg.norm((after - before).astype(np.float64), axis=1)
-        inside = self.start.norms_inside
-        factor = kappa(bounds.theta, bounds.rho)
-        beta_v = bounds.v * float(np.sqrt(before.shape[1]))
-        limit = np.inf if self.method.row_limit is None else self.method.row_limit
-        allowed = np.minimum(factor * inside + beta_v, limit)
-        epsilon = min(factor * max(1.0, float(inside.max())) + beta_v, limit)
-        first, second = to_sphere(np.asarray(before), 0), to_sphere(after, 0)
-        change = np.abs(second @ second.T - first @ first.T)
-        shortest = float(np.linalg.norm(before.astype(np.float64), axis=1).min())
-        divisor = min(1 - epsilon, shortest)
-        return Guarantee(
-            kappa=factor,
-            beta_v=beta_v,
-            epsilon=float(epsilon),
-            cosine_limit=min(4 * epsilon / divisor, 2.0) if divisor > 0 else 2.0,
-            largest_step=float(steps.max()),
-            largest_cosine_change=float(change.max()),
-            shortest_start=shortest,
-            largest_inside=float(inside.max()),
-            holds=bool((steps <= allowed + 1e-5).all()),
-        )

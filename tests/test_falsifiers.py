@@ -8,7 +8,14 @@ import pytest
 import anisoalign_core as aa
 from anisoalign_core.cli import main
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.falsify import Falsification, at_omega, bootstrap, falsify, measure, variants
+from anisoalign_core.falsifiers import (
+    Falsification,
+    at_omega,
+    bootstrap,
+    falsify,
+    measure,
+    variants,
+)
 from tests.conftest import paired_world
 
 SHORT = {"rank": 6, "prior_steps": 8, "refine_steps": 8, "hidden": 16, "batch": 64}

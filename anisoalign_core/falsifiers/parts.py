@@ -1,0 +1,211 @@
+"""Falsifiers of AnisoAlign: what each part adds, against controls and at equal cost in meaning.
+
+A learned correction earns its cost only if it beats the closed form *at the same Ω*: anything can
+be gained by giving up neighbours. And a prior earns its name only if a prior that knows nothing
+does worse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from anisoalign_core.align import AnisoAlign, Identity, ReAlign
+from anisoalign_core.align.base import Aligner
+from anisoalign_core.errors import ParameterError
+from anisoalign_core.falsifiers.results import Falsification, arrays
+from anisoalign_core.falsifiers.trials import Run, at_omega
+from anisoalign_core.numerics import Progress
+from anisoalign_core.pairs import EmbeddingPair, Split
+from anisoalign_core.recipe import fit_rows
+
+MATCHED = (
+    "psi",
+    "mixing_penetration",
+    "mixing_coverage",
+    "frechet",
+    "label_transfer",
+    "matched_cosine",
+    "recall_at_10",
+)
+"""What is compared with BoundedTransport at the same Ω."""
+LOSSES = {
+    "prior": "L_II",
+    "phase": "L_Φ",
+    "gram": "Gram",
+    "distribution": "sliced Wasserstein",
+    "energy": "energy distance",
+    "neighbours": "neighbours kept",
+    "moments": "moments of V",
+    "magnitude": "magnitude",
+}
+"""Names of the losses in tables."""
+PUBLISHED_ABLATION = {
+    "start only": 43.59,
+    "+ refinement": 44.93,
+    "+ L_II": 46.56,
+    "+ L_Φ": 46.45,
+    "full": 47.49,
+}
+"""[AA Table 4]: mean accuracy over 11 benchmarks of a language model trained on corrected texts."""
+
+
+def variants(method: AnisoAlign, ranks: Sequence[int] = ()) -> dict[str, AnisoAlign]:
+    """Return the learned method in parts, under priors that know nothing, and at other ranks."""
+
+    def changed(**parameters: Any) -> AnisoAlign:
+        return AnisoAlign(**(method.get_params() | parameters))
+
+    weights = vars(method.weights)
+    none = {f"{name}_weight": 0.0 for name in weights}
+    found = {"start only": changed(refine=False), "+ refinement": changed(**none)}
+    for name in method.weights.active:
+        alone = none | {f"{name}_weight": weights[name]}
+        found[f"+ {LOSSES[name]}"] = changed(**alone)
+    found["full"] = changed()
+    if method.weights.prior:
+        found["uniform prior"] = changed(prior="uniform")
+        found["shuffled prior"] = changed(prior="shuffled")
+    return found | {f"full, rank {rank}": changed(rank=rank) for rank in ranks}
+
+
+def falsify(
+    pair: EmbeddingPair,
+    *,
+    splits: int = 10,
+    method: AnisoAlign | None = None,
+    ranks: Sequence[int] | None = None,
+    holdout: float = 0.25,
+    k: int = 20,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> Falsification:
+    """Take AnisoAlign apart, on repeated splits, against controls and at matched Ω.
+
+    Parameters
+    ----------
+    pair : EmbeddingPair
+    splits, holdout, k, random_state, progress
+        As in :func:`measure`.
+    method : AnisoAlign, optional
+        Default parameters when left out.
+    ranks : sequence of int, optional
+        Frame ranks of the sweep; by default half and twice the rank in force.
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer than two splits.
+    ShapeError
+        If too few rows are held out.
+    """
+    method = method or AnisoAlign()
+    if ranks is None:
+        ranks = _ranks(method, pair, Run(pair, holdout, k, random_state).split(0))
+    jobs = {"ReAlign": ReAlign()} | variants(method, ranks)
+    return measure(
+        pair,
+        jobs,
+        splits=splits,
+        holdout=holdout,
+        k=k,
+        random_state=random_state,
+        progress=progress,
+    )
+
+
+def measure(
+    pair: EmbeddingPair,
+    methods: Mapping[str, Aligner],
+    *,
+    splits: int = 10,
+    holdout: float = 0.25,
+    k: int = 20,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> Falsification:
+    """Score methods on repeated splits, and BoundedTransport where its Ω is theirs.
+
+    Parameters
+    ----------
+    pair : EmbeddingPair
+    methods : mapping of name to Aligner
+        Not fitted; a fresh copy is fitted on each split. "no correction" is added.
+    splits : int, default 10
+        Seeded splits; split i uses seed ``random_state + i``.
+    holdout : float, default 0.25
+        Share of the rows that is held out; the rest is fitted, half on each side when paired.
+    k : int, default 20
+        Neighbours; at most a tenth of the held-out rows.
+    random_state : int, default 0
+    progress : callable(fraction, words), optional
+        May raise to cancel.
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer than two splits.
+    ShapeError
+        If too few rows are held out.
+    """
+    if splits < 2:
+        raise ParameterError(f"splits is {splits}; an interval needs at least two.")
+    run = Run(pair, holdout, k, random_state)
+    first = run.split(0)
+    jobs: dict[str, Aligner] = {"no correction": Identity(), **methods}
+    found: dict[str, dict[str, list[float]]] = {}
+    matched: dict[str, dict[str, list[float]]] = {}
+    beyond = dict.fromkeys(jobs, 0)
+    prior: dict[str, list[float]] = {}
+    tell = progress or (lambda fraction, words: None)
+    total = splits * (len(jobs) + 1)
+    for number in range(splits):
+        trial = run.trial(number)
+        done = number * (len(jobs) + 1)
+        tell(done / total, f"split {number + 1} of {splits}: BoundedTransport along its bound")
+        curve = trial.curve()
+        for step, (name, blank) in enumerate(jobs.items()):
+            words = f"split {number + 1} of {splits}: {name}"
+            tell((done + step + 1) / total, words)
+            fitted = type(blank)(**blank.get_params())
+            fitted.fit(*trial.rows, progress=_nested(tell, (done + step + 1) / total, total, words))
+            scores = trial.score(
+                fitted.transform(trial.reference.before), fitted.transform(trial.rows[0])
+            )
+            _append(found, name, scores)
+            unseen = vars(fitted).get("losses_", {}).get("stage_1_unseen")
+            if unseen:
+                prior.setdefault(name, []).append(unseen[-1])
+            if name != "no correction":
+                same, outside = at_omega(curve, scores["omega"])
+                _append(matched, name, {m: same[m] for m in MATCHED if m in same})
+                beyond[name] += outside
+    tell(1.0, "done")
+    held = len(first.holdout_source), len(first.holdout_target)
+    return Falsification(
+        arrays(found),
+        arrays(matched),
+        {name: count for name, count in beyond.items() if name in matched},
+        {name: np.array(values) for name, values in prior.items() if len(values) == splits},
+        (len(first.fit_source), len(first.fit_target), min(held)),
+        run.neighbours(min(held)),
+    )
+
+
+def _ranks(method: AnisoAlign, pair: EmbeddingPair, split: Split) -> tuple[int, ...]:
+    start = AnisoAlign(**(method.get_params() | {"refine": False}))
+    rank = start.fit(*fit_rows(pair, False, split)).frame_.rank
+    most = pair.dim // 2 * 2
+    wanted = (max(rank // 2 // 2 * 2, 2), min(rank * 2, most))
+    return tuple(sorted({other for other in wanted if other != rank}))
+
+
+def _nested(tell: Progress, start: float, total: int, words: str) -> Progress:
+    return lambda fraction, inner: tell(start + fraction / total, f"{words}, {inner}")
+
+
+def _append(found: dict[str, dict[str, list[float]]], name: str, scores: dict[str, float]) -> None:
+    for metric, value in scores.items():
+        found.setdefault(name, {}).setdefault(metric, []).append(value)

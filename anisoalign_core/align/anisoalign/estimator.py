@@ -119,6 +119,9 @@ class AnisoAlign(Aligner):
     ----------
     frame_ : Frame
     initial_ : Initialisation
+        Statistics of the published start.
+    transport_ : AffineMap or None
+        The transport, for ``start="transport"``.
     phases_ : PhaseStatistics
         Of the target.
     score_, refiner_ : Network or None

@@ -243,6 +243,14 @@ def test_without_refinement_nothing_needs_torch(sides, monkeypatch):
     assert np.linalg.norm(z, axis=1) == pytest.approx(1, abs=1e-6)
 
 
+def test_training_without_torch_says_what_to_install(sides, monkeypatch):
+    from anisoalign_core.align.anisoalign import estimator
+
+    monkeypatch.setattr(estimator, "find_spec", lambda name: None)
+    with pytest.raises(aa.AnisoAlignError, match="pip install torch"):
+        aa.AnisoAlign(**QUICK).fit(*sides)
+
+
 # Stage II
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from importlib.util import find_spec
 from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -22,7 +23,7 @@ from anisoalign_core.align.anisoalign.prior import (
 from anisoalign_core.align.anisoalign.refine import Problem, Weights, train_refinement
 from anisoalign_core.align.base import AffineMap, Aligner, Rows, to_sphere
 from anisoalign_core.align.bounded import BoundedTransport
-from anisoalign_core.errors import NotFittedError, ParameterError
+from anisoalign_core.errors import AnisoAlignError, NotFittedError, ParameterError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Progress, blocks
 
@@ -301,6 +302,11 @@ class AnisoAlign(Aligner):
         self.phases_ = PhaseStatistics.of(radii, phases, partners=self.partners, centred=centred)
         self.score_ = self.refiner_ = None
         if self.refine and self.weights.active:
+            if find_spec("torch") is None:
+                raise AnisoAlignError(
+                    "Training AnisoAlign needs torch, which is not installed. Install it with "
+                    "pip install torch, or stop at the start with refine=False."
+                )
             with one_thread():
                 self._train(y, x, radii, phases, progress)
         self._calibrate(y)

@@ -226,9 +226,13 @@ def test_the_spread_of_the_complement_is_limited(sides):
 
 def test_quantile_levels_are_thinned_without_moving_the_map(sides):
     y, x = sides
-    frame = build_frame(Moments.of(y), Moments.of(x), rank=6)
+    source, target = Moments.of(y), Moments.of(x)
+    frame = build_frame(source, target, rank=6)
+    means = source.mean, target.mean
     few, all_ = (
-        Initialisation.of(frame, y, x, epsilon=1e-8, quantiles=q, stretch_limit=3).state(frame, y)
+        Initialisation.of(frame, y, x, *means, epsilon=1e-8, quantiles=q, stretch_limit=3).state(
+            frame, y
+        )
         for q in (60, 1024)
     )
     assert np.abs(few.radii - all_.radii).max() < 0.15

@@ -276,9 +276,10 @@ class AnisoAlign(Aligner):
         self._check_parameters()
         self.losses_ = {}
         y, x = canonical(y), canonical(x)
+        source, target = Moments.of(y), Moments.of(x)
         self.frame_ = build_frame(
-            Moments.of(y),
-            Moments.of(x),
+            source,
+            target,
             kind=self.frame,
             rank=self.rank,
             mixing=self.mixing,
@@ -288,6 +289,8 @@ class AnisoAlign(Aligner):
             self.frame_,
             y,
             x,
+            source.mean,
+            target.mean,
             epsilon=self.epsilon,
             quantiles=self.quantiles,
             stretch_limit=self.stretch_limit,
@@ -295,7 +298,8 @@ class AnisoAlign(Aligner):
         self.transport_ = None
         if self.start_in_force == "transport":
             # calibrated once, at the end: a second calibration on the same rows costs coverage
-            self.transport_ = replace(self._transport().fit(y, x).map_, recentring=None)
+            transport = BoundedTransport(self.start_bound, recentre="rotate", rule="relax")
+            self.transport_ = replace(transport.fit(y, x).map_, recentring=None)
         radii, phases = (part.astype(np.float32) for part in self.frame_.polar(x, self.epsilon))
         phases = control_phases(phases, self.prior, self.random_state)
         centred = self.variant == "corrected"
@@ -310,9 +314,6 @@ class AnisoAlign(Aligner):
             with one_thread():
                 self._train(y, x, radii, phases, progress)
         self._calibrate(y)
-
-    def _transport(self) -> BoundedTransport:
-        return BoundedTransport(self.start_bound, recentre="rotate", rule="relax")
 
     def _train(
         self, y: Float32, x: Float32, radii: Float32, phases: Float32, progress: Progress | None
@@ -435,7 +436,7 @@ class AnisoAlign(Aligner):
         y = self._checked(source)
         out = np.empty(y.shape, dtype=np.float32)
         for part in blocks(len(y)):
-            out[part] = self.prepare(y[part]).corrected(self.bounds, self.recentring_, part.start)
+            out[part] = self._prepare(y[part]).corrected(self.bounds, self.recentring_, part.start)
             if progress is not None:
                 progress(part.stop / len(y), f"{part.stop:,} of {len(y):,} rows corrected")
         return out

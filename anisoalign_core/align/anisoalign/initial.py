@@ -10,7 +10,6 @@ import numpy as np
 from anisoalign_core.align.anisoalign.frame import Frame, outside
 from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.geometry.polar import from_polar, wrap
-from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64
 
 
@@ -135,6 +134,8 @@ class Initialisation:
         frame: Frame,
         y: Float32,
         x: Float32,
+        source_mean: Float64,
+        target_mean: Float64,
         *,
         epsilon: float,
         quantiles: int,
@@ -146,13 +147,14 @@ class Initialisation:
         ----------
         y, x : (n, d) float32
             Source and target rows.
+        source_mean, target_mean : (d,) float64
+            Their means.
         epsilon : float
         quantiles : int
             Most levels kept per block; fewer rows keep all of theirs.
         stretch_limit : float
             Entries of D_V are held within ``[1/limit, limit]``.
         """
-        source_mean, target_mean = Moments.of(y).mean, Moments.of(x).mean
         shift = (target_mean - source_mean).astype(np.float32)
         spread_x, spread_y = (frame.outside(rows).std(axis=0, dtype=np.float64) for rows in (x, y))
         return cls(

@@ -74,11 +74,10 @@ class PhaseStatistics:
         mean = unit.mean(axis=0)
         coupling = unit.T @ unit.conj() / n
         energy = np.square(radii.astype(np.float64)).mean(axis=0)
-        used = coupling - np.outer(mean, mean.conj()) if centred else coupling
+        used = _beyond_means(coupling, mean) if centred else coupling
         keep = _strongest(np.abs(used), partners)
         if centred:
-            spread = 1 - np.abs(mean) ** 2
-            keep &= np.abs(used) > NULL_SIGMAS * np.sqrt(np.outer(spread, spread) / n)
+            keep &= np.abs(used) > _null(mean, n)
         edges = np.argwhere(np.triu(keep, 1))
         return cls(
             mean,
@@ -102,13 +101,12 @@ class PhaseStatistics:
     @property
     def centred_coupling(self) -> Complex:
         """``C_kl = M_kl − m_k m̄_l``: what couples two blocks beyond their own means."""
-        return np.asarray(self.coupling - np.outer(self.mean, self.mean.conj()))
+        return _beyond_means(self.coupling, self.mean)
 
     @property
     def null(self) -> Float64:
         """Three standard deviations of |C_kl| for independent phases, (m, m)."""
-        spread = 1 - np.abs(self.mean) ** 2
-        return np.asarray(NULL_SIGMAS * np.sqrt(np.outer(spread, spread) / int(self.rows)))
+        return _null(self.mean, int(self.rows))
 
     @property
     def graph(self) -> Complex:
@@ -127,6 +125,17 @@ class PhaseStatistics:
             return float("nan")
         sizes = np.abs(self.mean)
         return float(np.corrcoef(np.abs(self.coupling)[upper], np.outer(sizes, sizes)[upper])[0, 1])
+
+
+def _beyond_means(coupling: Complex, mean: Complex) -> Complex:
+    """``M_kl − m_k m̄_l``, (m, m)."""
+    return np.asarray(coupling - np.outer(mean, mean.conj()))
+
+
+def _null(mean: Complex, n: int) -> Float64:
+    """``3 √((1−|m_k|²)(1−|m_l|²)/n)``, (m, m)."""
+    spread = 1 - np.abs(mean) ** 2
+    return np.asarray(NULL_SIGMAS * np.sqrt(np.outer(spread, spread) / n))
 
 
 def _strongest(strength: Float64, partners: int) -> npt.NDArray[np.bool_]:

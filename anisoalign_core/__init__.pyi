@@ -25,6 +25,8 @@ from .falsifiers import falsify as falsify
 from .io import load as load
 from .io import load_pair as load_pair
 from .io import save as save
+from .leaderboard import Leaderboard as Leaderboard
+from .leaderboard import leaderboard as leaderboard
 from .metrics import METRICS as METRICS
 from .metrics import Score as Score
 from .metrics import Scores as Scores

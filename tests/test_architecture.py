@@ -23,7 +23,18 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     "geometry": {"errors", "lapack", "numerics", "embeddings", "pairs", "moments"},
     "metrics": {"errors", "lapack", "numerics", "embeddings", "pairs", "moments", "geometry"},
     "align": {"errors", "numerics", "embeddings", "pairs", "moments", "geometry", "metrics", "io"},
-    "falsifiers": {"errors", "numerics", "pairs", "metrics", "align", "recipe"},
+    "rounds": {"errors", "numerics", "embeddings", "pairs", "metrics", "align", "recipe"},
+    "falsifiers": {"errors", "numerics", "pairs", "metrics", "align", "recipe", "rounds"},
+    "leaderboard": {
+        "errors",
+        "numerics",
+        "embeddings",
+        "pairs",
+        "metrics",
+        "align",
+        "recipe",
+        "rounds",
+    },
     "plots": {
         "errors",
         "numerics",
@@ -32,6 +43,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "geometry",
         "metrics",
         "align",
+        "leaderboard",
         "report",
     },
 }

@@ -16,10 +16,12 @@ from anisoalign_core.align import AnisoAlign, Identity, ReAlign
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.falsifiers.results import Falsification, arrays
-from anisoalign_core.falsifiers.trials import Run, at_omega
+from anisoalign_core.falsifiers.trials import at_omega, curve, score
+from anisoalign_core.metrics.transfer.labels import classes_of
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair, Split
 from anisoalign_core.recipe import fit_rows
+from anisoalign_core.rounds import Run
 
 MATCHED = (
     "psi",
@@ -152,7 +154,7 @@ def measure(
     """
     if splits < 2:
         raise ParameterError(f"splits is {splits}; an interval needs at least two.")
-    run = Run(pair, holdout, k, random_state)
+    run = Run(pair, holdout, k, random_state, classes_of(pair))
     first = run.split(0)
     jobs: dict[str, Aligner] = {"no correction": Identity(), **methods}
     found: dict[str, dict[str, list[float]]] = {}
@@ -162,24 +164,25 @@ def measure(
     tell = progress or (lambda fraction, words: None)
     total = splits * (len(jobs) + 1)
     for number in range(splits):
-        trial = run.trial(number)
+        trial = run.round(number)
         done = number * (len(jobs) + 1)
         tell(done / total, f"split {number + 1} of {splits}: BoundedTransport along its bound")
-        curve = trial.curve()
+        closed_form = curve(trial)
         for step, (name, blank) in enumerate(jobs.items()):
             words = f"split {number + 1} of {splits}: {name}"
             tell((done + step + 1) / total, words)
-            fitted = type(blank)(**blank.get_params())
-            fitted.fit(*trial.rows, progress=_nested(tell, (done + step + 1) / total, total, words))
-            scores = trial.score(
-                fitted.transform(trial.reference.before), fitted.transform(trial.rows[0])
+            fitted = trial.fit(blank, _nested(tell, (done + step + 1) / total, total, words))
+            scores = score(
+                trial,
+                fitted.transform(trial.reference.before),
+                fitted.transform(trial.fitted[0]),
             )
             _append(found, name, scores)
             unseen = vars(fitted).get("losses_", {}).get("stage_1_unseen")
             if unseen:
                 prior.setdefault(name, []).append(unseen[-1])
             if name != "no correction":
-                same, outside = at_omega(curve, scores["omega"])
+                same, outside = at_omega(closed_form, scores["omega"])
                 _append(matched, name, {m: same[m] for m in MATCHED if m in same})
                 beyond[name] += outside
     tell(1.0, "done")

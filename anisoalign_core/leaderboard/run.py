@@ -1,0 +1,343 @@
+"""Run methods on the same repeated splits: fit, correct, score, teach; keep what is finished."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from anisoalign_core.align.base import Aligner
+from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.errors import AnisoAlignError, ParameterError
+from anisoalign_core.leaderboard.entries import (
+    CEILING,
+    KNOBS,
+    Entry,
+    curve_owners,
+    entries,
+)
+from anisoalign_core.leaderboard.results import Curve, Leaderboard, Setting
+from anisoalign_core.metrics.comparison import Comparison
+from anisoalign_core.metrics.registry import METRICS
+from anisoalign_core.metrics.transfer.gallery import SHARES, chance_ndcg, mixed_gallery_ndcg
+from anisoalign_core.metrics.transfer.labels import Model, classes_of
+from anisoalign_core.numerics import Float32, Float64, Progress
+from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.recipe import InputFacts, versions
+from anisoalign_core.rounds import TAUGHT_ROWS, Round, Run
+
+CURVE_METRICS = ("psi", "omega", "mixing_penetration", "mixing_coverage", "frechet")
+MODELS: tuple[tuple[str, Model], ...] = (
+    ("label_transfer", "linear"),
+    ("label_transfer_mlp", "mlp"),
+)
+TRAINING_WEIGHT = 30.0
+"""How much longer an entry that trains takes than one that does not, for the estimate."""
+Scores = dict[str, float]
+
+
+def leaderboard(
+    pair: EmbeddingPair,
+    methods: Sequence[str] | None = None,
+    *,
+    splits: int = 5,
+    holdout: float = 0.25,
+    k: int = 20,
+    random_state: int = 0,
+    columns: Sequence[str] | None = None,
+    keywords: Mapping[str, Sequence[str]] | None = None,
+    curves: bool = True,
+    previous: Leaderboard | None = None,
+    on_split: Callable[[Leaderboard], None] | None = None,
+    progress: Progress | None = None,
+) -> Leaderboard:
+    """Compare methods on the same repeated splits, with floor, ceiling and controls beside them.
+
+    On each split every method is fitted on the fit parts (paired sets: disjoint rows, so that no
+    fitted statistic saw a row and its partner), corrects held-out source rows, which are scored,
+    and corrects the fitted source rows, on which classifiers are taught that held-out *target*
+    rows examine.
+
+    Parameters
+    ----------
+    pair : EmbeddingPair
+        Paired or not; what needs pairs is left out, and said, when it is not.
+    methods : sequence of str, optional
+        ``method`` or ``method:parameter=value,…``; every registered method by default. The raw
+        source, ReAlign and the target's own rows are always on the board.
+    splits : int, default 5
+        Split i uses seed ``random_state + i``.
+    holdout : float, default 0.25
+    k : int, default 20
+        Neighbours; at most a tenth of the scored rows.
+    random_state : int, default 0
+    columns, keywords
+        What classifiers are taught; see
+        :func:`~anisoalign_core.metrics.transfer.labels.classes_of`.
+    curves : bool, default True
+        Whether to turn each method's dial, for the picture of semantics against support.
+    previous : Leaderboard, optional
+        A board of the same setting whose finished splits are kept, to continue it.
+    on_split : callable of a Leaderboard, optional
+        Receives the board after each split: what is worth keeping when the run is cancelled.
+    progress : callable(fraction, words), optional
+        May raise to cancel.
+
+    Returns
+    -------
+    Leaderboard
+
+    Raises
+    ------
+    ParameterError
+        If there is no split, or ``previous`` was made under another setting.
+    ShapeError
+        If fewer than 20 rows are held out.
+    """
+    if splits < 1:
+        raise ParameterError(f"splits is {splits}; choose at least 1 (intervals need 2).")
+    board, notes = entries(methods, pair.paired)
+    classes = classes_of(pair, columns, keywords)
+    if classes is None:
+        notes.append(
+            "Label transfer is missing: it needs labels on both sides (or captions and keywords)."
+        )
+    if not pair.paired:
+        notes.append(
+            "Residual, matched cosine, recall and the mixed gallery are missing: they need pairs."
+        )
+    run = Run(pair, holdout, k, random_state, classes)
+    first = run.round(0)
+    setting = Setting(
+        source=_facts(pair.source),
+        target=_facts(pair.target),
+        paired=pair.paired,
+        splits=splits,
+        holdout=holdout,
+        k=first.reference.k,
+        random_state=random_state,
+        rows={
+            "fit_source": len(first.split.fit_source),
+            "fit_target": len(first.split.fit_target),
+            "source": len(first.source_rows),
+            "target": len(first.target_rows),
+        },
+        classes=None if classes is None else classes.origin,
+        columns=() if classes is None else tuple(classes.columns),
+        keywords=None if keywords is None else {n: list(w) for n, w in keywords.items()},
+        versions=versions(),
+    )
+    found = Leaderboard(setting, board, {}, {}, notes=tuple(notes))
+    if previous is not None:
+        found = _continued(previous, found)
+    weights = [TRAINING_WEIGHT if one.trains else 1.0 for one in board]
+    tell = progress or (lambda fraction, words: None)
+    start = found.splits if found.values else 0
+    for number in range(start, splits):
+        here = _Telling(tell, number, splits, weights)
+        found = _extended(found, _one_split(run.round(number), found, here, curves))
+        if on_split is not None:
+            on_split(found)
+    tell(1.0, "done")
+    return found
+
+
+def _facts(side: EmbeddingSet) -> dict[str, Any]:
+    facts: dict[str, Any] = json.loads(json.dumps(asdict(InputFacts.of(side))))
+    return facts  # as it comes back from a file, so that boards can be compared
+
+
+@dataclass(frozen=True)
+class _Telling:
+    """Progress of one split."""
+
+    tell: Progress
+    number: int
+    splits: int
+    weights: Sequence[float]
+
+    def entry(self, step: int, words: str) -> Progress:
+        """Return the callback for one entry's fitting."""
+        whole = sum(self.weights)
+        begun, weight = sum(self.weights[:step]) / whole, self.weights[step] / whole
+
+        def tell(fraction: float, inner: str) -> None:
+            done = (self.number + begun + weight * fraction) / self.splits
+            more = f", {inner}" if inner else ""
+            self.tell(done, f"split {self.number + 1} of {self.splits}: {words}{more}")
+
+        return tell
+
+
+@dataclass
+class _Found:
+    """What one split found."""
+
+    values: dict[str, Scores] = field(default_factory=dict)
+    floors: dict[str, Scores] = field(default_factory=dict)
+    curves: dict[str, tuple[str, tuple[float, ...], dict[str, list[float]]]] = field(
+        default_factory=dict
+    )
+    mixed: dict[str, Float64] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+def _one_split(one: Round, board: Leaderboard, telling: _Telling, curves: bool) -> _Found:
+    found = _Found()
+    owners = {entry.name for entry in curve_owners(board.entries)} if curves else set()
+    for step, entry in enumerate(board.entries):
+        if entry.name in board.failures:
+            continue
+        tell = telling.entry(step, entry.label)
+        tell(0.0, "")
+        try:
+            if entry.method == CEILING:
+                _ceiling(one, entry, found)
+            else:
+                begun = time.perf_counter()
+                method = one.fit(entry.build(), tell)
+                found.seconds[entry.name] = time.perf_counter() - begun
+                _score(one, entry, method, found)
+                if entry.name in owners:
+                    _curve(one, entry, method, found, tell)
+        except AnisoAlignError as error:
+            found.values.pop(entry.name, None)
+            found.failures[entry.name] = str(error)
+    return found
+
+
+def _score(one: Round, entry: Entry, method: Aligner, found: _Found) -> None:
+    pair, reference = one.run.pair, one.reference
+    partners = (reference.target,) if method.needs_partners else ()
+    after = method.transform(reference.before, *partners)
+    target = method.transform_target(reference.target) if method.moves_target else None
+    names = [name for name, m in METRICS.items() if pair.paired or m.needs != "paired"]
+    scores, floors = _measured(one.comparison(after, target), names)
+    if pair.paired:
+        goal = reference.target if target is None else target
+        found.mixed[entry.name] = mixed_gallery_ndcg(after, goal)
+        scores["mixed_gallery_ndcg"] = float(found.mixed[entry.name].mean())
+        floors["mixed_gallery_ndcg"] = chance_ndcg(len(after))
+    if one.run.classes is not None:
+        rows = one.fitted[0].vectors[:TAUGHT_ROWS]
+        partner_rows: tuple[Float32, ...] = ()
+        if method.needs_partners:
+            partner_rows = (pair.target.vectors[one.split.fit_source[:TAUGHT_ROWS]],)
+        _teach(one, method.transform(rows, *partner_rows), scores, floors, target=target)
+    found.values[entry.name], found.floors[entry.name] = scores, floors
+
+
+def _ceiling(one: Round, entry: Entry, found: _Found) -> None:
+    """Score other target rows in the corrected rows' place; semantics and pairs do not apply."""
+    rows = one.fitted[1].vectors
+    n = min(len(one.reference.before), len(rows))
+    names = [name for name, metric in METRICS.items() if metric.group == "support"]
+    stand_in = Comparison(rows[:n], rows[:n], one.reference.target, False, one.reference.k)
+    scores, floors = _measured(stand_in, names)
+    _teach(one, rows[:TAUGHT_ROWS], scores, floors, by_target=True)
+    found.values[entry.name], found.floors[entry.name] = scores, floors
+
+
+def _measured(comparison: Comparison, names: Sequence[str]) -> tuple[Scores, Scores]:
+    scores, floors = {}, {}
+    for name in names:
+        metric = METRICS[name]
+        scores[name] = float(np.mean(metric.function(comparison)))
+        floor = metric.floor(comparison)
+        if floor is not None:
+            floors[name] = floor
+    return scores, floors
+
+
+def _teach(
+    one: Round,
+    rows: Float32,
+    scores: Scores,
+    floors: Scores,
+    *,
+    by_target: bool = False,
+    target: Float32 | None = None,
+) -> None:
+    for use, model in MODELS:
+        found = one.teach(rows, model=model, by_target=by_target, target=target)
+        if not found:
+            return
+        chance = one.most_frequent()
+        scores[use] = float(np.mean(list(found.values())))
+        floors[use] = float(np.mean([chance[name] for name in found]))
+        if len(found) > 1:
+            scores |= {f"{use}[{name}]": value for name, value in found.items()}
+            floors |= {f"{use}[{name}]": chance[name] for name in found}
+
+
+def _curve(one: Round, entry: Entry, method: Aligner, found: _Found, tell: Progress) -> None:
+    knob = KNOBS[entry.method]
+    scores: dict[str, list[float]] = {name: [] for name in CURVE_METRICS}
+    partners = (one.reference.target,) if method.needs_partners else ()
+    for value in knob.values:
+        tell(1.0, f"{knob.label} {value:g}")
+        turned = knob.turn(method, value, one)
+        after = turned.transform(one.reference.before, *partners)
+        for name, score in one.measure(after, CURVE_METRICS).items():
+            scores[name].append(score)
+    found.curves[entry.name] = (knob.label, knob.values, scores)
+
+
+def _extended(board: Leaderboard, new: _Found) -> Leaderboard:
+    """Return the board with one more split; an entry that failed leaves it on every split."""
+    failures = board.failures | new.failures
+    values, floors = board.values, board.floors
+    names = [one.name for one in board.entries if one.name not in failures]
+    curves = {}
+    for name, (label, at, scores) in new.curves.items():
+        known = board.curves[name].scores if name in board.curves else {}
+        curves[name] = Curve(
+            label,
+            np.array(at),
+            {m: np.vstack([*([known[m]] if m in known else []), v]) for m, v in scores.items()},
+        )
+    return replace(
+        board,
+        values={name: _appended(values.get(name), new.values[name]) for name in names},
+        floors={name: _appended(floors.get(name), new.floors[name]) for name in names},
+        curves=curves,
+        mixed={
+            name: np.vstack([*([board.mixed[name]] if name in board.mixed else []), row])
+            for name, row in new.mixed.items()
+            if name in names
+        },
+        seconds={
+            name: np.append(board.seconds.get(name, np.empty(0)), taken)
+            for name, taken in new.seconds.items()
+            if name in names
+        },
+        failures=failures,
+    )
+
+
+def _appended(known: dict[str, Float64] | None, new: Scores) -> dict[str, Float64]:
+    if known is None:
+        return {name: np.array([value]) for name, value in new.items()}
+    return {name: np.append(known[name], value) for name, value in new.items() if name in known}
+
+
+def _continued(previous: Leaderboard, planned: Leaderboard) -> Leaderboard:
+    """Return the previous board under the new number of splits, if nothing else differs."""
+    before = replace(previous.setting, splits=planned.setting.splits)
+    if before != planned.setting or previous.entries != planned.entries:
+        raise ParameterError(
+            "The board to continue was made from other sets, methods or settings; start anew."
+        )
+    if previous.splits > planned.setting.splits:
+        raise ParameterError(
+            f"The board to continue has {previous.splits} splits already; ask for more."
+        )
+    return replace(previous, setting=planned.setting)
+
+
+__all__ = ["CURVE_METRICS", "SHARES", "leaderboard"]

@@ -1,0 +1,91 @@
+"""Retrieval over a gallery whose items are partly images and partly texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.metrics.retrieval import TIE_TOLERANCE
+from anisoalign_core.numerics import Float32, Float64, blocks, generator
+
+SHARES = tuple(round(0.1 * step, 1) for step in range(11))
+CUT = 10
+
+
+def mixed_gallery_ndcg(
+    source: Float32,
+    target: Float32,
+    shares: Sequence[float] = SHARES,
+    *,
+    at: int = CUT,
+    random_state: int = 0,
+) -> Float64:
+    """nDCG@10 of finding the one true image while the share of images in the gallery grows.
+
+    The gallery holds one item per pair. For a source query i, item i is present as its target row
+    (the one relevant item); a share s of the other items is shown as target rows, the rest as
+    source rows. With one relevant item the ideal DCG is 1, so
+
+        ``nDCG@10 = E[1/log₂(1 + rank_i); rank_i ≤ 10]``,
+
+    ties broken at random. At s = 1 this is plain cross-modal retrieval; below, rows of the query's
+    own modality crowd out the image when there is a gap [GR]. Which items are shown as target rows
+    is drawn once and nested, so only the share changes along the curve.
+
+    Parameters
+    ----------
+    source, target : (n, d) float32
+        Matched unit rows, corrected if at all: queries and source items are both ``source``.
+    shares : sequence of float
+        In [0, 1].
+    at : int, default 10
+    random_state : int, default 0
+
+    Returns
+    -------
+    (len(shares),) float64
+        A random ranking gives :func:`chance_ndcg`.
+
+    Raises
+    ------
+    ShapeError
+        If the rows do not correspond.
+    ParameterError
+        If a share is outside [0, 1].
+    """
+    if source.shape != target.shape:
+        raise ShapeError(f"{len(source)} source and {len(target)} target rows are not pairs.")
+    if any(not 0.0 <= share <= 1.0 for share in shares):
+        raise ParameterError("Shares of images lie between 0 and 1.")
+    n = len(source)
+    place = generator(random_state).permutation(n)
+    as_target = (place[:, None] < np.round(np.asarray(shares) * n)).astype(np.float32)
+    gained = np.concatenate([[0.0], np.cumsum(_gains(n, at))])
+    total = np.zeros(len(shares))
+    for part in blocks(n, 1024):
+        image, text = source[part] @ target.T, source[part] @ source.T
+        rows = np.arange(part.start, part.stop)
+        own = image[rows - part.start, rows][:, None]
+        image[rows - part.start, rows] = text[rows - part.start, rows] = -np.inf
+
+        def count(level: Float32, image: Float32 = image, text: Float32 = text) -> Float64:
+            above = (image > level).astype(np.float32) @ as_target
+            above += (text > level).astype(np.float32) @ (1 - as_target)
+            return np.asarray(above, dtype=np.float64)
+
+        ahead = count(own + np.float32(TIE_TOLERANCE)).astype(np.intp)
+        ties = count(own - np.float32(TIE_TOLERANCE)).astype(np.intp) - ahead
+        total += ((gained[ahead + ties + 1] - gained[ahead]) / (ties + 1)).sum(axis=0)
+    return np.asarray(total / n)
+
+
+def _gains(n: int, at: int) -> Float64:
+    ranks = np.arange(1, n + 1)
+    return np.where(ranks <= at, 1.0 / np.log2(1.0 + ranks), 0.0)
+
+
+def chance_ndcg(n: int, at: int = CUT) -> float:
+    """nDCG@10 of a random ranking of n items with one relevant: ``Σ_{r≤10} 1/log₂(1+r) / n``."""
+    return float(_gains(n, at).sum() / n)

@@ -1,0 +1,178 @@
+"""One split of a repeated comparison: what is fitted, and how corrected rows are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from anisoalign_core.align.base import Aligner
+from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.errors import ShapeError
+from anisoalign_core.metrics.comparison import Comparison, Reference
+from anisoalign_core.metrics.evaluate import MAX_ROWS
+from anisoalign_core.metrics.registry import METRICS
+from anisoalign_core.metrics.transfer.labels import Classes, Model, label_transfer
+from anisoalign_core.numerics import Float32, Integers, Progress, generator
+from anisoalign_core.pairs import EmbeddingPair, Split
+from anisoalign_core.recipe import fit_rows
+
+FEWEST_HELD = 20
+TAUGHT_ROWS = 10_000
+"""Corrected fitted rows that classifiers learn from, at most."""
+
+
+@dataclass(frozen=True, eq=False)
+class Run:
+    """What every split of one repeated comparison shares.
+
+    Attributes
+    ----------
+    pair : EmbeddingPair
+    holdout : float
+        Share of the rows held out.
+    k : int
+        Neighbours wanted; at most a tenth of the scored rows.
+    random_state : int
+        Split i is drawn with seed ``random_state + i``.
+    classes : Classes or None
+        What classifiers are taught.
+    """
+
+    pair: EmbeddingPair
+    holdout: float
+    k: int
+    random_state: int
+    classes: Classes | None = None
+
+    def split(self, number: int) -> Split:
+        """Return a numbered split."""
+        return self.pair.split(self.random_state + number, self.holdout)
+
+    def neighbours(self, held: int) -> int:
+        """Return k, at most a tenth of the held-out rows; fewer than 20 of them are refused."""
+        if held < FEWEST_HELD:
+            raise ShapeError(
+                f"Only {held} rows are held out; a comparison needs at least {FEWEST_HELD}. Load "
+                "more rows or hold out a larger share."
+            )
+        return max(2, min(self.k, held // 10))
+
+    def round(self, number: int) -> Round:
+        """Return what is fitted and scored on a numbered split."""
+        split = self.split(number)
+        rng = generator(self.random_state + number)
+        source_rows = _at_most(MAX_ROWS, split.holdout_source, rng)
+        target_rows = source_rows
+        if not self.pair.paired:
+            target_rows = _at_most(MAX_ROWS, split.holdout_target, rng)
+        held = self.pair.source.vectors[source_rows]
+        goal = self.pair.target.vectors[target_rows]
+        k = self.neighbours(min(len(held), len(goal)))
+        return Round(self, split, source_rows, target_rows, Reference(held, goal, k))
+
+
+@dataclass(frozen=True, eq=False)
+class Round:
+    """One split: fitted sets, scored rows, and how a correction is scored on them.
+
+    Attributes
+    ----------
+    run : Run
+    split : Split
+    source_rows, target_rows : arrays of row numbers
+        Held-out rows that are scored: at most 2000 of each side, the same rows when paired.
+    reference : Reference
+        Those rows, uncorrected, and what all methods share about them.
+    """
+
+    run: Run
+    split: Split
+    source_rows: Integers
+    target_rows: Integers
+    reference: Reference
+
+    @cached_property
+    def fitted(self) -> tuple[EmbeddingSet, EmbeddingSet]:
+        """Source and target sets for methods that read no pairs."""
+        source, target = fit_rows(self.run.pair, False, self.split)
+        return source, target
+
+    def fit(self, method: Aligner, progress: Progress | None = None) -> Aligner:
+        """Fit a fresh copy of a method on what it may see."""
+        rows = self.fitted
+        if method.needs_pairs:
+            source, target = fit_rows(self.run.pair, True, self.split)
+            rows = source, target
+        fresh = type(method)(**method.get_params())
+        return fresh.fit(*rows, progress=progress)
+
+    def comparison(self, after: Float32, target: Float32 | None = None) -> Comparison:
+        """Compare corrected scored rows with the target, or with a target that was moved too."""
+        fixed = self.reference
+        if target is not None and target is not fixed.target:
+            fixed = Reference(fixed.before, target, fixed.k)
+        return Comparison(
+            fixed.before, after, fixed.target, self.run.pair.paired, fixed.k, 0, fixed
+        )
+
+    def measure(
+        self, after: Float32, metrics: Iterable[str], target: Float32 | None = None
+    ) -> dict[str, float]:
+        """Score corrected held-out rows."""
+        comparison = self.comparison(after, target)
+        return {name: float(np.mean(METRICS[name].function(comparison))) for name in metrics}
+
+    def teach(
+        self,
+        rows: Float32,
+        *,
+        model: Model = "linear",
+        by_target: bool = False,
+        target: Float32 | None = None,
+    ) -> dict[str, float]:
+        """Teach classifiers on corrected fitted rows and ask them about held-out target rows.
+
+        Parameters
+        ----------
+        rows : (n, d) float32
+            The fitted source rows, corrected, in order; or, ``by_target``, the fitted target rows.
+        model : {"linear", "mlp"}
+        by_target : bool
+            Whether ``rows`` are target rows with the target's labels: the ceiling.
+        target : (m, d) float32, optional
+            Scored target rows when a method moved them.
+
+        Returns
+        -------
+        dict of column to accuracy
+            Empty without labels.
+        """
+        classes = self.run.classes
+        if classes is None:
+            return {}
+        fitted = self.split.fit_target if by_target else self.split.fit_source
+        asked = self.reference.target if target is None else target
+        found = {}
+        taught = Classes(classes.target, classes.target, "") if by_target else classes
+        for name in classes.columns:
+            keep, labels, test, wanted = taught.lesson(name, fitted[:TAUGHT_ROWS], self.target_rows)
+            found[name] = label_transfer(rows[keep], labels, asked[test], wanted, model=model)
+        return found
+
+    def most_frequent(self) -> dict[str, float]:
+        """Accuracy of naming the most frequent class of the scored target rows, per column."""
+        classes = self.run.classes
+        if classes is None:
+            return {}
+        found = {}
+        for name in classes.columns:
+            asked = classes.lesson(name, self.source_rows, self.target_rows)[3]
+            found[name] = float(np.unique(asked, return_counts=True)[1].max() / len(asked))
+        return found
+
+
+def _at_most(limit: int, rows: Integers, rng: np.random.Generator) -> Integers:
+    return rows if len(rows) <= limit else np.sort(rng.choice(rows, limit, replace=False))

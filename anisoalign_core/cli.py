@@ -1,4 +1,4 @@
-"""The command line: ``anisoalign diagnose | fit | apply | evaluate | falsify | replay``.
+"""The command line: ``anisoalign diagnose | fit | apply | evaluate | compare | falsify | replay``.
 
 Exit codes: 0 done, 2 wrong use or wrong input with one line on standard error.
 """
@@ -24,12 +24,15 @@ METHODS = (
     "anisoalign procrustes ridge permuted oracle"
 ).split()
 WRONG = 2
+SAMPLE = "sample:"
+"""Before the name of a bundled sample, in the place of a file."""
 
 EXAMPLES = """examples:
   anisoalign diagnose --target image.npy --source text.npy --paired --json report.json
   anisoalign fit --method bounded --bound 0.2 --target image.npy --source text.npy --out model.npz
   anisoalign apply --model model.npz --source text.npy --out aligned.npy
   anisoalign evaluate --model model.npz --target image_eval.npy --source text_eval.npy --paired
+  anisoalign compare --target image.npy --source text.npy --paired --splits 5 --out board.html
   anisoalign falsify --target image.npy --source text.npy --paired --splits 10 --json found.json
   anisoalign replay recipe.json --target image.npy --source text.npy --out aligned.npy
 """
@@ -94,6 +97,38 @@ def build_parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--json", metavar="FILE", help="write all scores; - for stdout")
     evaluate.set_defaults(run=_evaluate)
 
+    compare = verbs.add_parser(
+        "compare", help="all methods on the same splits, with floor, ceiling and controls"
+    )
+    _add_sides(compare)
+    compare.add_argument(
+        "--methods",
+        nargs="*",
+        metavar="METHOD[:NAME=VALUE,…]",
+        help="default: every method, AnisoAlign in both variants (those train: minutes)",
+    )
+    compare.add_argument("--splits", type=int, default=5)
+    compare.add_argument("--holdout", type=float, default=0.25)
+    compare.add_argument("--k", type=int, default=20, help="neighbours (default 20)")
+    compare.add_argument("--seed", type=int, default=0)
+    lessons = compare.add_mutually_exclusive_group()
+    lessons.add_argument("--labels", nargs="*", metavar="COLUMN", help="teach these labels only")
+    lessons.add_argument(
+        "--keywords", help='teach classes found in captions: "dog: dog, puppy; cat: cat, kitten"'
+    )
+    compare.add_argument(
+        "--captions", action="store_true", help="train caption decoders too (minutes)"
+    )
+    compare.add_argument(
+        "--out",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="write .csv, .json, .tex, .md or .html; repeatable",
+    )
+    compare.add_argument("--json", metavar="FILE", help="write everything; - for stdout")
+    compare.set_defaults(run=_compare)
+
     falsify = verbs.add_parser(
         "falsify", help="take AnisoAlign apart, against controls and at equal cost in meaning"
     )
@@ -121,7 +156,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sides(replay, pairing=False)
     replay.add_argument("--out", required=True, metavar="FILE")
     replay.set_defaults(run=_replay)
-    for verb in (diagnose, fit, apply, evaluate, falsify, replay):
+    for verb in verbs.choices.values():
         verb.add_argument("--quiet", action="store_true", help="no progress on standard error")
     return parser
 
@@ -146,7 +181,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _add_sides(parser: argparse.ArgumentParser, *, pairing: bool = True) -> None:
-    parser.add_argument("--target", required=True, help="the set to stand in for (images)")
+    parser.add_argument(
+        "--target", required=True, help="the set to stand in for (images); or sample:scenes"
+    )
     parser.add_argument("--source", required=True, help="the set to be corrected (texts)")
     parser.add_argument("--drop-invalid", action="store_true", help="leave out zero or NaN rows")
     if pairing:
@@ -171,8 +208,13 @@ def _say(options: argparse.Namespace, words: str) -> None:
 
 def _read(options: argparse.Namespace, path: str, modality: str) -> EmbeddingSet:
     from anisoalign_core.io import load
+    from anisoalign_core.samples import load_sample
 
-    found = load(path, modality=modality, drop_invalid=options.drop_invalid)
+    if path.startswith(SAMPLE):
+        pair = load_sample(path.removeprefix(SAMPLE))
+        found = pair.target if modality == "image" else pair.source
+    else:
+        found = load(path, modality=modality, drop_invalid=options.drop_invalid)
     dropped = len(found.provenance.dropped_rows)
     _say(
         options,
@@ -245,6 +287,58 @@ def _fit(options: argparse.Namespace) -> None:
     if hasattr(method, "bound_"):
         _say(options, f"bound {method.bound_:g}")
     _say(options, f"{method.label} fitted on {method.n_source_:,} + {method.n_target_:,} rows.")
+
+
+def _compare(options: argparse.Namespace) -> None:
+    from anisoalign_core.leaderboard import Leaderboard, leaderboard
+    from anisoalign_core.leaderboard.captions import caption_board
+    from anisoalign_core.metrics.transfer import parse_keywords
+    from anisoalign_core.publish import FORMATS, to_json, to_markdown
+
+    for path in options.out:
+        if Path(path).suffix not in FORMATS:
+            raise ParameterError(f"--out {path}: end the name with {', '.join(FORMATS)}.")
+    pair, finished, captions = _pair(options), list[Leaderboard](), None
+
+    def tell(fraction: float, words: str) -> None:
+        _say(options, f"{fraction:4.0%} {words}")
+
+    try:
+        leaderboard(
+            pair,
+            options.methods,
+            splits=options.splits,
+            holdout=options.holdout,
+            k=options.k,
+            random_state=options.seed,
+            columns=options.labels,
+            keywords=parse_keywords(options.keywords) if options.keywords else None,
+            on_split=finished.append,
+            progress=tell,
+        )
+        if options.captions:
+            captions = caption_board(
+                pair, holdout=options.holdout, random_state=options.seed, progress=tell
+            )
+    except KeyboardInterrupt:
+        if not finished:
+            raise
+        _say(options, f"stopped; {finished[-1].splits} of {options.splits} splits are kept.")
+    board = finished[-1]
+    for path in options.out:
+        _write_board(board, captions, path)
+    if options.json:
+        _emit(to_json(board, captions).rstrip("\n"), options.json)
+    if options.json != "-":
+        print(to_markdown(board, captions))
+
+
+def _write_board(board: Any, captions: Any, path: str) -> None:
+    from anisoalign_core.io.atomic import atomic_path
+    from anisoalign_core.publish import render
+
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_bytes(render(board, Path(path).suffix, captions))
 
 
 def _falsify(options: argparse.Namespace) -> None:

@@ -46,6 +46,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "leaderboard",
         "report",
     },
+    "publish": {"errors", "metrics", "leaderboard", "plots"},
 }
 
 

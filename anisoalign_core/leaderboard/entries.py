@@ -146,7 +146,9 @@ def entries(names: Sequence[str] | None, paired: bool) -> tuple[tuple[Entry, ...
     kept = tuple(one for one in wanted if one.needs != "paired" or paired)
     notes = []
     if left_out:
-        notes.append(f"{', '.join(left_out)}: left out, they need to know which rows are pairs.")
+        notes.append(
+            f"Left out, since they need to know which rows are pairs: {', '.join(left_out)}."
+        )
     return (*kept, ceiling()), notes
 
 

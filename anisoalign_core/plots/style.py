@@ -119,3 +119,19 @@ def line(
         line={"color": colour, "dash": dash, "width": 2},
         **more,
     )
+
+
+def as_div(figure: go.Figure) -> str:
+    """Return a figure as HTML that needs :func:`drawing_script` on the page."""
+    found: str = figure.to_html(
+        full_html=False, include_plotlyjs=False, config={"displaylogo": False}
+    )
+    return found
+
+
+def drawing_script() -> str:
+    """Return the JavaScript that draws figures, so that a page can hold it and fetch nothing."""
+    from plotly.offline import get_plotlyjs
+
+    script: str = get_plotlyjs()
+    return script

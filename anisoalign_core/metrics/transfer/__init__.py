@@ -1,5 +1,43 @@
 """Interchangeability: what corrected source rows teach about target rows."""
 
-from anisoalign_core.metrics.transfer.labels import class_columns, label_transfer
+from anisoalign_core.metrics.transfer.captions import (
+    AttributeReader,
+    CaptionScores,
+    caption_transfer,
+    cider,
+    score_captions,
+    token_f1,
+)
+from anisoalign_core.metrics.transfer.decoder import CaptionDecoder, words
+from anisoalign_core.metrics.transfer.gallery import SHARES, mixed_gallery_ndcg
+from anisoalign_core.metrics.transfer.labels import (
+    Classes,
+    class_columns,
+    classes_of,
+    keyword_labels,
+    label_transfer,
+    parse_keywords,
+)
+from anisoalign_core.metrics.transfer.uses import USES, Use, described
 
-__all__ = ["class_columns", "label_transfer"]
+__all__ = [
+    "SHARES",
+    "USES",
+    "AttributeReader",
+    "CaptionDecoder",
+    "CaptionScores",
+    "Classes",
+    "Use",
+    "caption_transfer",
+    "cider",
+    "class_columns",
+    "classes_of",
+    "described",
+    "keyword_labels",
+    "label_transfer",
+    "mixed_gallery_ndcg",
+    "parse_keywords",
+    "score_captions",
+    "token_f1",
+    "words",
+]

@@ -15,6 +15,7 @@ import numpy as np
 
 from anisoalign_core.errors import (
     AnisoAlignError,
+    InvalidRowsError,
     NotFittedError,
     ParameterError,
     ShapeError,
@@ -51,15 +52,15 @@ class CaptionDecoder:
 
     Parameters
     ----------
-    width, layers, heads : int, default 128, 2, 4
+    width, layers, heads : int, default 128, 1, 4
         Of the transformer; ``heads`` divides ``width``.
     prefix : int, default 4
         Vectors made of a row.
-    epochs : int, default 25
+    epochs : int, default 45
     batch : int, default 64
     learning_rate : float, default 2e-3
         At its highest; it rises over a tenth of the steps and falls to zero along half a cosine.
-    dropout : float, default 0.1
+    dropout : float, default 0.4
         Share of the entries of the prefix and of the words that are set to zero in training.
     noise : float, default 0.0
         Length of the Gaussian noise added to unit rows in training, as in CapDec (Nukrai et al.
@@ -81,13 +82,13 @@ class CaptionDecoder:
     """
 
     width: int = 128
-    layers: int = 2
+    layers: int = 1
     heads: int = 4
     prefix: int = 4
-    epochs: int = 25
+    epochs: int = 45
     batch: int = 64
     learning_rate: float = 2e-3
-    dropout: float = 0.1
+    dropout: float = 0.4
     noise: float = 0.0
     max_words: int | None = None
     min_count: int = 1
@@ -233,7 +234,7 @@ class CaptionDecoder:
                     seen = seen + self.noise / seen.shape[1] ** 0.5 * drawn
                 goal = goals[taken, : int(lengths[chosen].max())]
                 logits = network.logits(seen, goal[:, :-1].clamp(min=0), self.dropout, chance)
-                loss = torch.nn.functional.cross_entropy(
+                loss: Any = torch.nn.functional.cross_entropy(
                     logits.flatten(0, 1), goal.flatten(), ignore_index=IGNORED
                 )
                 optimiser.zero_grad()
@@ -368,6 +369,12 @@ def _batches(lengths: Integers, size: int, rng: np.random.Generator) -> list[Int
 def _check(rows: Float32) -> None:
     if np.ndim(rows) != 2:
         raise ShapeError(f"Rows of shape {np.shape(rows)} are not a table. Give (n, d) rows.")
+    broken = np.flatnonzero(~np.isfinite(rows).all(axis=1))
+    if len(broken):
+        raise InvalidRowsError(
+            f"Row {broken[0]} is not finite ({len(broken)} such rows). Leave those rows out.",
+            [int(row) for row in broken],
+        )
 
 
 def _split(captions: Sequence[str], n: int) -> list[list[str]]:

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 MOST_CLASSES = 50
 """A column with more values than this names rows rather than classes."""
 HIDDEN = 128
-EPOCHS = 30
+BATCH = 128
+STEPS = 400
+"""Steps of Adam: as many for few rows as for many."""
 Model = Literal["linear", "mlp"]
 
 
@@ -45,7 +47,8 @@ def label_transfer(
     labels, target_labels : (n,) and (m,) arrays
         A target class that no source row has counts as missed.
     model : {"linear", "mlp"}
-        Logistic regression (C = 10), or one hidden layer of 128 for 30 epochs of Adam.
+        Logistic regression (C = 10), or one hidden layer of 128 for about 400
+        steps of Adam.
     random_state : int, default 0
         Seed of the network's weights and batches.
 
@@ -81,28 +84,30 @@ def _classifier(model: Model, random_state: int) -> Any:
 
 
 class _Network:
-    """scikit-learn's network for a fixed number of epochs: stopping early would cost rows."""
+    """scikit-learn's network for a fixed number of steps: stopping early would cost rows."""
 
     def __init__(self, random_state: int) -> None:
-        from sklearn.neural_network import MLPClassifier
-
-        self.inner = MLPClassifier(
-            (HIDDEN,),
-            batch_size=128,
-            learning_rate_init=2e-3,
-            max_iter=EPOCHS,
-            n_iter_no_change=EPOCHS,
-            random_state=random_state,
-        )
+        self.random_state = random_state
 
     def fit(self, rows: Float32, labels: Integers) -> Any:
         import warnings
 
         from sklearn.exceptions import ConvergenceWarning
+        from sklearn.neural_network import MLPClassifier
 
+        batch = min(BATCH, len(rows))
+        epochs = -(-STEPS * batch // len(rows))
+        network = MLPClassifier(
+            (HIDDEN,),
+            batch_size=batch,
+            learning_rate_init=2e-3,
+            max_iter=epochs,
+            n_iter_no_change=epochs,
+            random_state=self.random_state,
+        )
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are chosen
-            return self.inner.fit(rows, labels)
+            warnings.simplefilter("ignore", ConvergenceWarning)  # the steps are chosen
+            return network.fit(rows, labels)
 
 
 def class_columns(table: Any) -> list[str]:
@@ -148,7 +153,9 @@ class Classes:
         """Return positions and labels of the given rows that have a class: taught, then asked."""
         taught = self.source[name].to_numpy(dtype=object)[source_rows]
         asked = self.target[name].to_numpy(dtype=object)[target_rows]
-        keep, test = (np.flatnonzero([v is not None for v in side]) for side in (taught, asked))
+        keep, test = (
+            np.flatnonzero([isinstance(v, str) for v in side]) for side in (taught, asked)
+        )
         return keep, taught[keep].astype(str), test, asked[test].astype(str)
 
 
@@ -227,7 +234,8 @@ def _by_keywords(pair: EmbeddingPair, keywords: Mapping[str, Sequence[str]]) -> 
             "or a set with labels."
         )
     tables = [
-        pd.DataFrame({"keyword": keyword_labels(side, keywords)}) for side in (source, target)
+        pd.DataFrame({"keyword": keyword_labels(side, keywords)}, dtype=object)
+        for side in (source, target)
     ]
     if min(table["keyword"].nunique() for table in tables) < 2:
         raise ShapeError(

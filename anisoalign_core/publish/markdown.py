@@ -1,0 +1,65 @@
+"""A leaderboard as Markdown: one table per group of metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from anisoalign_core.leaderboard import published
+from anisoalign_core.leaderboard.results import GROUPS, Leaderboard
+from anisoalign_core.metrics.transfer.gallery import SHARES
+from anisoalign_core.publish.tables import (
+    GROUP_WORDS,
+    LEGEND,
+    beside_published,
+    checks,
+    needs_line,
+    table,
+    three,
+)
+
+if TYPE_CHECKING:
+    from anisoalign_core.leaderboard.captions import CaptionBoard
+
+
+def to_markdown(board: Leaderboard, captions: CaptionBoard | None = None, level: int = 3) -> str:
+    """Return one Markdown table per group, then what the checks say and what it all rests on."""
+    mark = "#" * level
+    parts = []
+    for group in GROUPS:
+        if not board.metrics(group):
+            continue
+        header, rows = table(board, group)
+        lines = [_line(header), _line(["---"] * len(header)), *map(_line, rows)]
+        parts.append(f"{mark} {GROUP_WORDS[group]}\n\n{needs_line(board, group)}\n")
+        parts.append("\n".join(lines) + "\n")
+    parts.append(f"{LEGEND}\n")
+    parts.append(f"{mark} Floor, ceiling and control\n\n" + "\n".join(checks(board)) + "\n")
+    if board.mixed:
+        parts.append(f"{mark} Retrieval over a mixed gallery\n\n{_mixed_table(board)}\n")
+    if captions is not None:
+        parts.append(f"{mark} Captions\n\n{captions.to_markdown()}\n")
+    ours = beside_published(board)
+    parts.append(f"{mark} Published figures, of another encoder\n\n{published.ENCODER}.\n")
+    parts.append("\n".join([_line(ours[0]), _line(["---"] * len(ours[0])), *map(_line, ours[1])]))
+    parts.append("\n" + "\n".join(f"* {_plain(text)}" for text in board.sentences))
+    return "\n".join(parts) + "\n"
+
+
+def _mixed_table(board: Leaderboard) -> str:
+    lines = [
+        "nDCG@10 of the true target row; columns: share of the other items shown as target rows.\n",
+        _line(["method", *(f"{share:g}" for share in SHARES)]),
+        _line(["---"] * (len(SHARES) + 1)),
+    ]
+    for name, curve in board.mixed.items():
+        lines.append(_line([board.named(name).label, *(three(v) for v in curve.mean(axis=0))]))
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(text.replace("|", "\\|") for text in cells) + " |"
+
+
+def _plain(text: str) -> str:
+    return text.replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,151 @@
+"""Cells, tables and checks of a leaderboard as text: what every format prints."""
+
+from __future__ import annotations
+
+from anisoalign_core.leaderboard import published
+from anisoalign_core.leaderboard.entries import Entry
+from anisoalign_core.leaderboard.results import Leaderboard
+from anisoalign_core.metrics.resampling import Interval
+from anisoalign_core.metrics.transfer.uses import described
+
+MARKS = {"better": "▲", "worse": "▼", "cannot tell": "=", None: ""}
+LEGEND = (
+    "Against ReAlign, split by split: ▲ better, ▼ worse, = the interval of the difference holds "
+    "zero. ↑ larger is better, ↓ smaller is."
+)
+GROUP_WORDS = {
+    "semantics": "Semantics: what the source keeps",
+    "support": "Support: how far it stands where the target stands",
+    "residual": "Residual: what still separates partners",
+    "retrieval": "Retrieval: whether partners find each other",
+    "use": "Use: what it teaches about the target",
+}
+
+
+def command(board: Leaderboard) -> str:
+    """Return the shell line that computes the same board."""
+    from shlex import quote
+
+    setting = board.setting
+    files = []
+    for side in (setting.target, setting.source):
+        file = str((side["files"] or [side["name"]])[0])
+        bundled = file.startswith("sample_data/")
+        files.append(quote("sample:" + file.split("/")[1] if bundled else file))
+    names = [quote(one.name) for one in board.entries if one.role != "ceiling"]
+    line = (
+        f"anisoalign compare --target {files[0]} --source {files[1]}"
+        f"{' --paired' if setting.paired else ''} --methods {' '.join(names)} "
+        f"--splits {setting.splits} --holdout {setting.holdout:g} --k {setting.k} "
+        f"--seed {setting.random_state}"
+    )
+    if setting.keywords:
+        text = "; ".join(f"{name}: {', '.join(w)}" for name, w in setting.keywords.items())
+        return line + f" --keywords {quote(text)}"
+    return line + (f" --labels {' '.join(map(quote, setting.columns))}" if setting.columns else "")
+
+
+def cell(found: Interval) -> str:
+    """Return a value with its interval, to three significant digits."""
+    if found.low is None or found.high is None:
+        return three(found.value)
+    return f"{three(found.value)} ({three(found.low)} … {three(found.high)})"
+
+
+def three(value: float) -> str:
+    """Return a number to three significant digits."""
+    if abs(value) < 5e-5:
+        return "0"
+    return f"{value:#.3g}".rstrip(".") if abs(value) < 999.5 else f"{value:,.0f}"
+
+
+def head(metric: str) -> str:
+    """Symbol of a metric with the arrow that says which way is better."""
+    shown = described(metric)
+    return shown.symbol + {"higher": " ↑", "lower": " ↓", "neutral": ""}[shown.direction]
+
+
+def table(board: Leaderboard, group: str) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of one group of metrics: chance first, then every entry.
+
+    A row holds the entry's label, its role, and per metric the value with its interval and the
+    mark of :data:`MARKS`.
+    """
+    metrics = board.metrics(group)
+    header = ["method", "reads", *map(head, metrics)]
+    rows = []
+    chances = [board.chance(metric) for metric in metrics]
+    if any(chance is not None for chance in chances):
+        rows.append(["*chance*", "", *("" if c is None else three(c) for c in chances)])
+    for one in board.ranked:
+        if not any(board.has(one.name, metric) for metric in metrics):
+            continue
+        cells = []
+        for metric in metrics:
+            if not board.has(one.name, metric):
+                cells.append("–")
+                continue
+            mark = MARKS[board.answer(one.name, metric)]
+            cells.append(f"{cell(board.score(one.name, metric))} {mark}".strip())
+        rows.append([one.label, _reads(one), *cells])
+    return header, rows
+
+
+def _reads(one: Entry) -> str:
+    words = {"fit-free": "nothing", "unpaired": "both sets", "paired": "pairs"}[one.needs]
+    return f"{words} ({one.role})" if one.role in ("floor", "control", "ceiling") else words
+
+
+def needs_line(board: Leaderboard, group: str) -> str:
+    """Say what each metric of a group needs."""
+    by_need: dict[str, list[str]] = {}
+    for metric in board.metrics(group):
+        by_need.setdefault(described(metric).needs, []).append(described(metric).symbol)
+    return "; ".join(f"{need}: {', '.join(names)}" for need, names in by_need.items()) + "."
+
+
+def checks(board: Leaderboard) -> list[str]:
+    """Say, as list items, whether floors lie below ceilings and the control is at chance."""
+    found = []
+    for name, all_checks, words in (
+        ("order", board.order(), "the floor entry scores below the ceiling entry"),
+        ("controls", board.controls(), "the permuted target is no better than chance"),
+    ):
+        if not all_checks:
+            found.append(f"* {words}: nothing to check ({name} entries are not on the board).")
+            continue
+        held = [check for check in all_checks if check.holds]
+        found.append(f"* On {len(held)} of {len(all_checks)} metrics {words}.")
+        found += [
+            f"  * not on {described(c.metric).symbol}: {c.low} {three(c.low_value)}, {c.high} "
+            f"{three(c.high_value)}"
+            for c in all_checks
+            if not c.holds
+        ]
+    return found
+
+
+def beside_published(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: published figures and ours, side by side, for the methods both have."""
+    header = ["method", "metric", "published (another encoder)", "ours"]
+    rows = []
+    for name, value in published.ACCURACY.items():
+        if name in board.values:
+            ours = "–"
+            if board.has(name, "label_transfer"):
+                ours = f"label transfer {cell(board.score(name, 'label_transfer'))}"
+            rows.append(
+                [
+                    board.named(name).label,
+                    "accuracy after text-only training, %",
+                    f"{value:.2f}",
+                    ours,
+                ]
+            )
+    for name, figures in published.GEOMETRY.items():
+        for metric, value in figures.items():
+            if board.has(name, metric):
+                ours = cell(board.score(name, metric))
+                symbol = described(metric).symbol
+                rows.append([board.named(name).label, symbol, three(value), ours])
+    return header, rows

@@ -130,7 +130,7 @@ INTRO = """## Beyond the closed form
 
 Made by `python -m benchmarks.learned`. *The question*: is there a correction that beats
 BoundedTransport at equal Ω on M^Z, M^X, Fréchet distance or label transfer by more than its
-bootstrap interval, and loses on none of them, on both sets with the same defaults? Defaults were
+interval, and loses on none of them, on both sets with the same defaults? Defaults were
 chosen on splits 0 to 4 of both sets; the numbers below are from other splits (of the same rows).
 Ψ, matched cosine and R@10 (mean of both directions) are guards, not criteria: a rotation inside the
 target's distribution leaves all of the criteria alone and can still exchange meanings.
@@ -150,15 +150,15 @@ def write(path: Path) -> None:
         against = found.difference
         beside = "rotated, relaxed (t = .5)"
         gains = ", ".join(
-            f"{metric} {d.value:+.3g} ({d.low:+.3g} … {d.high:+.3g})"
+            f"{metric} {d.value:+.3g} ({d.limits[0]:+.3g} … {d.limits[1]:+.3g})"
             for metric in ("omega", *CRITERION, "recall_at_10")
             if metric in found.scores["corrected"]
             for d in (against("corrected", beside, metric),)
         )
         parts.append(
             f"### {title}\n\n{fitted:,} source and {goal:,} target rows fitted, {held:,} held out, "
-            f"k = {found.k}, {found.splits} splits; 95 % bootstrap intervals over splits, which "
-            f"share rows.\n\n{found.to_markdown()}\n\n**Against BoundedTransport at equal Ω**\n\n"
+            f"k = {found.k}, {found.splits} splits; 95 % corrected resampled t "
+            f"intervals.\n\n{found.to_markdown()}\n\n**Against BoundedTransport at equal Ω**\n\n"
             + "\n".join(rows)
             + f"\n\nCorrected minus {beside}, each as it is: {gains}."
         )

@@ -11,11 +11,11 @@ from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.falsifiers import (
     Falsification,
     at_omega,
-    bootstrap,
     falsify,
     measure,
     variants,
 )
+from anisoalign_core.metrics.resampling import over_splits
 from tests.conftest import paired_world
 
 SHORT = {"rank": 6, "prior_steps": 8, "refine_steps": 8, "hidden": 16, "batch": 64}
@@ -43,14 +43,13 @@ def test_the_curve_is_read_where_omega_is_equal_from_the_larger_bound():
     assert at_omega(curve, 0.5) == ({"omega": 0.6, "psi": 5.0}, True)
 
 
-def test_the_bootstrap_brackets_a_mean_and_knows_when_nothing_is_left_of_zero():
-    rng = np.random.default_rng(0)
-    found = bootstrap(rng.normal(1.0, 0.1, 12))
-    assert found.low < found.value < found.high
-    assert found.high - found.low == pytest.approx(4 * 0.1 / np.sqrt(12), rel=0.4)
-    assert found.sign == 1
-    assert bootstrap(-np.ones(5)).sign == -1
-    assert bootstrap(np.array([-1.0, 1.0, -1.0, 1.0])).sign == 0
+def test_gains_have_the_interval_that_allows_for_shared_rows():
+    known = {"omega": np.array([0.9, 0.8, 0.85]), "matched_cosine": np.array([0.5, 0.6, 0.4])}
+    found = Falsification(
+        {"a": known}, {"a": {"omega": np.zeros(3)}}, {"a": 0}, {}, (30, 30, 20), 3
+    )
+    assert found.held_out == 0.25
+    assert found.gain("a", "omega") == over_splits(known["omega"], 0.25)
 
 
 def test_variants_take_the_method_apart():

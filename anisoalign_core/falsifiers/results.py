@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anisoalign_core.metrics.registry import METRICS
-from anisoalign_core.numerics import Float64, generator
+from anisoalign_core.metrics.resampling import Interval, over_splits
+from anisoalign_core.numerics import Float64
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,22 +21,7 @@ CONTROLS = {
     "shuffled prior": "the same run with the shuffled prior",
 }
 """Rows that the full method is set against, and what the notes call them."""
-RESAMPLES = 2000
 OWN_SYMBOLS = {"label_transfer": "label transfer", "recall_at_10": "R@10"}
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A mean over splits with its 95 % bootstrap interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def sign(self) -> int:
-        """+1 or −1 when the interval leaves out zero, else 0."""
-        return int(self.low > 0) - int(self.high < 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +52,13 @@ class Falsification:
     k: int
 
     @property
+    def held_out(self) -> float:
+        """Share of the rows held out; with pairs the fitted rows of both sides are other rows."""
+        source, target, held = self.rows
+        paired = "matched_cosine" in next(iter(self.scores.values()))
+        return held / (held + (source + target if paired else min(source, target)))
+
+    @property
     def splits(self) -> int:
         """Number of splits."""
         return len(next(iter(self.scores.values()))["omega"])
@@ -76,11 +69,13 @@ class Falsification:
 
     def gain(self, variant: str, metric: str) -> Interval:
         """Variant minus BoundedTransport at the same Ω."""
-        return bootstrap(self.scores[variant][metric] - self.matched[variant][metric])
+        return over_splits(
+            self.scores[variant][metric] - self.matched[variant][metric], self.held_out
+        )
 
     def difference(self, variant: str, other: str, metric: str) -> Interval:
         """One variant minus another, split by split."""
-        return bootstrap(self.scores[variant][metric] - self.scores[other][metric])
+        return over_splits(self.scores[variant][metric] - self.scores[other][metric], self.held_out)
 
     @property
     def notes(self) -> list[str]:
@@ -89,8 +84,8 @@ class Falsification:
         found = [
             f"{source:,} source and {target:,} target rows fitted, {held:,} held out, "
             f"k = {self.k}, {self.splits} splits. Gains are against BoundedTransport at the bound "
-            "where its Ω is the variant's; intervals are 95 % bootstraps over the splits, which "
-            "share rows."
+            "where its Ω is the variant's; intervals are 95 % corrected resampled t "
+            "intervals (Nadeau & Bengio 2003), which allow for the rows that splits share."
         ]
         if "+ refinement" in self.scores:
             found.append(
@@ -128,7 +123,8 @@ class Falsification:
                 for metric in self.matched[variant]:
                     gain = self.gain(variant, metric)
                     name = f"{_symbol(metric)} at equal Ω"
-                    row |= {name: gain.value, f"{name}, low": gain.low, f"{name}, high": gain.high}
+                    low, high = gain.limits
+                    row |= {name: gain.value, f"{name}, low": low, f"{name}, high": high}
             if variant in self.prior:
                 row["prior, unseen rows"] = float(self.prior[variant].mean())
             rows[variant] = row
@@ -177,24 +173,13 @@ class Falsification:
         return "\n".join(lines)
 
 
-def bootstrap(values: Float64, random_state: int = 0) -> Interval:
-    """Mean over splits and the 2.5 % and 97.5 % quantiles of its bootstrap over splits.
-
-    Splits of one set share rows, so the interval says how firmly these rows support the mean, not
-    how another set would behave.
-    """
-    rng = generator(random_state)
-    drawn = rng.integers(len(values), size=(RESAMPLES, len(values)))
-    low, high = np.quantile(values[drawn].mean(axis=1), [0.025, 0.975])
-    return Interval(float(values.mean()), float(low), float(high))
-
-
 def _symbol(metric: str) -> str:
     return METRICS[metric].symbol if metric in METRICS else OWN_SYMBOLS[metric]
 
 
 def _interval(found: Interval, bold: bool = True) -> str:
-    text = f"{found.value:+.3g} ({found.low:+.3g} … {found.high:+.3g})"
+    low, high = found.limits
+    text = f"{found.value:+.3g} ({low:+.3g} … {high:+.3g})"
     return f"**{text}**" if bold and found.sign else text
 
 

@@ -19,6 +19,14 @@ class Interval:
     high: float | None
 
     @property
+    def limits(self) -> tuple[float, float]:
+        """Both limits; NaN where there is none."""
+        return (
+            float("nan") if self.low is None else self.low,
+            float("nan") if self.high is None else self.high,
+        )
+
+    @property
     def sign(self) -> int:
         """+1 or −1 when the interval leaves out zero, else 0."""
         if self.low is None or self.high is None:

@@ -143,3 +143,67 @@ def test_a_recipe_replays_to_the_same_bytes(files, capsys):
     said = capsys.readouterr()
     assert "NOT identical" in said.out
     assert "source is not what the recipe was made from" in said.err
+
+
+def test_compare_writes_every_format_and_prints_the_tables(files, capsys):
+    outs = [f"--out=b.{suffix}" for suffix in ("csv", "json", "tex", "md", "html")]
+    methods = ["--methods", "mean-shift", "bounded:bound=0.3", "permuted"]
+    command = ["compare", *SIDES, "--paired", *methods, "--splits", "2", "--k", "5"]
+    assert main([*command, *outs, "--quiet"]) == 0
+    shown = capsys.readouterr().out
+    assert "BoundedTransport (bound 0.3)" in shown and "permuted target is no better" in shown
+    assert "Label transfer is missing" in shown
+    assert (files / "b.md").read_text().strip() == shown.strip()
+    board = json.loads((files / "b.json").read_text())
+    assert board["setting"]["source"]["files"] == ["text.npy"]
+    assert all((files / f"b.{suffix}").stat().st_size > 1000 for suffix in ("csv", "tex", "html"))
+    assert main([*command, "--json", "-", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["values"] == board["values"]
+
+
+def test_compare_teaches_what_keywords_find_in_captions(files, capsys):
+    rng = np.random.default_rng(0)
+    captions = rng.choice(["a dog", "a cat", "a tree"], 300)
+    (files / "text.captions.txt").write_text("\n".join(captions) + "\n")
+    command = ["compare", *SIDES, "--paired", "--methods", "mean-shift", "--splits", "1", "--quiet"]
+    assert main([*command, "--keywords", "dog; cat: cat, kitten"]) == 0
+    assert "keywords dog, cat" in capsys.readouterr().out
+    assert main([*command, "--keywords", "dog; zebra"]) == 2
+    assert "Fewer than two" in capsys.readouterr().err
+
+
+def test_an_interrupted_comparison_writes_the_finished_splits(files, capsys, monkeypatch):
+    from anisoalign_core.leaderboard import run
+
+    whole = run._one_split
+    monkeypatch.setattr(run, "_one_split", _interrupted_after(2, whole))
+    command = ["compare", *SIDES, "--paired", "--methods", "mean-shift", "--splits", "5"]
+    assert main([*command, "--out", "part.json"]) == 0
+    assert "2 of 5 splits are kept" in capsys.readouterr().err
+    assert any(
+        "Stopped after 2 of 5" in text
+        for text in json.loads((files / "part.json").read_text())["sentences"]
+    )
+    monkeypatch.setattr(run, "_one_split", _interrupted_after(0, whole))
+    assert main([*command, "--out", "none.json"]) == 130
+    assert not (files / "none.json").exists()
+
+
+def _interrupted_after(splits, whole):
+    done = []
+
+    def one(*arguments):
+        if len(done) == splits:
+            raise KeyboardInterrupt
+        done.append(True)
+        return whole(*arguments)
+
+    return one
+
+
+def test_the_bundled_sample_stands_in_for_files(capsys):
+    sides = ["--target", "sample:scenes", "--source", "sample:scenes", "--paired"]
+    assert main(["diagnose", *sides, "--json", "-", "--quiet"]) == 0
+    assert json.loads(capsys.readouterr().out)["n_source"] == 4000
+    assert main(["diagnose", "--target", "sample:x", "--source", "sample:scenes"]) == 2
+    assert "no sample 'x'" in capsys.readouterr().err

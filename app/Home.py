@@ -18,6 +18,7 @@ PAGES = (
     ("spectra", "Spectra", ":material/show_chart:"),
     ("directions", "Directions", ":material/explore:"),
     ("correct", "Correct", ":material/tune:"),
+    ("compare", "Compare", ":material/leaderboard:"),
     ("export", "Export", ":material/download:"),
 )
 

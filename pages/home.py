@@ -76,6 +76,7 @@ steps = (
     ("spectra", "Spectra", "How large is the gap, and how is it spread over directions?"),
     ("directions", "Directions", "What do the directions that carry it mean? Look at the rows."),
     ("correct", "Correct", "Tune a bounded correction and watch what it costs in meaning."),
+    ("compare", "Compare", "Every method on the same splits, with floor, ceiling and controls."),
     ("export", "Export", "Take corrected vectors home, with a recipe that rebuilds them."),
 )
 for column, (name, title, words) in zip(st.columns(len(steps)), steps, strict=True):

@@ -1,0 +1,187 @@
+"""A leaderboard on the page: picture, tables, answers, checks, published figures, export."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from anisoalign_core.leaderboard import Leaderboard, published
+from anisoalign_core.leaderboard.captions import CaptionBoard
+from anisoalign_core.leaderboard.results import GROUPS
+from anisoalign_core.metrics.transfer import described
+from anisoalign_core.plots.leaderboard import answers, tradeoff_board
+from anisoalign_core.publish import FORMATS, render
+from anisoalign_core.publish.tables import (
+    GROUP_WORDS,
+    LEGEND,
+    beside_published,
+    checks,
+    needs_line,
+    table,
+)
+from app.widgets.common import figure, plain
+
+AXES = (("omega", "psi", "phi", "trustworthiness"), ("mixing_coverage", "mixing_penetration"))
+MORE_SUPPORT = ("frechet", "precision", "recall", "density", "coverage", "label_transfer")
+
+
+def picture(board: Leaderboard) -> None:
+    """Show support against semantics, axes to choose."""
+    st.subheader("What each method buys, and what it costs", anchor=False)
+    have = board.metrics()
+    left, right = st.columns(2)
+    across = left.selectbox(
+        "Cost: what the source keeps",
+        [name for name in AXES[0] if name in have],
+        format_func=_words,
+        key="compare_across",
+        persist_state="session",
+    )
+    up = right.selectbox(
+        "Gain: support or use",
+        [name for name in (*AXES[1], *MORE_SUPPORT) if name in have],
+        format_func=_words,
+        key="compare_up",
+        persist_state="session",
+    )
+    rows = board.setting.rows
+    figure(
+        tradeoff_board(board, across, up),
+        caption=f"Mean of {board.splits} splits with 95 % intervals, {rows['source']:,} held-out "
+        "source rows in each. Up and to the right is better, unless an arrow points down. Curves "
+        "turn a method's one dial, for measures computed along it; names that would cover each "
+        "other show on hover.",
+        alt="Scatter plot of methods: support against semantics, with curves over their dials",
+        key="compare_tradeoff",
+    )
+
+
+def _words(metric: str) -> str:
+    shown = described(metric)
+    return f"{shown.label} ({shown.symbol})"
+
+
+def tables(board: Leaderboard) -> None:
+    """Show one group of metrics at a time, every entry with its interval."""
+    st.subheader("The board", anchor=False)
+    groups = [group for group in GROUPS if board.metrics(group)]
+    group = st.segmented_control(
+        "Group of measures",
+        groups,
+        default=groups[0],
+        required=True,
+        key="compare_group",
+        persist_state="session",
+    )
+    header, rows = table(board, group)
+    metrics = board.metrics(group)
+    frame = pd.DataFrame(rows, columns=["method", "reads", *metrics])
+    frame["method"] = frame["method"].str.strip("*")
+    st.markdown(f"**{GROUP_WORDS[group]}**")
+    st.dataframe(
+        frame,
+        width="stretch",
+        height="content",
+        hide_index=True,
+        column_config={
+            "method": st.column_config.TextColumn("method", pinned=True, width=230),
+            "reads": st.column_config.TextColumn(
+                "reads", help="What the method reads when it is fitted or applied."
+            ),
+            **{
+                name: st.column_config.TextColumn(
+                    head, help=f"{described(name).label}. {described(name).description}"
+                )
+                for name, head in zip(metrics, header[2:], strict=True)
+            },
+        },
+    )
+    st.caption(f"{LEGEND} Needs: {plain(needs_line(board, group))}")
+    with st.expander("In words"):
+        for name in metrics:
+            shown = described(name)
+            st.markdown(
+                f"- **{plain(shown.symbol)}**: {plain(shown.label)}. {plain(shown.description)} "
+                f"({plain(shown.reference)})"
+            )
+
+
+def better(board: Leaderboard) -> None:
+    """Answer "better than ReAlign?" for one measure, with the interval of the difference."""
+    st.subheader("Better than ReAlign?", anchor=False)
+    if board.splits < 2:
+        st.caption("An interval needs at least two splits.")
+        return
+    measures = [name for name in board.metrics() if described(name).direction != "neutral"]
+    usual = next(
+        name for name in ("label_transfer", "mixing_coverage", *measures) if name in measures
+    )
+    metric = st.selectbox(
+        "Measure",
+        measures,
+        index=measures.index(usual),
+        format_func=_words,
+        key="compare_metric",
+        persist_state="session",
+    )
+    figure(
+        answers(board, metric),
+        caption="Differences are taken split by split, so what both methods share cancels; bars "
+        "are 95 % intervals. A bar that holds zero says: cannot be told apart on these rows.",
+        alt="Differences to ReAlign per method with intervals",
+        key="compare_answers",
+    )
+
+
+def facts(board: Leaderboard) -> None:
+    """Show whether floors, ceilings and controls are where they must be, and what it rests on."""
+    st.subheader("Can the board be trusted?", anchor=False)
+    st.markdown("\n".join(plain_item(text) for text in checks(board)))
+    for text in board.sentences:
+        st.caption(plain(text))
+
+
+def plain_item(text: str) -> str:
+    """Escape a list item but keep its bullet and indent."""
+    bare = text.lstrip("* ")
+    return text[: len(text) - len(bare)] + plain(bare)
+
+
+def beside(board: Leaderboard) -> None:
+    """Show published figures and ours, marked as another encoder's."""
+    st.subheader("Published figures, of another encoder", anchor=False)
+    header, rows = beside_published(board)
+    if not rows:
+        st.caption("None of the published methods is on this board.")
+        return
+    st.dataframe(
+        pd.DataFrame(rows, columns=header),
+        width="stretch",
+        height="content",
+        hide_index=True,
+        column_config={"metric": st.column_config.TextColumn(width=260)},
+    )
+    st.caption(
+        f"Published: {plain(published.ENCODER)}. Another encoder and other data: compare orders, "
+        "never values."
+    )
+
+
+def take_home(board: Leaderboard, captions: CaptionBoard | None) -> None:
+    """Offer the board in every format."""
+    st.subheader("Take it home", anchor=False)
+    row = st.container(horizontal=True)
+    for suffix, words in FORMATS.items():
+        row.download_button(
+            suffix.lstrip(".").upper().replace("TEX", "LaTeX").replace("MD", "Markdown"),
+            data=lambda suffix=suffix: render(board, suffix, captions),
+            file_name=f"leaderboard{suffix}",
+            key=f"compare_download_{suffix}",
+            help=words,
+            on_click="ignore",
+            icon=":material/download:",
+        )
+    st.caption(
+        "HTML is one file with the figures, the recipe and the digests of the inputs; JSON holds "
+        "every split's value and the command that computes it again."
+    )

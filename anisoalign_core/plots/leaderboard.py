@@ -26,7 +26,7 @@ from anisoalign_core.plots.style import (
 )
 
 COLOURS = (CORRECTED, TARGET, RESIDUAL, WARNING, GAP, NULL)
-PLOT_PIXELS = np.array([700.0, 380.0])
+PLOT_PIXELS = np.array([480.0, 360.0])
 """A cautious guess of the area between the axes, in which names must not cover each other."""
 CHARACTER_PIXELS = 6.5
 DASHES = ("solid", "dash", "dot", "dashdot")
@@ -155,11 +155,11 @@ def answers(board: Leaderboard, metric: str) -> go.Figure:
             )
         )
     figure.add_vline(x=0.0, line={"color": NULL, "width": 1})
-    figure.update_xaxes(title=f"{axis_title(metric)}, minus ReAlign's")
+    figure.update_xaxes(title=f"{axis_title(metric)}<br>minus ReAlign's")
     figure.update_yaxes(
         categoryorder="array", categoryarray=[as_text(one.label) for one in shown][::-1]
     )
-    return layout(figure, height=120 + 26 * len(shown))
+    return layout(figure, height=140 + 26 * len(shown))
 
 
 def mixed_gallery(board: Leaderboard, names: Sequence[str]) -> go.Figure:

@@ -61,7 +61,7 @@ def choose_contest(pair: EmbeddingPair) -> Contest | None:
         "anisoalign:variant=corrected,rank=16. The raw source, ReAlign and the target's own rows "
         "always stand on the board.",
     )
-    left, right = st.columns([1, 3], vertical_alignment="top")
+    left, right = st.columns([1, 2], vertical_alignment="top")
     with left:
         splits = st.segmented_control(
             "Splits",
@@ -103,8 +103,8 @@ def _lessons(pair: EmbeddingPair) -> tuple[tuple[str, ...], str]:
     if pair.paired:
         found = [found[0] if found[0] is not None else found[1]] * 2
     columns = [name for name in class_columns(found[0]) if name in class_columns(found[1])]
-    captions = [pair.source.captions, pair.target.captions]
-    readable = any(c is not None for c in captions) if pair.paired else None not in captions
+    told = [side.captions is not None for side in (pair.source, pair.target)]
+    readable = any(told) if pair.paired else all(told)
     ways = ["labels"] * bool(columns) + ["keywords"] * bool(readable)
     if not ways:
         st.caption(

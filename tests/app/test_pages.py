@@ -15,7 +15,7 @@ from app.session import Loaded, use_pair  # noqa: F401  (the page state's types)
 from tests.conftest import paired_world
 
 HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
-PAGES = ("home", "data", "spectra", "directions", "correct", "export")
+PAGES = ("home", "data", "spectra", "directions", "correct", "compare", "export")
 
 
 def pair_of(n=160, d=12, paired=True):

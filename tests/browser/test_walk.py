@@ -14,14 +14,16 @@ import urllib.request
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import anisoalign_core as aa
 from anisoalign_core.cli import main
 from tests.conftest import paired_world
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PAGES = ("", "data", "spectra", "directions", "correct", "export")
+PAGES = ("", "data", "spectra", "directions", "correct", "compare", "export")
 
 pytestmark = pytest.mark.browser
 
@@ -270,6 +272,34 @@ def test_anisoalign_is_trained_on_request_moved_live_and_survives_a_cancelled_tr
     assert numbers(page) == moved
     go(page, "Export")
     page.get_by_text("60 + 60 steps").wait_for()
+
+
+def test_a_cancelled_comparison_keeps_its_finished_splits_and_leaves_as_a_file(page, tmp_path):
+    go(page, "Compare")
+    page.get_by_role("button", name="Compare, about").click()
+    page.get_by_text("split 2 of 5").wait_for()
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_text("1 of 5 splits are finished").wait_for()
+    page.get_by_role("button", name="Continue (4 more splits)").wait_for()
+    settle(page)
+    figures(page, 1)
+    assert "Bounded" in page.locator(".js-plotly-plot").first.inner_text()
+    go(page, "Export")
+    go(page, "Compare")  # leaving the page loses nothing
+    page.get_by_text("1 of 5 splits are finished").wait_for()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV", exact=True).click()
+    download.value.save_as(tmp_path / "board.csv")
+    table = pd.read_csv(tmp_path / "board.csv")
+    assert set(table["splits"]) == {1}
+    bounded = table[(table.entry == "bounded") & (table.metric == "omega")]
+    pair = aa.load_sample()
+    split = pair.split(0, 0.25)
+    method = aa.BoundedTransport().fit(
+        pair.source.take(split.fit_source), pair.target.take(split.fit_target)
+    )
+    wanted = aa.evaluate(method, pair.take(split.holdout_source), intervals=False)["omega"].value
+    assert float(bounded["value"].iloc[0]) == pytest.approx(wanted, abs=1e-6)
 
 
 def test_a_wrong_file_is_refused_in_words_and_the_sample_stays(page, tmp_path):

@@ -1,0 +1,112 @@
+"""The Compare page under AppTest: runs when asked, keeps what is finished, says what is missing."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import anisoalign_core as aa
+from anisoalign_core.leaderboard import leaderboard
+from tests.app.test_pages import open_page, pair_of, words
+
+METHODS = ["mean-shift", "bounded", "permuted"]
+
+
+def small(n=240, paired=True, labels=True):
+    pair = pair_of(n, 12)
+    sides = []
+    for side in (pair.source, pair.target):
+        half = np.where(pair.target.vectors[:, 0] > np.median(pair.target.vectors[:, 0]), "a", "b")
+        sides.append(
+            aa.EmbeddingSet.from_array(
+                side.vectors,
+                modality=side.modality,
+                labels=pd.DataFrame({"half": half}) if labels else None,
+                captions=[f"this is {h}" for h in half] if labels else None,
+                name=side.name,
+            )
+        )
+    return aa.EmbeddingPair(*sides, paired=paired)
+
+
+def compare(at):
+    at.button(key="compare_run").click().run()
+    assert not at.exception
+    return at
+
+
+def ready(pair, **state):
+    chosen = {"compare_methods": METHODS, "compare_splits": 3}
+    return open_page("compare", pair, **(chosen | state))
+
+
+def test_nothing_runs_unasked_and_pressing_compares():
+    at = ready(small())
+    assert not at.dataframe and at.button(key="compare_run").label.startswith("Compare, about")
+    compare(at)
+    board = at.dataframe[0].value
+    assert board["method"].tolist()[:3] == ["chance", "No correction", "ReAlign"]
+    assert "Nadeau" in words(at) and "splits" in words(at)
+    assert [m.label for m in at.metric][:2] == ["Neighbours kept", "Covers the target"]
+    at.button_group(key="compare_group").set_value("use").run()
+    assert "label_transfer" in at.dataframe[0].value.columns
+    assert "Target rows themselves" in at.dataframe[0].value["method"].tolist()
+
+
+def test_finished_splits_are_shown_and_continued_to_the_same_numbers():
+    pair = small()
+    kept = []
+    whole = leaderboard(pair, METHODS, splits=3, columns=["half"], on_split=kept.append)
+    at = ready(pair)
+    key = ("board", tuple(METHODS), ("half",), "", 0.25, 0)
+    at.session_state["results"][(pair.digest, key)] = kept[0]
+    at.run()
+    assert at.button(key="compare_run").label.startswith("Continue (2 more splits)")
+    assert "1 of 3 splits are finished" in words(at) and len(at.dataframe) > 0
+    compare(at)
+    found = at.session_state["results"][(pair.digest, key)]
+    assert found.to_dict()["values"] == whole.to_dict()["values"]
+    assert not [b for b in at.button if b.key == "compare_run"]
+
+
+def test_an_unpaired_set_says_what_is_left_out():
+    at = compare(ready(small(paired=False)))
+    assert not at.error
+    assert "This pair is unpaired" in words(at)
+    assert "needs pairs" in words(at) and "Captions need a paired set" in words(at)
+    at.button_group(key="compare_group").set_value("support").run()
+    assert len(at.dataframe[0].value) > 3
+
+
+def test_without_labels_or_captions_it_says_so():
+    at = ready(small(labels=False))
+    assert "neither labels nor captions" in words(at)
+    compare(at)
+    assert "Label transfer is missing" in words(at).replace("\\", "")
+
+
+def test_keywords_teach_and_mistakes_are_sentences():
+    at = ready(small(), compare_way="keywords", compare_keywords="a; b")
+    compare(at)
+    assert "keywords a, b" in words(at)
+    at = ready(small(), compare_way="keywords", compare_keywords="a:")
+    assert "has no word" in at.error[0].value.replace("\\", "")
+    at = ready(small(), compare_methods=["bounded:colour=3"])
+    assert "not NAME=VALUE" in at.error[0].value.replace("\\", "")
+    at = ready(small(), compare_way="keywords", compare_keywords="zebra; horse")
+    at.button(key="compare_run").click().run()
+    assert "Fewer than two" in at.error[0].value
+
+
+def test_an_empty_session_and_too_few_rows_get_a_sentence():
+    assert "No embeddings are loaded" in words(open_page("compare", "empty"))
+    at = ready(small(40))
+    at.button(key="compare_run").click().run()
+    assert not at.exception
+    assert "at least 20" in at.error[0].value
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_captions_train_only_when_asked(paired):
+    at = ready(small(paired=paired))
+    offered = [b for b in at.button if b.key == "captions_run"]
+    assert bool(offered) is paired

@@ -89,7 +89,7 @@ class CaptionBoard:
                 "CIDEr-like": float(scores.cider.mean()),
             }
             if self.columns:
-                row["attributes told right"] = scores.attribute_accuracy
+                row["attributes right"] = scores.attribute_accuracy
                 row["right when named"] = scores.attribute_precision
                 row |= {column: scores.told[column] for column in self.columns}
             rows[label] = row
@@ -114,8 +114,10 @@ class CaptionBoard:
         if self.columns:
             found.append(
                 "Attributes are read from captions by a classifier that learned the words for "
-                "each value from other captions and keeps silent when unsure. Told right counts "
-                "all images: what a caption leaves out is not right."
+                "each value from other captions and keeps silent when unsure. Attributes right: "
+                "mean over columns of the share right among those named, cut in proportion where "
+                "a caption names the column less often than the images' own captions do. Columns: "
+                "share of all images whose caption names the right value."
             )
         return found
 

@@ -23,7 +23,11 @@ from anisoalign_core.leaderboard.entries import (
 from anisoalign_core.leaderboard.results import Curve, Leaderboard, Setting
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.registry import METRICS
-from anisoalign_core.metrics.transfer.gallery import SHARES, chance_ndcg, mixed_gallery_ndcg
+from anisoalign_core.metrics.transfer.gallery import (
+    chance_ndcg,
+    mean_over_shares,
+    mixed_gallery_ndcg,
+)
 from anisoalign_core.metrics.transfer.labels import Model, classes_of
 from anisoalign_core.numerics import Float32, Float64, Progress
 from anisoalign_core.pairs import EmbeddingPair
@@ -221,8 +225,8 @@ def _score(one: Round, entry: Entry, method: Aligner, found: _Found) -> None:
     if pair.paired:
         goal = reference.target if target is None else target
         found.mixed[entry.name] = mixed_gallery_ndcg(after, goal)
-        scores["mixed_gallery_ndcg"] = float(found.mixed[entry.name].mean())
-        floors["mixed_gallery_ndcg"] = chance_ndcg(len(after))
+        scores["mixed_gallery_ndcg"] = mean_over_shares(found.mixed[entry.name])
+        floors["mixed_gallery_ndcg"] = mean_over_shares(chance_ndcg(len(after)))
     if one.run.classes is not None:
         rows = one.fitted[0].vectors[:TAUGHT_ROWS]
         partner_rows: tuple[Float32, ...] = ()
@@ -340,4 +344,4 @@ def _continued(previous: Leaderboard, planned: Leaderboard) -> Leaderboard:
     return replace(previous, setting=planned.setting)
 
 
-__all__ = ["CURVE_METRICS", "SHARES", "leaderboard"]
+__all__ = ["CURVE_METRICS", "leaderboard"]

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from anisoalign_core.leaderboard.entries import BASELINE, CEILING, Entry
 from anisoalign_core.leaderboard.results import Leaderboard
 from anisoalign_core.metrics.resampling import Interval
-from anisoalign_core.metrics.transfer.gallery import SHARES
+from anisoalign_core.metrics.transfer.gallery import SHARES, chance_ndcg
 from anisoalign_core.metrics.transfer.uses import described
 from anisoalign_core.plots.style import (
     CORRECTED,
@@ -186,6 +186,15 @@ def mixed_gallery(board: Leaderboard, names: Sequence[str]) -> go.Figure:
                 mode="lines+markers",
             )
         )
+    figure.add_trace(
+        line(
+            np.array(SHARES[1:]),
+            chance_ndcg(board.setting.rows["source"])[1:],
+            "telling modalities apart, no more",
+            NULL,
+            dash="dash",
+        )
+    )
     figure.update_xaxes(title="share of target rows in the gallery", range=[-0.02, 1.02])
     figure.update_yaxes(title="nDCG@10 of the true target row", rangemode="tozero")
     return layout(figure, height=420)

@@ -8,6 +8,7 @@ import numpy as np
 import ot
 import pytest
 from prdc import compute_prdc
+from sklearn.base import clone
 from sklearn.covariance import ledoit_wolf
 from sklearn.metrics import pairwise_distances
 from sklearn.metrics.pairwise import rbf_kernel
@@ -38,10 +39,7 @@ def covariance(rows):
     return np.cov(rows.astype(np.float64).T, bias=True)
 
 
-SIZES = [(0, 120, 120, 8), (1, 150, 90, 8), (2, 70, 160, 24)]
-
-
-# Support -----------------------------------------------------------------------------------------
+SIZES = [(0, 120, 120, 8), (1, 150, 90, 8), (3, 160, 70, 24)]
 
 
 @pytest.mark.parametrize("k", [5, 3])
@@ -61,8 +59,8 @@ def test_precision_recall_density_and_coverage_are_those_of_prdc(seed, n_target,
     assert nearest_miss > 1e-6  # else rounding, or < against ≤, could tell the two programs apart
     wanted = compute_prdc(target, after, k)
     result = manifold(target, after, k)
-    assert 0.05 < wanted["precision"] < 0.95
-    assert 0.05 < wanted["recall"] < 0.95
+    assert 0.05 < min(wanted.values())
+    assert max(wanted.values()) < 1.0
     for name, value in wanted.items():
         assert getattr(result, name) == pytest.approx(value, rel=1e-12), name
 
@@ -76,9 +74,6 @@ def test_a_row_exactly_at_the_radius_is_inside_the_ball_here_and_outside_in_prdc
     assert (ours.precision, ours.recall, ours.coverage) == (1.0, 1.0, 1.0)
     assert ours.density == pytest.approx(9 / 5)
     assert set(theirs.values()) == {0.0}
-
-
-# Distances between distributions -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("seed", "n_target", "n_after", "d"), SIZES)
@@ -120,7 +115,7 @@ def test_sliced_wasserstein_is_that_of_pot_along_the_same_directions(seed, n_tar
         target.astype(np.float64), after.astype(np.float64), projections=directions, p=2
     )
     ours = sliced_wasserstein(target, after, n_projections=32, random_state=seed)
-    assert ours == pytest.approx(wanted, rel=1e-5)  # ours projects in float32
+    assert ours == pytest.approx(wanted, rel=1e-6)  # ours projects in float32
     other = sliced_wasserstein(target, after, n_projections=32, random_state=seed + 1)
     assert abs(other - wanted) > 1e-4 * wanted  # so the directions did matter
 
@@ -142,11 +137,8 @@ def test_mmd_is_the_unbiased_estimate_from_the_rbf_kernel_of_scikit_learn(n_targ
 
     cross = rbf_kernel(x, z, gamma=gamma).mean()
     wanted = off_diagonal_mean(x) + off_diagonal_mean(z) - 2.0 * cross
-    assert wanted > 0.01
-    assert mmd(target, after) == pytest.approx(wanted, abs=1e-6)
-
-
-# The Gaussian map --------------------------------------------------------------------------------
+    assert wanted > 1e-3
+    assert mmd(target, after) == pytest.approx(wanted, abs=1e-7)
 
 
 @pytest.mark.parametrize(("seed", "n_target", "n_after", "d"), SIZES)
@@ -171,9 +163,9 @@ def test_gaussian_transport_is_the_map_of_pot_between_ledoit_wolf_covariances(
     linear, shift = ot.gaussian.bures_wasserstein_mapping(
         y.mean(axis=0), x.mean(axis=0), ledoit_wolf(y)[0], ledoit_wolf(x)[0]
     )
-    fitted = method.fit(source, target).map_
-    np.testing.assert_allclose(fitted.linear, linear, atol=1e-6)
-    np.testing.assert_allclose(fitted.before_projection(source), y @ linear + shift, atol=2e-6)
+    fitted = clone(method).fit(source, target).map_
+    np.testing.assert_allclose(fitted.linear, linear, atol=1e-7)
+    np.testing.assert_allclose(fitted.before_projection(source), y @ linear + shift, atol=1e-6)
     unshrunk, _ = ot.gaussian.bures_wasserstein_mapping(
         y.mean(axis=0), x.mean(axis=0), covariance(y), covariance(x)
     )

@@ -211,6 +211,8 @@ class CaptionScores:
         where none does. A decoder that speaks only when sure does well here.
     named : dict of str to float
         By column, the share of the images whose caption names it, right or wrong.
+    expected : dict of str to float
+        By column, the share of the images whose own caption names it.
     """
 
     captions: tuple[str, ...]
@@ -218,6 +220,7 @@ class CaptionScores:
     cider: Float64
     attributes: dict[str, float]
     named: dict[str, float]
+    expected: dict[str, float]
 
     @property
     def told(self) -> dict[str, float]:
@@ -229,13 +232,20 @@ class CaptionScores:
 
     @property
     def attribute_accuracy(self) -> float:
-        """Mean over columns of the share of all images whose caption names the right value.
+        """Mean over columns of ``a_c · min(1, s_c / e_c)``.
 
-        Saying little loses what is left unsaid, saying wrong things gains nothing: the one number
-        to compare decoders by. Captions of people leave things out, too, so its ceiling is not 1
-        but what the images' own captions reach. NaN without columns.
+        a_c is the share of right values among those named, s_c the share of images whose caption
+        names the column, e_c the same of the images' own captions. Naming a column less often than
+        people do costs in proportion, so a decoder that says only one thing, or speaks only when
+        sure, does not win; naming it more often gains nothing, so neither does a wordy one.
+        Columns that the images' own captions never name are left out; NaN without columns.
         """
-        return float(np.mean([*self.told.values()])) if self.named else float("nan")
+        parts = [
+            self.attributes[column] * min(1.0, share / self.expected[column]) if share else 0.0
+            for column, share in self.named.items()
+            if self.expected[column] > 0
+        ]
+        return float(np.mean(parts)) if parts else float("nan")
 
     @property
     def attribute_precision(self) -> float:
@@ -256,7 +266,7 @@ def score_captions(
 ) -> CaptionScores:
     """Score captions of images against the images' own captions and labels.
 
-    The references scored against themselves are the ceiling of ``attribute_accuracy``; shuffled
+    The references scored against themselves show what the reader makes of true captions; shuffled
     ones are the floor of every score.
 
     Parameters
@@ -274,6 +284,7 @@ def score_captions(
     """
     attributes: dict[str, float] = {}
     named: dict[str, float] = {}
+    expected: dict[str, float] = {}
     if target_labels is None and reader is not None:
         raise ParameterError("A reader reads nothing without target_labels. Give both or neither.")
     if target_labels is not None:
@@ -283,6 +294,7 @@ def score_captions(
                 "one row of labels per image."
             )
         reader = AttributeReader.learn(references, target_labels) if reader is None else reader
+        own = reader.read(references)
         for column, values in reader.read(captions).items():
             if column not in target_labels:
                 raise ParameterError(
@@ -293,12 +305,14 @@ def score_captions(
             right = (values.to_numpy() == target_labels[column].to_numpy()) & said
             attributes[str(column)] = float(right.sum() / said.sum()) if said.any() else np.nan
             named[str(column)] = float(said.mean())
+            expected[str(column)] = float(own[column].notna().mean())
     return CaptionScores(
         tuple(captions),
         token_f1(captions, references),
         cider(captions, references, references),
         attributes,
         named,
+        expected,
     )
 
 

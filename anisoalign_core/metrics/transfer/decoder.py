@@ -30,6 +30,7 @@ POOL_BATCHES = 8
 """Batches drawn together and sorted by length: short captions then do not wait for long ones."""
 WARM_UP = 0.1
 """Share of the steps in which the learning rate rises."""
+WEIGHT_DECAY = 1.0
 END, UNKNOWN = 0, 1
 IGNORED = -100
 """Marks what lies beyond the end of a caption; no word has this number."""
@@ -47,8 +48,10 @@ class CaptionDecoder:
     """Learns to say a row's caption; written after ClipCap's prefix (Mokady et al. 2021).
 
     A linear map turns a row into ``prefix`` vectors; a causal transformer continues them word by
-    word. It is trained from nothing, with cross-entropy, on the rows and captions it is given:
-    what it can say about other rows is what those rows share with them.
+    word. Another linear map of the row is added at every place: with the prefix alone, a thousand
+    captions do not suffice to learn which words a row calls for. Everything is trained from
+    nothing, with cross-entropy, on the rows and captions given: what the decoder can say about
+    other rows is what those share with them.
 
     Parameters
     ----------
@@ -60,7 +63,7 @@ class CaptionDecoder:
     batch : int, default 64
     learning_rate : float, default 2e-3
         At its highest; it rises over a tenth of the steps and falls to zero along half a cosine.
-    dropout : float, default 0.4
+    dropout : float, default 0.3
         Share of the entries of the prefix and of the words that are set to zero in training.
     noise : float, default 0.0
         Length of the Gaussian noise added to unit rows in training, as in CapDec (Nukrai et al.
@@ -88,7 +91,7 @@ class CaptionDecoder:
     epochs: int = 45
     batch: int = 64
     learning_rate: float = 2e-3
-    dropout: float = 0.4
+    dropout: float = 0.3
     noise: float = 0.0
     max_words: int | None = None
     min_count: int = 1
@@ -215,7 +218,7 @@ class CaptionDecoder:
         chance = torch.Generator(device=self.device).manual_seed(self.random_state)
         network = _Network.fresh(self, rows, table.shape[1], size)
         parameters = list(network.body.parameters())
-        optimiser = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=0.01)
+        optimiser = torch.optim.AdamW(parameters, lr=self.learning_rate, weight_decay=WEIGHT_DECAY)
         inputs = torch.as_tensor(np.array(rows, dtype=np.float32), device=self.device)
         goals = torch.as_tensor(table, device=self.device)
         lengths = (table != IGNORED).sum(axis=1)
@@ -275,6 +278,7 @@ class _Network:
             body = nn.ModuleDict(
                 {
                     "prefix": nn.Linear(rows.shape[1], prefix * width),
+                    "row": nn.Linear(rows.shape[1], width),
                     "words": nn.Embedding(size, width),
                     "places": nn.Embedding(prefix + places, width),
                     "layers": nn.TransformerEncoder(
@@ -287,7 +291,9 @@ class _Network:
         source = torch.Generator().manual_seed(settings.random_state)
         with torch.no_grad():
             for name, value in body.named_parameters():
-                if name.endswith("bias"):
+                # maps of the row start at zero: along directions the training rows do not use,
+                # random weights would turn other rows into noise
+                if name.endswith("bias") or name.startswith(("prefix", "row")):
                     value.zero_()
                 elif value.ndim == 1:
                     value.fill_(1.0)  # gains of the normalisations
@@ -305,10 +311,10 @@ class _Network:
         import torch
 
         body, t = self.body, before.shape[1]
-        start = body["prefix"]((rows - self.shift) / self.scale)
-        told = start.reshape(len(rows), self.prefix, -1)
-        hidden = torch.cat((told, body["words"](before)), dim=1)
-        hidden = hidden + body["places"].weight[: self.prefix + t]
+        rows = (rows - self.shift) / self.scale
+        start = body["prefix"](rows).reshape(len(rows), self.prefix, -1)
+        hidden = torch.cat((start, body["words"](before)), dim=1)
+        hidden = hidden + body["row"](rows)[:, None] + body["places"].weight[: self.prefix + t]
         if dropout:
             kept = torch.rand(hidden.shape, generator=chance, device=hidden.device) >= dropout
             hidden = hidden * kept / (1 - dropout)

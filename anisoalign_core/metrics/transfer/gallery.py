@@ -32,7 +32,9 @@ def mixed_gallery_ndcg(
 
     ties broken at random. At s = 1 this is plain cross-modal retrieval; below, rows of the query's
     own modality crowd out the image when there is a gap [GR]. Which items are shown as target rows
-    is drawn once and nested, so only the share changes along the curve.
+    is drawn once and nested, so only the share changes along the curve. At s = 0 the relevant item
+    is the only target row, and who tells the modalities apart finds it without any meaning: read
+    the curve against :func:`chance_ndcg`, and its mean (:func:`mean_over_shares`) leaves 0 out.
 
     Parameters
     ----------
@@ -46,7 +48,7 @@ def mixed_gallery_ndcg(
     Returns
     -------
     (len(shares),) float64
-        A random ranking gives :func:`chance_ndcg`.
+        :func:`chance_ndcg` is what telling the modalities apart gives by itself.
 
     Raises
     ------
@@ -86,6 +88,21 @@ def _gains(n: int, at: int) -> Float64:
     return np.where(ranks <= at, 1.0 / np.log2(1.0 + ranks), 0.0)
 
 
-def chance_ndcg(n: int, at: int = CUT) -> float:
-    """nDCG@10 of a random ranking of n items with one relevant: ``Σ_{r≤10} 1/log₂(1+r) / n``."""
-    return float(_gains(n, at).sum() / n)
+def chance_ndcg(n: int, shares: Sequence[float] = SHARES, at: int = CUT) -> Float64:
+    """nDCG@10 of a ranking that puts all target rows first, in random order, and knows no more.
+
+    With m = round(s·n) target rows in the gallery (at least the one), ``Σ_{r≤min(10,m)}
+    1/log₂(1+r) / m``; a ranking that is random altogether gets no more.
+
+    Returns
+    -------
+    (len(shares),) float64
+    """
+    gained = np.cumsum(_gains(n, at))
+    present = np.clip(np.round(np.asarray(shares) * n).astype(np.intp), 1, n)
+    return np.asarray(gained[present - 1] / present)
+
+
+def mean_over_shares(curve: Float64, shares: Sequence[float] = SHARES) -> float:
+    """Mean of a curve over the shares above 0."""
+    return float(np.asarray(curve)[np.asarray(shares) > 0].mean())

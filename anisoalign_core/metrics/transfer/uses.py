@@ -49,7 +49,7 @@ USES = {
             "The right image found among images and texts",
             "mixed nDCG@10",
             "nDCG@10 of a corrected source row finding its own target row, mean over galleries "
-            "whose other items are 0 to 100 % target rows.",
+            "of which 10 to 100 % are target rows.",
             "paired",
             "[GR] arXiv:2507.19054",
         ),

@@ -114,7 +114,7 @@ def test_labels_that_cannot_be_learned_are_refused():
         AttributeReader.learn(captions, pd.DataFrame({"name": [str(i) for i in range(100)]}))
 
 
-def test_saying_little_and_guessing_both_lose():
+def test_saying_little_saying_much_and_guessing_do_not_win():
     table, captions = made(300, 0)
     table = table[["colour", "size"]]
     reader = AttributeReader.learn(captions, table)
@@ -124,7 +124,8 @@ def test_saying_little_and_guessing_both_lose():
 
     own = scores(captions)
     assert own.attributes == {"colour": 1, "size": 1} and own.attribute_precision == 1
-    assert own.attribute_accuracy == pytest.approx((1 + own.named["size"]) / 2)
+    assert own.attribute_accuracy == 1 and own.named == own.expected
+    assert own.told == own.named
     full = scores(
         [
             f"a {s} {c} thing"
@@ -133,7 +134,7 @@ def test_saying_little_and_guessing_both_lose():
             )
         ]
     )
-    assert full.attribute_accuracy == 1
+    assert full.attribute_accuracy == 1 and full.told == {"colour": 1, "size": 1}
     colour_only = scores([f"a {c} thing" for c in table["colour"]])
     assert colour_only.attribute_precision == 1
     assert colour_only.attribute_accuracy == 0.5 < own.attribute_accuracy

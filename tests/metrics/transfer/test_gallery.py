@@ -4,7 +4,11 @@ import numpy as np
 import pytest
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics.transfer.gallery import chance_ndcg, mixed_gallery_ndcg
+from anisoalign_core.metrics.transfer.gallery import (
+    chance_ndcg,
+    mean_over_shares,
+    mixed_gallery_ndcg,
+)
 
 
 def unit(rows):
@@ -49,14 +53,26 @@ def test_a_gap_hides_images_until_no_text_is_left(pair):
     assert together.min() > 0.4
 
 
-def test_perfect_chance_and_ties():
+def test_perfect_rankings_and_ties():
     rng = np.random.default_rng(1)
     rows = unit(rng.standard_normal((400, 8)))
     assert mixed_gallery_ndcg(rows, rows) == pytest.approx(1.0)
-    random = mixed_gallery_ndcg(rows, unit(rng.standard_normal((400, 8))))
-    assert random == pytest.approx(chance_ndcg(400), abs=0.012)
     same = np.tile(rows[:1], (400, 1))
-    assert mixed_gallery_ndcg(same, same) == pytest.approx(chance_ndcg(400), rel=1e-6)
+    assert mixed_gallery_ndcg(same, same) == pytest.approx(chance_ndcg(400)[-1], rel=1e-6)
+
+
+def test_telling_modalities_apart_gives_exactly_the_chance_curve_and_all_of_it_at_0():
+    rng = np.random.default_rng(2)
+    centre = np.sqrt(200) * np.eye(200)[0]  # texts lie as far from it as noise is long
+    text = unit(rng.standard_normal((600, 200)) + centre)
+    image = unit(0.05 * rng.standard_normal((600, 200)) + centre)
+    text_cosines = (text @ text.T)[~np.eye(600, dtype=bool)]
+    assert (text @ image.T).min() > text_cosines.max() - 0.1  # every query sees images first
+    found = mixed_gallery_ndcg(text, image)
+    known = chance_ndcg(600)
+    assert known[0] == 1.0 and found[0] > 0.9
+    assert found[1:] == pytest.approx(known[1:], abs=0.03)
+    assert mean_over_shares(known) == pytest.approx(known[1:].mean())
 
 
 def test_what_is_refused(pair):

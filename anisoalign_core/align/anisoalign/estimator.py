@@ -11,7 +11,7 @@ import numpy as np
 
 from anisoalign_core.align.anisoalign.frame import Frame, FrameKind, Mixing, build_frame
 from anisoalign_core.align.anisoalign.initial import Bounds, Initialisation, State, state_of
-from anisoalign_core.align.anisoalign.network import Network, one_thread
+from anisoalign_core.align.anisoalign.network import Network
 from anisoalign_core.align.anisoalign.phases import PhaseStatistics
 from anisoalign_core.align.anisoalign.prepared import Guarantee, Prepared
 from anisoalign_core.align.anisoalign.prior import (
@@ -25,7 +25,7 @@ from anisoalign_core.align.base import AffineMap, Aligner, Rows, to_sphere
 from anisoalign_core.align.bounded import BoundedTransport
 from anisoalign_core.errors import AnisoAlignError, NotFittedError, ParameterError
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Progress, blocks
+from anisoalign_core.numerics import Float32, Float64, Progress, blocks, one_torch_thread
 
 Variant = Literal["paper", "corrected"]
 Start = Literal["published", "transport"]
@@ -311,7 +311,7 @@ class AnisoAlign(Aligner):
                     "Training AnisoAlign needs torch, which is not installed. Install it with "
                     "pip install torch, or stop at the start with refine=False."
                 )
-            with one_thread():
+            with one_torch_thread():
                 self._train(y, x, radii, phases, progress)
         self._calibrate(y)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -103,19 +101,6 @@ class Network:
             np.asarray(shift, dtype=np.float32),
             np.maximum(np.asarray(scale, dtype=np.float32), np.float32(1e-6)),
         )
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread of the CPU: sums do not depend on how many cores are there."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True, eq=False)

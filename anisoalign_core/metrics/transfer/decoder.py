@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from importlib.util import find_spec
 from itertools import pairwise
@@ -20,7 +19,14 @@ from anisoalign_core.errors import (
     ParameterError,
     ShapeError,
 )
-from anisoalign_core.numerics import Float32, Integers, Progress, blocks, generator
+from anisoalign_core.numerics import (
+    Float32,
+    Integers,
+    Progress,
+    blocks,
+    generator,
+    one_torch_thread,
+)
 
 FEWEST_CAPTIONS = 8
 """Fewer captions than this teach nothing that could be called writing."""
@@ -165,7 +171,7 @@ class CaptionDecoder:
             line[: len(known)] = known
             if len(caption) <= longest:
                 line[len(known)] = END
-        with one_thread():
+        with one_torch_thread():
             network, losses = self._train(rows, table, len(vocabulary), progress)
         self._network, self.losses_, self.vocabulary_ = network, losses, vocabulary
         return self
@@ -196,7 +202,7 @@ class CaptionDecoder:
                 f"{self._network.inputs}. Give rows of the same encoder."
             )
         written: list[str] = []
-        with one_thread():
+        with one_torch_thread():
             for part in blocks(len(rows), DECODE_ROWS):
                 block = np.zeros((DECODE_ROWS, rows.shape[1]), dtype=np.float32)
                 block[: part.stop - part.start] = rows[part]
@@ -339,19 +345,6 @@ class _Network:
                 if bool(ended.all()):
                     break
         return np.asarray(written.cpu().numpy(), dtype=np.intp)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let torch use one thread of the CPU: sums do not depend on how many cores are there."""
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _rate(done: float) -> float:

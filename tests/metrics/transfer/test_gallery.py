@@ -67,7 +67,7 @@ def test_telling_modalities_apart_gives_exactly_the_chance_curve_and_all_of_it_a
     text = unit(rng.standard_normal((600, 200)) + centre)
     image = unit(0.05 * rng.standard_normal((600, 200)) + centre)
     text_cosines = (text @ text.T)[~np.eye(600, dtype=bool)]
-    assert (text @ image.T).min() > text_cosines.max() - 0.1  # every query sees images first
+    assert np.median(text @ image.T) > np.quantile(text_cosines, 0.99)  # images come first
     found = mixed_gallery_ndcg(text, image)
     known = chance_ndcg(600)
     assert known[0] == 1.0 and found[0] > 0.9

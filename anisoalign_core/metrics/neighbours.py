@@ -3,9 +3,9 @@
 Cosines are formed in float32, block by block, so that memory grows with the number of keys and
 never with its square. On two cores and 20,000 × 512 rows, k = 20, reading the k largest of a block
 through group maxima (:func:`largest`) takes 1.05 times as long as a bare blocked ``torch.topk``,
-and 1.2 times as long as one that reuses its memory (benchmarks/neighbours.py), while importing torch
-takes longer than the whole search of 10,000 rows. So numpy does the work unless a ``device`` is
-named.
+and 1.2 times as long as one that reuses its memory (benchmarks/neighbours.py), while importing
+torch takes longer than the whole search of 10,000 rows. So numpy does the work unless a ``device``
+is named.
 """
 
 from __future__ import annotations

@@ -34,6 +34,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "align",
         "recipe",
         "rounds",
+        "diagnose",
     },
     "plots": {
         "errors",

@@ -103,6 +103,12 @@ def test_columns_have_their_own_accuracies_and_the_mean_is_theirs(board):
     assert board.metrics("use")[0] == "label_transfer"
 
 
+def test_the_gap_itself_stands_beside_what_was_published(board, pair):
+    report = aa.diagnose(pair)
+    assert board.gap["centroid_gap"] == report.bias.centroid_gap.value
+    assert {"residual_share", "residual_anisotropy", "spectral_correlation"} <= set(board.gap)
+
+
 def test_it_survives_json(board):
     again = Leaderboard.from_dict(json.loads(json.dumps(board.to_dict())))
     assert again.to_dict() == board.to_dict()

@@ -68,6 +68,8 @@ def test_markdown_and_latex_hold_one_table_per_group(board):
     for words in ("Semantics", "Support", "Residual", "Retrieval", "Use", "mixed gallery"):
         assert words in text
     assert "| *chance* |" in text and "another encoder" in text
+    assert "| the whole set, uncorrected | G_μ | 0.392 |" in text
+    assert f"{board.gap['centroid_gap']:.3g}" in text.split("Published figures")[1]
     latex = render(board, ".tex").decode()
     assert latex.count("\\begin{tabular}") == latex.count("\\end{tabular}") == 5
     assert "\\mathbf" in latex and "Ω" not in latex and "_k" not in latex.replace("\\_k", "")

@@ -135,6 +135,9 @@ class Leaderboard:
         Methods that refused these rows.
     notes : tuple of str
         What is missing, and why.
+    gap : dict of str to float
+        Diagnostics of the whole pair that have been published for another encoder; see
+        :data:`~anisoalign_core.leaderboard.published.GAP`.
     """
 
     setting: Setting
@@ -146,6 +149,7 @@ class Leaderboard:
     seconds: dict[str, Float64] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    gap: dict[str, float] = field(default_factory=dict)
 
     @property
     def splits(self) -> int:
@@ -332,6 +336,7 @@ class Leaderboard:
             "seconds": {name: v.tolist() for name, v in self.seconds.items()},
             "failures": self.failures,
             "notes": list(self.notes),
+            "gap": self.gap,
         }
 
     @classmethod
@@ -356,6 +361,7 @@ class Leaderboard:
             {name: np.array(v) for name, v in known["seconds"].items()},
             dict(known["failures"]),
             tuple(known["notes"]),
+            dict(known["gap"]),
         )
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from anisoalign_core.align.base import Aligner
+from anisoalign_core.diagnose import diagnose
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, ParameterError
+from anisoalign_core.leaderboard import published
 from anisoalign_core.leaderboard.entries import (
     CEILING,
     KNOBS,
@@ -135,11 +137,13 @@ def leaderboard(
         keywords=None if keywords is None else {n: list(w) for n, w in keywords.items()},
         versions=versions(),
     )
+    tell = progress or (lambda fraction, words: None)
     found = Leaderboard(setting, board, {}, {}, notes=tuple(notes))
-    if previous is not None:
+    if previous is None:
+        found = replace(found, gap=_gap(pair, lambda _, words: tell(0.0, words)))
+    else:
         found = _continued(previous, found)
     weights = [TRAINING_WEIGHT if one.trains else 1.0 for one in board]
-    tell = progress or (lambda fraction, words: None)
     start = found.splits if found.values else 0
     for number in range(start, splits):
         here = _Telling(tell, number, splits, weights)
@@ -153,6 +157,16 @@ def leaderboard(
 def _facts(side: EmbeddingSet) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads(json.dumps(asdict(InputFacts.of(side))))
     return facts  # as it comes back from a file, so that boards can be compared
+
+
+def _gap(pair: EmbeddingPair, tell: Progress) -> dict[str, float]:
+    """Return what is known of the gap itself and was published for another encoder."""
+    report = diagnose(pair, progress=tell).to_dict()
+    found = {name: report[name] for name in published.GAP if report.get(name) is not None}
+    overlap = report["subspace_overlap"].get(str(published.OVERLAP[0]))
+    if overlap is not None:
+        found["subspace_overlap"] = overlap["value"]
+    return {name: float(value) for name, value in found.items()}
 
 
 @dataclass(frozen=True)

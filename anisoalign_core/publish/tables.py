@@ -148,4 +148,19 @@ def beside_published(board: Leaderboard) -> tuple[list[str], list[list[str]]]:
                 ours = cell(board.score(name, metric))
                 symbol = described(metric).symbol
                 rows.append([board.named(name).label, symbol, three(value), ours])
+    whole = "the whole set, uncorrected"
+    for name, (symbol, value) in published.GAP.items():
+        if name in board.gap:
+            rows.append([whole, symbol, three(value), three(board.gap[name])])
+    if "subspace_overlap" in board.gap:
+        q, value, by_chance = published.OVERLAP
+        dim = int(board.setting.target["dim"])
+        rows.append(
+            [
+                whole,
+                f"O_{q} (random subspaces)",
+                f"{three(value)} ({three(by_chance)})",
+                f"{three(board.gap['subspace_overlap'])} ({three(q / dim)})",
+            ]
+        )
     return header, rows

@@ -95,10 +95,11 @@ def captions(contest: Contest) -> None:
 def _pictures(board: CaptionBoard) -> None:
     """Show a few target rows with what every decoder says of them, side by side."""
     first = st.session_state.get("captions_first", 0) % len(board.references)
-    left, right = st.columns(2)
-    for number in range(min(SHOWN, len(board.references))):
+    shown = min(SHOWN, len(board.references))
+    places = [place for _ in range(0, shown, 2) for place in st.columns(2)]
+    for number in range(shown):
         row = (first + number) % len(board.references)
-        with (left, right)[number % 2].container(border=True, height="stretch"):
+        with places[number].container(border=True, height="stretch"):
             image, text = st.columns([1, 4])
             if board.thumbnails is not None:
                 image.image(board.thumbnails[row], width=72)

@@ -110,3 +110,25 @@ def test_captions_train_only_when_asked(paired):
     at = ready(small(paired=paired))
     offered = [b for b in at.button if b.key == "captions_run"]
     assert bool(offered) is paired
+
+
+def test_captions_of_every_decoder_stand_beside_the_rows_own(monkeypatch):
+    from functools import partial
+
+    from anisoalign_core.leaderboard.captions import caption_board
+    from anisoalign_core.metrics.transfer import CaptionDecoder
+    from app.widgets import interchange
+
+    quick = partial(caption_board, methods=["realign"], decoder=CaptionDecoder(epochs=1, width=16))
+    monkeypatch.setattr(interchange, "caption_board", quick)
+    at = ready(small())
+    at.button(key="captions_run").click().run()
+    assert not at.exception
+    shown = words(at)
+    assert shown.count("Its own caption") == 4 and shown.count("**ReAlign**") == 4
+    assert shown.count("**Target rows themselves**") == 4
+    first = next(line for line in shown.splitlines() if "Its own caption" in line)
+    at.button(key="captions_others").click().run()
+    assert "Its own caption" in words(at) and not at.exception
+    assert first.startswith("*Its own caption*: this is")
+    assert at.dataframe[-1].value.shape[0] == 3  # ReAlign, target rows, the rows' own captions

@@ -1,4 +1,4 @@
-"""Small dense eigenproblems on one thread.
+"""Small dense eigenproblems, and other small BLAS work, on one thread.
 
 At these sizes (d up to a few thousand) a second thread gains LAPACK's reductions almost nothing,
 but its barriers spin: on two cores shared with another busy process the eigenvalues of a 512×512

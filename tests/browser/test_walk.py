@@ -277,7 +277,7 @@ def test_anisoalign_is_trained_on_request_moved_live_and_survives_a_cancelled_tr
 def test_a_cancelled_comparison_keeps_its_finished_splits_and_leaves_as_a_file(page, tmp_path):
     go(page, "Compare")
     page.get_by_role("button", name="Compare, about").click()
-    page.get_by_text("split 2 of 5").wait_for()
+    page.get_by_text("split 2 of 5").wait_for(timeout=180_000)
     page.get_by_role("button", name="Cancel").click()
     page.get_by_text("1 of 5 splits are finished").wait_for()
     page.get_by_role("button", name="Continue (4 more splits)").wait_for()

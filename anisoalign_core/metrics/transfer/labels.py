@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.lapack import one_thread
 from anisoalign_core.numerics import Float32, Integers
 from anisoalign_core.pairs import EmbeddingPair
 
@@ -69,8 +70,9 @@ def label_transfer(
             f"{len(classes)} classes are taught and {len(asked)} rows are asked about; a "
             "classifier needs at least two classes and one row. Choose other labels."
         )
-    fitted = _classifier(model, random_state).fit(rows, np.searchsorted(classes, taught))
-    return float(np.mean(classes[fitted.predict(target_rows)] == asked))
+    with one_thread():  # small products: a second thread waits longer than it works
+        fitted = _classifier(model, random_state).fit(rows, np.searchsorted(classes, taught))
+        return float(np.mean(classes[fitted.predict(target_rows)] == asked))
 
 
 def _classifier(model: Model, random_state: int) -> Any:

@@ -5,8 +5,9 @@ import streamlit as st
 from app.session import require_pair
 from app.widgets.board import beside, better, facts, picture, tables, take_home
 from app.widgets.common import guard, page_header
-from app.widgets.compare import choose_contest, compared, winners
+from app.widgets.compare import choose_contest, compared
 from app.widgets.interchange import captions, gallery, known_captions
+from app.widgets.winners import winners
 
 page_header(
     "Compare",

@@ -75,6 +75,7 @@ def tables(board: Leaderboard) -> None:
     )
     header, rows = table(board, group)
     metrics = board.metrics(group)
+    heads = _told_apart(header[2:], metrics)
     frame = pd.DataFrame(rows, columns=["method", "reads", *metrics])
     frame["method"] = frame["method"].str.strip("*")
     st.markdown(f"**{GROUP_WORDS[group]}**")
@@ -84,15 +85,18 @@ def tables(board: Leaderboard) -> None:
         height="content",
         hide_index=True,
         column_config={
-            "method": st.column_config.TextColumn("method", pinned=True, width=230),
+            "method": st.column_config.TextColumn("method", pinned=True, width=190),
             "reads": st.column_config.TextColumn(
-                "reads", help="What the method reads when it is fitted or applied."
+                "reads", width=150, help="What the method reads when it is fitted or applied."
             ),
             **{
                 name: st.column_config.TextColumn(
-                    head, help=f"{described(name).label}. {described(name).description}"
+                    head,
+                    width=188,
+                    help=f"{plain(described(name).label)}. {plain(described(name).description)} "
+                    f"Needs: {described(name).needs}.",
                 )
-                for name, head in zip(metrics, header[2:], strict=True)
+                for name, head in zip(metrics, heads, strict=True)
             },
         },
     )
@@ -101,9 +105,20 @@ def tables(board: Leaderboard) -> None:
         for name in metrics:
             shown = described(name)
             st.markdown(
-                f"- **{plain(shown.symbol)}**: {plain(shown.label)}. {plain(shown.description)} "
+                f"- **{plain(shown.symbol)}** ({shown.needs}): {plain(shown.label)}. "
+                f"{plain(shown.description)} "
                 f"({plain(shown.reference)})"
             )
+
+
+def _told_apart(heads: list[str], metrics: list[str]) -> list[str]:
+    """Add to heads that occur twice what their words hold in brackets, such as a direction."""
+    return [
+        f"{head} ({described(name).label.rpartition('(')[2].rstrip(')')})"
+        if heads.count(head) > 1
+        else head
+        for head, name in zip(heads, metrics, strict=True)
+    ]
 
 
 def better(board: Leaderboard) -> None:
@@ -130,6 +145,51 @@ def better(board: Leaderboard) -> None:
         "are 95 % intervals. A bar that holds zero says: cannot be told apart on these rows.",
         alt="Differences to ReAlign per method with intervals",
         key="compare_answers",
+    )
+    controls = [one for one in board.ranked if one.role == "control"]
+    ahead = [one.label for one in controls if board.answer(one.name, metric) == "better"]
+    if ahead:
+        st.caption(
+            f"Controls come out better too ({', '.join(map(plain, ahead))}): on this measure alone "
+            "better does not mean that a correction is good."
+        )
+    with st.expander("Every method and measure, as a table"):
+        _every_answer(board)
+
+
+def _every_answer(board: Leaderboard) -> None:
+    """Show all differences to ReAlign, to sort and to search."""
+    frame = board.to_frame().dropna(subset=["better_than_realign"])
+    words = {name: described(name).label for name in frame["metric"].unique()}
+    frame = frame.assign(measure=frame["metric"].map(words))
+    number = st.column_config.NumberColumn
+    st.dataframe(
+        frame,
+        width="stretch",
+        height=420,
+        hide_index=True,
+        column_order=[
+            "label",
+            "measure",
+            "better_than_realign",
+            "minus_realign",
+            "minus_realign_low",
+            "minus_realign_high",
+            "direction",
+            "group",
+            "metric_needs",
+            "role",
+        ],
+        column_config={
+            "label": st.column_config.TextColumn("method", pinned=True, width=190),
+            "measure": st.column_config.TextColumn("measure", width=330),
+            "better_than_realign": st.column_config.TextColumn("better than ReAlign?"),
+            "minus_realign": number("difference", format="%.3g"),
+            "minus_realign_low": number("from", format="%.3g", help="95 % interval"),
+            "minus_realign_high": number("to", format="%.3g", help="95 % interval"),
+            "direction": st.column_config.TextColumn("better when"),
+            "metric_needs": st.column_config.TextColumn("measure needs"),
+        },
     )
 
 

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
-from anisoalign_core.align import ALIGNERS
 from anisoalign_core.errors import AnisoAlignError
-from anisoalign_core.leaderboard import DEFAULT, Leaderboard, entry, leaderboard
-from anisoalign_core.metrics.transfer import class_columns, described, parse_keywords
+from anisoalign_core.leaderboard import DEFAULT, Entry, Leaderboard, entry, leaderboard
+from anisoalign_core.metrics.transfer import class_columns, parse_keywords
 from anisoalign_core.pairs import EmbeddingPair
-from anisoalign_core.publish.tables import cell
-from app.session import require_pair
-from app.widgets.common import Number, number_row, plain
+from app.session import loaded, require_pair
+from app.widgets.common import plain
 from app.widgets.progress import progress_bar
 
 SPLITS = (3, 5, 10)
-SECONDS = 0.8
-"""One method on one split of the sample; training is added to it."""
-TRAINING_SECONDS = {"anisoalign": 25.0, "anisoalign:variant=corrected": 3.0}
-CARDS = {
-    "omega": "Neighbours kept",
-    "mixing_coverage": "Covers the target",
-    "matched_cosine": "Partners' cosine",
-    "label_transfer": "Labels learned",
-    "mixed_gallery_ndcg": "Mixed gallery",
-}
+BASE_SECONDS, SCORE_SECONDS, DIM_SECONDS, TEACH_SECONDS = 0.05, 0.16, 0.11, 0.17
+"""One method on one split: always; per (1,000 scored rows)²; per 512 dimensions; per question."""
+TRAINING_SECONDS = {"paper": 36.0, "corrected": 4.0}
+"""Training of one split by variant; it is added to the above."""
 
 
 @dataclass(frozen=True)
@@ -55,35 +49,41 @@ def choose_contest(pair: EmbeddingPair) -> Contest | None:
         default=[name for name in usable if not entry(name).trains],
         format_func=_label,
         accept_new_options=True,
-        key="compare_methods",
+        # a choice that is no option of the next set would come back as if it had been typed
+        key="compare_methods" if pair.paired else "compare_methods_unpaired",
         persist_state="session",
         help="Type to add a setting, for example bounded:bound=0.5 or "
         "anisoalign:variant=corrected,rank=16. The raw source, ReAlign and the target's own rows "
         "always stand on the board.",
     )
-    left, right = st.columns([1, 2], vertical_alignment="top")
-    with left:
-        splits = st.segmented_control(
-            "Splits",
-            SPLITS,
-            default=5,
-            required=True,
-            key="compare_splits",
-            persist_state="session",
-            help="Every method is fitted and scored on the same seeded splits. More splits narrow "
-            "the intervals, down to what the rows themselves allow.",
-        )
-    with right:
-        columns, keywords = _lessons(pair)
+    row = st.container(horizontal=True, gap="large")  # wraps on narrow screens, unlike columns
+    splits = row.segmented_control(
+        "Splits",
+        SPLITS,
+        default=5,
+        required=True,
+        key="compare_splits",
+        persist_state="session",
+        help="Every method is fitted and scored on the same seeded splits. More splits narrow "
+        "the intervals, down to what the rows themselves allow.",
+    )
+    columns, keywords = _lessons(pair, row)
     try:
-        for name in methods:
-            entry(name)
+        chosen = [entry(name) for name in methods]
         if keywords:
             parse_keywords(keywords)
     except AnisoAlignError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None
-    return Contest(tuple(methods), splits, columns, keywords, 0.25, st.session_state["split_seed"])
+    _say_who_trains([entry(name) for name in usable if name not in methods], splits)
+    return Contest(
+        tuple(one.name for one in chosen),
+        splits,
+        columns,
+        keywords,
+        0.25,
+        st.session_state["split_seed"],
+    )
 
 
 def _label(name: str) -> str:
@@ -97,7 +97,17 @@ def _label(name: str) -> str:
     return one.label + tail
 
 
-def _lessons(pair: EmbeddingPair) -> tuple[tuple[str, ...], str]:
+def _say_who_trains(idle: Sequence[Entry], splits: int) -> None:
+    """Say which methods are not chosen because they take their time."""
+    slow = [one for one in idle if one.trains]
+    if slow:
+        st.caption(
+            f"Not chosen, since training takes time: {' and '.join(one.label for one in slow)}. "
+            f"Choosing adds about {_in_words(splits * sum(map(_training_seconds, slow)))}."
+        )
+
+
+def _lessons(pair: EmbeddingPair, row: DeltaGenerator) -> tuple[tuple[str, ...], str]:
     """Choose what classifiers are taught: label columns, or keywords in captions."""
     found = [pair.source.labels, pair.target.labels]
     if pair.paired:
@@ -114,7 +124,7 @@ def _lessons(pair: EmbeddingPair) -> tuple[tuple[str, ...], str]:
         return (), ""
     way = ways[0]
     if len(ways) == 2:
-        way = st.segmented_control(
+        way = row.segmented_control(
             "Teach classifiers",
             ways,
             default="labels",
@@ -132,32 +142,88 @@ def _lessons(pair: EmbeddingPair) -> tuple[tuple[str, ...], str]:
             help="A row belongs to a class when its caption holds a word of that class and of no "
             "other. One class per semicolon; the name, a colon, its words.",
         )
-        return (), text.strip()
+        if text.strip():
+            return (), text.strip()
+        st.caption(
+            "Until classes are typed, "
+            + ("the labels of the set are taught." if columns else "no classifier is taught.")
+        )
+        return tuple(columns), ""
     chosen = st.pills(
         "Labels to teach",
         columns,
         default=columns,
         selection_mode="multi",
+        format_func=plain,
         key="compare_columns",
         persist_state="session",
     )
-    return tuple(name for name in columns if name in chosen), ""
+    if not chosen:
+        st.caption("None is chosen, so all are taught.")
+    return tuple(name for name in columns if name in (chosen or columns)), ""
+
+
+def kept_results() -> dict[tuple[object, ...], object]:
+    """Return what this page computed for the loaded set; that of another set is let go.
+
+    Not among the session's results, where other pages' newer ones push out the oldest: a board
+    may have taken minutes.
+    """
+    if st.session_state.get("compared_of") is not loaded():
+        st.session_state["compared_of"], st.session_state["compared"] = loaded(), {}
+    found: dict[tuple[object, ...], object] = st.session_state["compared"]
+    return found
 
 
 def compared(contest: Contest) -> Leaderboard | None:
     """Run on request, keep every finished split, and return what there is."""
-    pair = require_pair()
-    results, full = st.session_state["results"], (pair.digest, contest.key)
-    known: Leaderboard | None = results.get(full)
-    missing = contest.splits - (known.splits if known else 0)
-    if missing > 0 and st.session_state.get("compare_asked") == full:
+    known = _board(contest)
+    asked = (require_pair().digest, contest.key)
+    if _missing(contest, known) and st.session_state.get("compare_asked") == asked:
+        st.session_state["compare_unfinished"] = True  # until the end, or an error, is reached
+        _run(contest, known)
+        _stop()
+        del st.session_state["compare_unfinished"]
+        known = _board(contest)
+    missing = _missing(contest, known)
+    if missing:
+        words = "Compare" if known is None else f"Continue ({missing} more splits)"
+        st.button(
+            f"{words}, about {_estimate(contest, missing, require_pair())}",
+            type="primary",
+            key="compare_run",
+            on_click=lambda: st.session_state.update(compare_asked=asked),
+        )
+        stopped = st.session_state.pop("compare_unfinished", False)
+        if known is not None:
+            st.info(
+                f"{known.splits} of {contest.splits} splits are finished; nothing of them is lost.",
+                icon=":material/pause_circle:",
+            )
+        elif stopped:
+            st.info(
+                "Stopped before the first split was finished, so there is nothing to show yet.",
+                icon=":material/cancel:",
+            )
+    return known
 
-        def keep(board: Leaderboard) -> None:
-            results[full] = board
 
+def _board(contest: Contest) -> Leaderboard | None:
+    found = kept_results().get(contest.key)
+    return found if isinstance(found, Leaderboard) else None
+
+
+def _missing(contest: Contest, known: Leaderboard | None) -> int:
+    return max(contest.splits - (known.splits if known else 0), 0)
+
+
+def _run(contest: Contest, known: Leaderboard | None) -> None:
+    """Compare, keeping each finished split; an error is said once and ends the run."""
+    kept = kept_results()
+    try:
         with progress_bar("Comparing", on_cancel=_stop) as tell:
-            known = leaderboard(
-                pair,
+            leaderboard(
+                require_pair(),
                 contest.methods,
                 splits=contest.splits,
                 holdout=contest.holdout,
@@ -165,25 +231,15 @@ def compared(contest: Contest) -> Leaderboard | None:
                 columns=contest.columns or None,
                 keywords=parse_keywords(contest.keywords) if contest.keywords else None,
                 previous=known,
-                on_split=keep,
+                on_split=lambda board: kept.update({contest.key: board}),
                 progress=tell,
             )
-        _stop()
-        missing = 0
-    if missing > 0:
-        words = "Compare" if known is None else f"Continue ({missing} more splits)"
-        st.button(
-            f"{words}, about {_estimate(contest, missing, pair)}",
-            type="primary",
-            key="compare_run",
-            on_click=lambda: st.session_state.update(compare_asked=full),
-        )
-        if known is not None:
-            st.info(
-                f"{known.splits} of {contest.splits} splits are finished; nothing of them is lost.",
-                icon=":material/pause_circle:",
-            )
-    return known
+    except AnisoAlignError as error:
+        st.error(plain(str(error)), icon=":material/error:")
+    except Exception:
+        _stop()  # or every later run of the page would fail in the same way
+        del st.session_state["compare_unfinished"]
+        raise
 
 
 def _stop() -> None:
@@ -191,46 +247,21 @@ def _stop() -> None:
 
 
 def _estimate(contest: Contest, splits: int, pair: EmbeddingPair) -> str:
-    held = min(0.25 * min(len(pair.source), len(pair.target)), 2000)
-    each = SECONDS * max((held / 1000) ** 2, 0.2) * max(pair.dim / 128, 1) ** 0.5
-    trained = sum(
-        TRAINING_SECONDS.get(name, TRAINING_SECONDS["anisoalign"])
-        for name in contest.methods
-        if ALIGNERS[entry(name).method].trains
-    )
-    seconds = splits * (each * (len(contest.methods) + 3) + trained)
-    return "a minute" if seconds < 75 else f"{seconds / 60:.0f} minutes"
+    held = min(contest.holdout * min(len(pair.source), len(pair.target)), 2000)
+    questions = 1 if contest.keywords else len(contest.columns)
+    each = BASE_SECONDS + DIM_SECONDS * pair.dim / 512 + TEACH_SECONDS * questions
+    each += SCORE_SECONDS * (held / 1000) ** 2 * max(pair.dim / 128, 1) ** 0.5
+    chosen = [entry(name) for name in contest.methods]
+    return _in_words(splits * (each * (len(chosen) + 3) + sum(map(_training_seconds, chosen))))
 
 
-def winners(board: Leaderboard) -> None:
-    """Show for a few questions the best method that reads no pairs, beside ReAlign."""
-    numbers = []
-    for metric, words in CARDS.items():
-        rivals = [
-            one
-            for one in board.ranked
-            if one.role == "method" and one.name != "realign" and board.has(one.name, metric)
-        ]
-        if not rivals:
-            continue
-        best = max(rivals, key=lambda one: board.score(one.name, metric).value)
-        shown = described(metric)
-        verdict = {
-            "better": "better than ReAlign",
-            "worse": "worse than ReAlign",
-            "cannot tell": "not told from ReAlign",
-            None: "ReAlign",
-        }[board.answer(best.name, metric)]
-        numbers.append(
-            Number(
-                words,
-                board.score(best.name, metric).value,
-                f"{plain(best.label)}; {verdict} ({cell(board.score('realign', metric))})",
-                f"{shown.symbol}: {shown.description} Best of the methods that read no pairs.",
-                shown.direction,
-            )
-        )
-    number_row(numbers)
-    st.caption(
-        "The best of several looks a little better than it is: read it with its interval, below."
-    )
+def _training_seconds(one: Entry) -> float:
+    if not one.trains:
+        return 0.0
+    return TRAINING_SECONDS.get(one.parameters.get("variant", "paper"), TRAINING_SECONDS["paper"])
+
+
+def _in_words(seconds: float) -> str:
+    if seconds < 40:
+        return "half a minute"
+    return "a minute" if seconds < 90 else f"{seconds / 60:.0f} minutes"

@@ -7,9 +7,10 @@ import streamlit as st
 from anisoalign_core.leaderboard import Leaderboard
 from anisoalign_core.leaderboard.captions import CAPTIONED, CaptionBoard, caption_board
 from anisoalign_core.plots.leaderboard import mixed_gallery
-from app.session import long_result, require_pair
+from app.session import require_pair
 from app.widgets.common import figure, plain
-from app.widgets.compare import Contest
+from app.widgets.compare import Contest, kept_results
+from app.widgets.progress import cancellable
 
 SHOWN = 4
 DRAWN = ("identity", "center-both", "realign", "bounded", "anisoalign:variant=corrected")
@@ -47,7 +48,7 @@ def captions_key(contest: Contest) -> tuple[object, ...]:
 
 def known_captions(contest: Contest) -> CaptionBoard | None:
     """Return the captions of this set when they were made already."""
-    found = st.session_state["results"].get((require_pair().digest, captions_key(contest)))
+    found = kept_results().get(captions_key(contest))
     return found if isinstance(found, CaptionBoard) else None
 
 
@@ -59,7 +60,8 @@ def captions(contest: Contest) -> None:
         st.caption("Captions need a paired set that has them. Load captions on the Data page.")
         return
     key = captions_key(contest)
-    if known_captions(contest) is None and st.session_state.get("captions_asked") != key:
+    board = known_captions(contest)
+    if board is None and st.session_state.get("captions_asked") != (pair.digest, key):
         st.caption(
             "One small decoder per method learns captions from corrected text vectors only, then "
             "captions held-out images; one more learns from images themselves."
@@ -69,16 +71,18 @@ def captions(contest: Contest) -> None:
         st.button(
             f"Train {len(CAPTIONED) + 1} decoders, about {minutes} minutes",
             key="captions_run",
-            on_click=lambda: st.session_state.update(captions_asked=key),
+            on_click=lambda: st.session_state.update(captions_asked=(pair.digest, key)),
         )
         return
-    board = long_result(
-        key,
-        "Captions",
-        lambda tell: caption_board(
-            pair, holdout=contest.holdout, random_state=contest.seed, progress=tell
-        ),
-    )
+    if board is None:
+        board = cancellable(
+            (pair.digest, key),
+            "Captions",
+            lambda tell: caption_board(
+                pair, holdout=contest.holdout, random_state=contest.seed, progress=tell
+            ),
+        )
+        kept_results()[key] = board
     _pictures(board)
     st.dataframe(
         board.to_frame(),

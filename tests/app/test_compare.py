@@ -1,5 +1,7 @@
 """The Compare page under AppTest: runs when asked, keeps what is finished, says what is missing."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -36,6 +38,7 @@ def compare(at):
 
 def ready(pair, **state):
     chosen = {"compare_methods": METHODS, "compare_splits": 3}
+    chosen["compare_methods_unpaired"] = METHODS
     return open_page("compare", pair, **(chosen | state))
 
 
@@ -58,12 +61,12 @@ def test_finished_splits_are_shown_and_continued_to_the_same_numbers():
     whole = leaderboard(pair, METHODS, splits=3, columns=["half"], on_split=kept.append)
     at = ready(pair)
     key = ("board", tuple(METHODS), ("half",), "", 0.25, 0)
-    at.session_state["results"][(pair.digest, key)] = kept[0]
+    at.session_state["compared"][key] = kept[0]
     at.run()
     assert at.button(key="compare_run").label.startswith("Continue (2 more splits)")
     assert "1 of 3 splits are finished" in words(at) and len(at.dataframe) > 0
     compare(at)
-    found = at.session_state["results"][(pair.digest, key)]
+    found = at.session_state["compared"][key]
     assert found.to_dict()["values"] == whole.to_dict()["values"]
     assert not [b for b in at.button if b.key == "compare_run"]
 
@@ -132,3 +135,74 @@ def test_captions_of_every_decoder_stand_beside_the_rows_own(monkeypatch):
     assert "Its own caption" in words(at) and not at.exception
     assert first.startswith("*Its own caption*: this is")
     assert at.dataframe[-1].value.shape[0] == 3  # ReAlign, target rows, the rows' own captions
+
+
+def test_a_board_outlasts_results_of_other_pages_and_leaves_with_its_set():
+    at = compare(ready(small()))
+    for number in range(40):  # far more than a session keeps
+        at.session_state["results"][("x", (f"kind {number}",))] = number
+    at.switch_page("../pages/spectra.py").run()
+    at.switch_page("../pages/compare.py").run()
+    assert len(at.dataframe) > 0 and not [b for b in at.button if b.key == "compare_run"]
+    at.switch_page("../pages/home.py").run()
+    at.button(key="home_sample").click().run()
+    at.switch_page("../pages/compare.py").run()
+    assert not at.exception and not at.error
+    assert not at.dataframe and at.button(key="compare_run")
+
+
+def test_choices_of_one_set_do_not_break_the_next():
+    at = compare(ready(small()))
+    at.button_group(key="compare_group").set_value("residual").run()
+    at.selectbox(key="compare_metric").set_value("label_transfer").run()
+    at.multiselect(key="compare_methods").set_value([*METHODS, "ridge"]).run()
+    at.session_state["loaded"] = open_page(
+        "home", small(200, paired=False, labels=False)
+    ).session_state["loaded"]
+    at.run()
+    compare(at)
+    assert not at.error, at.error[0].value
+    assert "residual" not in at.button_group(key="compare_group").options
+
+
+def test_an_error_is_said_once_and_the_run_can_be_started_again():
+    at = ready(small(), compare_way="keywords", compare_keywords="zebra; horse")
+    at.button(key="compare_run").click().run()
+    assert "Fewer than two" in at.error[0].value
+    at.run()
+    assert not at.error and at.button(key="compare_run")
+    at.text_input(key="compare_keywords").set_value("a; b").run()
+    assert len(compare(at).dataframe) > 0
+
+
+def test_what_is_taught_is_said_when_nothing_is_chosen():
+    at = ready(small(), compare_way="keywords")
+    assert "the labels of the set are taught" in words(at)
+    at = ready(small())
+    at.button_group(key="compare_columns").set_value([]).run()
+    assert "None is chosen, so all are taught" in words(at)
+    assert "taught labels half" in words(compare(at))
+
+
+def test_columns_that_share_a_symbol_are_told_apart():
+    at = compare(ready(small()))
+    at.button_group(key="compare_group").set_value("retrieval").run()
+    heads = [c["label"] for c in json.loads(at.dataframe[0].proto.columns).values() if "label" in c]
+    assert len(set(heads)) == len(heads)
+    assert "R@1 ↑ (target → source)" in heads
+
+
+def test_every_answer_stands_in_one_table_with_its_interval():
+    at = compare(ready(small()))
+    table = next(d.value for d in at.dataframe if "minus_realign_low" in d.value)
+    told = table[table["better_than_realign"] != "cannot tell"]
+    assert len(told) > 0
+    assert ((told["minus_realign_low"] > 0) | (told["minus_realign_high"] < 0)).all()
+    assert "difference" in words(at) and "ReAlign's" in words(at)
+
+
+def test_a_control_that_looks_better_is_pointed_out():
+    at = compare(ready(aa.load_sample().take(range(600)), compare_columns=["shape"]))
+    for metric, said in (("mixing_coverage", True), ("omega", False)):
+        at.selectbox(key="compare_metric").set_value(metric).run()
+        assert ("Controls come out better too (Permuted target)" in words(at)) is said

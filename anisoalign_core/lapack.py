@@ -18,14 +18,35 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 
-_LOCK = threading.RLock()
-"""The limit is process-wide: two threads must not restore each other's setting."""
+
+class _OneThread:
+    """The process-wide limit: the first who asks sets it, the last who leaves lifts it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._limit: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._limit = _controller().limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limit.restore_original_limits()
+
+
+_ONE_THREAD = _OneThread()
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Limit BLAS to one thread inside the block."""
-    with _LOCK, _controller().limit(limits=1, user_api="blas"):
+    """Limit BLAS to one thread inside the block; blocks of several threads may overlap."""
+    with _ONE_THREAD:
         yield
 
 

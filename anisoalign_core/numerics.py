@@ -20,6 +20,8 @@ Integers = npt.NDArray[np.intp]
 Progress = Callable[[float, str], None]
 
 BLOCK_ROWS = 4096
+TILE_ENTRIES = 65_536
+"""Entries of a tile: half a megabyte in float64."""
 UNIT_TOLERANCE = 2.5e-7
 """A float32 row whose norm is within this of 1 is left as it is, so normalising is idempotent."""
 
@@ -41,17 +43,32 @@ def row_norms(rows: npt.NDArray[np.floating[Any]]) -> Float64:
     -------
     (n,) float64
     """
-    norms = np.empty(len(rows), dtype=np.float64)
-    for part in blocks(len(rows)):
+    norms: Float64 = np.empty(len(rows), dtype=np.float64)
+    for part in blocks(len(rows), _tile_rows(rows.shape[1])):
         with np.errstate(invalid="ignore"):  # a signalling NaN; it stays a NaN
-            block = np.asarray(rows[part], dtype=np.float64)
-        scale = np.abs(block).max(axis=1, initial=0.0)
-        extreme = np.isfinite(scale) & ((scale > 1e150) | ((scale < 1e-150) & (scale > 0)))
-        norms[part] = np.sqrt(np.einsum("ij,ij->i", block, block))
-        if extreme.any():
-            scaled = block[extreme] / scale[extreme, None]
-            norms[part][extreme] = scale[extreme] * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+            tile = np.asarray(rows[part], dtype=np.float64)
+        with np.errstate(over="ignore", under="ignore"):
+            squares = np.einsum("ij,ij->i", tile, tile)
+        odd = np.flatnonzero(~((squares > 1e-290) & (squares < 1e290)))
+        norms[part] = np.sqrt(squares)
+        if len(odd):
+            norms[part][odd] = _scaled_norms(tile[odd])
     return norms
+
+
+def _scaled_norms(rows: Float64) -> Float64:
+    """Norms of rows whose squares may leave the range of float64."""
+    scale = np.abs(rows).max(axis=1, initial=0.0)
+    norms: Float64 = scale.copy()  # zero, infinite or not a number: the norm is the same
+    finite = np.isfinite(scale) & (scale > 0)
+    scaled = rows[finite] / scale[finite, None]
+    norms[finite] = scale[finite] * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
+    return norms
+
+
+def _tile_rows(dim: int) -> int:
+    """Rows whose float64 copies stay within a core's cache while they are worked on."""
+    return max(TILE_ENTRIES // max(dim, 1), 1)
 
 
 def unit_rows(rows: npt.NDArray[np.floating[Any]], norms: Float64 | None = None) -> Float32:
@@ -73,16 +90,19 @@ def unit_rows(rows: npt.NDArray[np.floating[Any]], norms: Float64 | None = None)
     norms = row_norms(rows) if norms is None else norms
     out = np.empty(rows.shape, dtype=np.float32)
     is_float32 = rows.dtype.newbyteorder("=") == np.float32
-    for part in blocks(len(rows)):
+    for part in blocks(len(rows), _tile_rows(rows.shape[1])):
         scale = norms[part]
         if is_float32:
             scale = np.where(np.abs(scale - 1.0) <= UNIT_TOLERANCE, 1.0, scale)
-        block = np.asarray(rows[part], dtype=np.float64)
+            if (scale == 1.0).all():
+                out[part] = rows[part]
+                continue
+        tile = np.asarray(rows[part], dtype=np.float64)
         tiny = scale < 1e-290  # 1 / tiny would overflow: lift the row first
         if tiny.any():
-            block = np.where(tiny[:, None], block * 2.0**600, block)
+            tile = np.where(tiny[:, None], tile * 2.0**600, tile)
             scale = np.where(tiny, scale * 2.0**600, scale)
-        out[part] = block / scale[:, None]
+        np.divide(tile, scale[:, None], out=out[part], casting="same_kind")
     return out
 
 

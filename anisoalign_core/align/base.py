@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import zipfile
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -18,12 +19,14 @@ from anisoalign_core.errors import (
     FormatError,
     InvalidRowsError,
     NotFittedError,
+    ParameterError,
     ShapeError,
 )
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import (
     Float32,
     Float64,
+    Integers,
     Progress,
     blocks,
     row_norms,
@@ -71,10 +74,14 @@ class AffineMap:
 
     def before_projection(self, rows: Float32) -> Float32:
         """``e`` for an (n, d) block of rows, not yet on the sphere."""
-        centred = rows - self.source_mean.astype(np.float32)
+        mapped = rows - self.source_mean.astype(np.float32)
         linear = self.linear.astype(np.float32)
-        mapped = centred @ linear.T if linear.ndim == 2 else centred * linear
-        return np.asarray(mapped + self.target_mean.astype(np.float32), dtype=np.float32)
+        if linear.ndim == 2:
+            mapped = mapped @ linear.T
+        else:
+            mapped *= linear
+        mapped += self.target_mean.astype(np.float32)
+        return np.asarray(mapped)
 
     def apply(self, rows: Float32, progress: Progress | None = None) -> Float32:
         """Map (n, d) rows to unit rows, block by block.
@@ -94,18 +101,33 @@ class AffineMap:
                 progress(part.stop / len(rows), f"{part.stop:,} of {len(rows):,} rows corrected")
         return out
 
+    def sphere_sum(self, rows: Float32, first: int = 0) -> Float64:
+        """``Σ_i Norm(e_i)`` over a block of rows, (d,); ``first`` is the number of its first."""
+        mapped = self.before_projection(rows)
+        inverse = (1.0 / _lengths(mapped, first)).astype(np.float32)
+        return np.asarray(inverse @ mapped, dtype=np.float64)
+
+    def sphere_mean(self, rows: Float32) -> Float64:
+        """Mean of ``Norm(e)`` over (n, d) rows."""
+        parts = blocks(len(rows))
+        sums = (self.sphere_sum(rows[part], part.start) for part in parts)
+        return sum(sums, np.zeros(self.dim)) / len(rows)
+
+    def recentred(self, sphere_mean: Float64) -> AffineMap:
+        """Return the map re-centred so that a mean of ``Norm(e)`` moves to μ_t."""
+        return replace(self, recentring=self.target_mean - sphere_mean)
+
     def calibrated(self, rows: Float32) -> AffineMap:
         """Return the map re-centred so that the mean of ``Norm(e)`` over ``rows`` moves to μ_t."""
-        total = np.zeros(rows.shape[1], dtype=np.float64)
-        for part in blocks(len(rows)):
-            mapped = to_sphere(self.before_projection(rows[part]), part.start)
-            total += mapped.sum(axis=0, dtype=np.float64)
-        recentring = self.target_mean - total / len(rows)
-        return AffineMap(self.source_mean, self.linear, self.target_mean, recentring)
+        return self.recentred(self.sphere_mean(rows))
 
 
 def to_sphere(rows: Float32, first: int = 0) -> Float32:
     """Return ``z / ‖z‖``; an error names the row (counted from ``first``) that is the origin."""
+    return unit_rows(rows, _lengths(rows, first))
+
+
+def _lengths(rows: Float32, first: int) -> Float64:
     norms = row_norms(rows)
     lost = np.flatnonzero(~(norms > 1e-12))
     if len(lost):
@@ -114,7 +136,7 @@ def to_sphere(rows: Float32, first: int = 0) -> Float32:
             "rows in the block), so it has no direction. Choose another method or leave it out.",
             (lost + first).tolist(),
         )
-    return unit_rows(rows, norms)
+    return norms
 
 
 class Aligner(BaseEstimator):  # type: ignore[misc]
@@ -141,6 +163,10 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
     """Fitting trains a network: it takes a while and reports progress."""
     row_independent: ClassVar[bool] = True
     """The result for a row does not depend on the other rows passed with it."""
+    moments: ClassVar[Literal["full", "diagonal"] | None] = None
+    """What of each side's moments a fit needs, or None when it needs the rows themselves."""
+    recentres: ClassVar[bool] = False
+    """A fit from moments ends with the mean of mapped source rows: one more pass over them."""
 
     parts: ClassVar[dict[str, type]] = {"map_": AffineMap, "target_map_": AffineMap}
     """Fitted attributes that are dataclasses of arrays, and may be None."""
@@ -167,36 +193,108 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
             needed and the row counts differ.
         """
         y, x = as_vectors(source, "source"), as_vectors(target, "target")
-        if y.shape[1] != x.shape[1]:
+        return self._fitted(lambda: self._fit(y, x, progress), y.shape, x.shape)
+
+    def fit_sums(
+        self,
+        source: Moments,
+        target: Moments,
+        rows: Sequence[Float32],
+        sphere_mean: Callable[[AffineMap], Float64],
+    ) -> Self:
+        """Fit from sums over rows that are too many to hold; equals :meth:`fit` on the rows.
+
+        Parameters
+        ----------
+        source, target : Moments
+            Of unit rows; their diagonals suffice where ``moments`` says so.
+        rows : sequence of (m, d) float32
+            The source rows that :meth:`wanted_rows` asked for, group by group.
+        sphere_mean : callable (AffineMap) -> (d,) float64
+            Mean of ``Norm(e)`` over the source rows; called once by methods that ``recentres``.
+
+        Raises
+        ------
+        ParameterError
+            If the method needs the rows themselves.
+        ShapeError
+            As :meth:`fit`.
+        """
+        return self._fitted(
+            lambda: self._fit_sums(source, target, rows, sphere_mean),
+            (source.n, source.dim),
+            (target.n, target.dim),
+        )
+
+    def check_parameters(self, dim: int) -> None:
+        """Refuse parameters outside their range, before any row is read.
+
+        Raises
+        ------
+        ParameterError
+        """
+
+    def wanted_rows(self, n: int) -> tuple[Integers, ...]:
+        """Return the row numbers, of n source rows, that a fit from moments looks at besides."""
+        return ()
+
+    def _fitted(
+        self, fit: Callable[[], None], source: tuple[int, ...], target: tuple[int, ...]
+    ) -> Self:
+        """Run a fit; a failure or a cancellation changes nothing."""
+        if source[1] != target[1]:
             raise ShapeError(
-                f"Source rows have {y.shape[1]} dimensions, target rows {x.shape[1]}; both must "
+                f"Source rows have {source[1]} dimensions, target rows {target[1]}; both must "
                 "come from one shared space."
             )
-        if min(len(y), len(x)) < 2:
+        if min(source[0], target[0]) < 2:
             raise ShapeError(
-                f"{self.label} needs at least two rows on each side to fit; there are {len(y)} "
-                f"source and {len(x)} target rows."
+                f"{self.label} needs at least two rows on each side to fit; there are {source[0]} "
+                f"source and {target[0]} target rows."
             )
-        if self.needs_pairs and len(y) != len(x):
+        if self.needs_pairs and source[0] != target[0]:
             raise ShapeError(
                 f"{self.label} learns from pairs: row i of the source must belong to row i of "
-                f"the target, but there are {len(y)} and {len(x)} rows."
+                f"the target, but there are {source[0]} and {target[0]} rows."
             )
+        self.check_parameters(source[1])
         before = dict(vars(self))
         try:
             self.target_map_ = None
-            self._fit(y, x, progress)
-            self.n_features_in_ = int(y.shape[1])
-            self.n_source_, self.n_target_ = len(y), len(x)
+            fit()
+            self.n_features_in_ = int(source[1])
+            self.n_source_, self.n_target_ = source[0], target[0]
         except BaseException:
             self.__dict__ = before
             raise
         return self
 
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
-        self._fit_moments(Moments.of(y), Moments.of(x))
+        diagonal = self.moments == "diagonal"
+        self._fit_sums(
+            Moments.of(y, diagonal=diagonal),
+            Moments.of(x, diagonal=diagonal),
+            [y[group] for group in self.wanted_rows(len(y))],
+            lambda affine: affine.sphere_mean(y),
+        )
 
-    def _fit_moments(self, source: Moments, target: Moments) -> None:
+    def _fit_sums(
+        self,
+        source: Moments,
+        target: Moments,
+        rows: Sequence[Float32],
+        sphere_mean: Callable[[AffineMap], Float64],
+    ) -> None:
+        if self.moments is None:
+            raise ParameterError(
+                f"{self.label} learns from the rows themselves, not from their moments. Fit it on "
+                "rows in memory, for example on a sample of them."
+            )
+        self._fit_moments(source, target, rows)
+        if self.recentres:
+            self.map_ = self.map_.recentred(sphere_mean(self.map_))
+
+    def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         raise TypeError(f"{type(self).__name__} defines neither _fit nor _fit_moments")
 
     def transform(
@@ -217,8 +315,14 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         (n, d) float32
             Unit rows.
         """
-        y = self._checked(source)
-        return self.map_.apply(y, progress)
+        others = None if partners is None else self._checked(partners)
+        return self.correct(self._checked(source), others, progress=progress)
+
+    def correct(
+        self, rows: Float32, partners: Float32 | None = None, *, progress: Progress | None = None
+    ) -> Float32:
+        """Correct rows that are unit and finite already: :meth:`transform` without its checks."""
+        return self.map_.apply(rows, progress)
 
     def transform_target(self, target: Rows) -> Float32:
         """Correct target rows: the identity unless ``moves_target``."""

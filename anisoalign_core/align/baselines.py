@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
 
-from anisoalign_core.align.base import AffineMap, Aligner, Rows
+from anisoalign_core.align.base import AffineMap, Aligner
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Progress, unit_rows
@@ -21,8 +22,9 @@ class Identity(Aligner):
     label = "No correction"
     summary = "Leaves the source as it is."
     reference = "–"
+    moments = "diagonal"
 
-    def _fit_moments(self, source: Moments, target: Moments) -> None:
+    def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         zero = np.zeros(source.dim)
         self.map_ = AffineMap(zero, ONE, zero)
 
@@ -34,8 +36,9 @@ class MeanShift(Aligner):
     label = "Mean shift"
     summary = "Moves the source's mean onto the target's."
     reference = "Liang et al., Mind the Gap, arXiv:2203.02053"
+    moments = "diagonal"
 
-    def _fit_moments(self, source: Moments, target: Moments) -> None:
+    def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         self.map_ = AffineMap(source.mean, ONE, target.mean)
 
 
@@ -52,12 +55,13 @@ class GapShift(Aligner):
     label = "Gap shift"
     summary = "Moves both sides along the gap; λ = 1 closes it, 0 leaves it."
     reference = "Liang et al., Mind the Gap, arXiv:2203.02053"
+    moments = "diagonal"
     moves_target = True
 
     def __init__(self, shift: float = 1.0) -> None:
         self.shift = shift
 
-    def _fit_moments(self, source: Moments, target: Moments) -> None:
+    def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         step = self.shift * (target.mean - source.mean) / 2
         self.map_ = AffineMap(source.mean, ONE, source.mean + step)
         self.target_map_ = AffineMap(target.mean, ONE, target.mean - step)
@@ -70,9 +74,10 @@ class CenterBoth(Aligner):
     label = "Centre both"
     summary = "Subtracts each side's own mean. For retrieval, not for substitution."
     reference = "GR-CLIP, arXiv:2507.19054"
+    moments = "diagonal"
     moves_target = True
 
-    def _fit_moments(self, source: Moments, target: Moments) -> None:
+    def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         zero = np.zeros(source.dim)
         self.map_ = AffineMap(source.mean, ONE, zero)
         self.target_map_ = AffineMap(target.mean, ONE, zero)
@@ -95,23 +100,26 @@ class C3(Aligner):
     label = "C3"
     summary = "Mean shift plus Gaussian noise, as used to train captioners on text alone."
     reference = "Zhang et al., Connect, Collapse, Corrupt, arXiv:2401.08567"
+    moments = "diagonal"
 
     def __init__(self, sigma: float = 0.02, random_state: int = 0) -> None:
         self.sigma = sigma
         self.random_state = random_state
 
-    def _fit_moments(self, source: Moments, target: Moments) -> None:
+    def check_parameters(self, dim: int) -> None:
+        """See :meth:`Aligner.check_parameters`."""
         if self.sigma < 0:
             raise ParameterError(f"sigma is {self.sigma}; a standard deviation is at least 0.")
+
+    def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         self.map_ = AffineMap(source.mean, ONE, target.mean)
 
-    def transform(
-        self, source: Rows, partners: Rows | None = None, *, progress: Progress | None = None
+    def correct(
+        self, rows: Float32, partners: Float32 | None = None, *, progress: Progress | None = None
     ) -> Float32:
         """Shift, add the row's own noise, and return unit rows."""
-        y = self._checked(source)
-        shifted = self.map_.before_projection(y)
-        noise = row_noise(y, self.random_state)
+        shifted = self.map_.before_projection(rows)
+        noise = row_noise(rows, self.random_state)
         return unit_rows(shifted + np.float32(self.sigma) * noise)
 
     def to_torch(self) -> object:
@@ -132,11 +140,11 @@ class Standardize(Aligner):
     label = "Standardise"
     summary = "Matches mean and standard deviation of every coordinate."
     reference = "classical; the per-coordinate baseline of [RA]"
+    moments = "diagonal"
     equivariant: ClassVar[bool] = False
 
-    def _fit_moments(self, source: Moments, target: Moments) -> None:
-        sigma_y = np.sqrt(np.diag(source.covariance))
-        sigma_x = np.sqrt(np.diag(target.covariance))
+    def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
+        sigma_y, sigma_x = np.sqrt(source.variances), np.sqrt(target.variances)
         alive = sigma_y > 1e-12
         scale = np.ones(source.dim)
         scale[alive] = sigma_x[alive] / sigma_y[alive]

@@ -7,6 +7,7 @@ eigenvalues of the transport map are computed once; a change of bound re-clips t
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Self
 
@@ -19,7 +20,7 @@ from anisoalign_core.errors import NotFittedError, ParameterError
 from anisoalign_core.geometry.subspace import auto_rank, complete_basis
 from anisoalign_core.metrics.semantics import psi
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Integers, Progress, eigh, generator
+from anisoalign_core.numerics import Float32, Float64, Integers, eigh, generator
 
 Frame = Literal["full", "joint", "target"]
 Recentre = Literal["shift", "rotate"]
@@ -165,6 +166,8 @@ class BoundedTransport(Aligner):
     summary = "Gaussian optimal transport with every stretch within e^±α of one overall scale."
     reference = "this project; Gaussian map: Peyré & Cuturi 2019; α = 0: ReAlign [RA]"
     has_bounds = True
+    moments = "full"
+    recentres = True
 
     def __init__(
         self,
@@ -182,18 +185,22 @@ class BoundedTransport(Aligner):
         self.rule = rule
         self.random_state = random_state
 
-    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
-        self._check_parameters(y.shape[1])
-        target = Moments.of(x)
+    def wanted_rows(self, n: int) -> tuple[Integers, ...]:
+        """Rows on which ``bound="auto"`` is decided: see :func:`auto_rows`."""
+        return auto_rows(n, self.random_state) if self.bound == "auto" else ()
+
+    def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         if self.bound == "auto":
-            self.bound_, self.auto_bounds_, self.auto_psi_ = self._choose_bound(y, target)
+            held, others = rows
+            self.bound_, self.auto_bounds_, self.auto_psi_ = self._choose_bound(
+                held, others, source, target
+            )
         else:
             self.bound_ = float(self.bound)
             self.auto_bounds_ = self.auto_psi_ = np.empty(0)
-        self._fit_moments(Moments.of(y), target)
-        self.map_ = self.map_.calibrated(y)
+        self._fit_map(source, target)
 
-    def _fit_moments(self, source: Moments, target: Moments) -> None:
+    def _fit_map(self, source: Moments, target: Moments) -> None:
         self.scale_ = isotropic_scale(source, target)
         given_mean = source.mean
         if self.recentre == "rotate":
@@ -235,7 +242,8 @@ class BoundedTransport(Aligner):
             return self.basis_
         return np.asarray(self.rotation_.T @ self.basis_)
 
-    def _check_parameters(self, dim: int) -> None:
+    def check_parameters(self, dim: int) -> None:
+        """See :meth:`Aligner.check_parameters`."""
         if self.recentre not in ("shift", "rotate"):
             raise ParameterError(f'recentre is {self.recentre!r}; choose "shift" or "rotate".')
         if self.rule not in RULES:
@@ -249,14 +257,14 @@ class BoundedTransport(Aligner):
         if self.rank is not None and not 1 <= self.rank <= dim:
             raise ParameterError(f"rank is {self.rank}; choose it between 1 and {dim}.")
 
-    def _choose_bound(self, y: Float32, target: Moments) -> tuple[float, Float64, Float64]:
+    def _choose_bound(
+        self, held: Float32, others: Float32, source: Moments, target: Moments
+    ) -> tuple[float, Float64, Float64]:
         """Return the auto bound and the (bounds, Ψ) curve that it was chosen from."""
-        held_rows, fit_rows = auto_rows(len(y), self.random_state)
         fixed = type(self)(**(self.get_params() | {"bound": 0.0}))
         fixed.bound_ = 0.0
-        fixed._fit_moments(Moments.of(y[fit_rows]), target)
-        held = y[held_rows]
-        held_view = BoundSweep(fixed, held, y[fit_rows[:AUTO_FIT_ROWS]])
+        fixed._fit_map(source.without(Moments.of(held)), target)
+        held_view = BoundSweep(fixed, held, others)
 
         def psi_at(bound: float) -> float:
             return psi(held, held_view.at(bound).rows())
@@ -290,7 +298,7 @@ class BoundedTransport(Aligner):
         if not hasattr(self, "raw_stretch_"):
             raise NotFittedError("BoundedTransport is not fitted yet. Call fit first.")
         other = type(self)(**(self.get_params() | {"bound": bound}))
-        other._check_parameters(self.n_features_in_)
+        other.check_parameters(self.n_features_in_)
         other.__dict__.update(vars(self) | {"bound": bound, "bound_": float(bound)})
         other._set_bound(self.map_.source_mean, self.map_.target_mean)
         other.map_ = other.map_.calibrated(source)
@@ -298,9 +306,14 @@ class BoundedTransport(Aligner):
 
 
 def auto_rows(n: int, random_state: int) -> tuple[Integers, Integers]:
-    """Return the held-out and fitted source rows on which ``bound="auto"`` is decided.
+    """Return the source rows on which ``bound="auto"`` is decided.
 
-    A fifth of the rows is held out, at most 1000.
+    Returns
+    -------
+    held : array of row numbers
+        Left out of the statistics and watched: a fifth of the rows, at most 1000.
+    others : array of row numbers
+        Over which the calibration is taken meanwhile: all others, at most 4000.
 
     Raises
     ------
@@ -312,9 +325,10 @@ def auto_rows(n: int, random_state: int) -> tuple[Integers, Integers]:
             f'bound="auto" watches Ψ on held-out source rows and needs at least 10 of them; there '
             f"are {n}. Give a number, for example bound=0.1."
         )
-    order = generator(random_state).permutation(n)
     held = min(max(n // 5, 3), AUTO_HELD_ROWS)
-    return np.sort(order[:held]), np.sort(order[held:])
+    wanted = min(n, held + AUTO_FIT_ROWS)
+    drawn = generator(random_state).choice(n, wanted, replace=False)  # in random order
+    return np.sort(drawn[:held]), np.sort(drawn[held:])
 
 
 @dataclass(eq=False)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from anisoalign_core.align.base import AffineMap, Aligner
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float64, eigh, psd_power
+from anisoalign_core.numerics import Float32, Float64, eigh, psd_power
 
 INVERSE_FLOOR = 1e-12
 """Relative eigenvalue below which a covariance is inverted as if it were zero (Moore–Penrose)."""
@@ -45,8 +47,9 @@ class Coral(Aligner):
     label = "CORAL"
     summary = "Whitens the source and colours it like the target."
     reference = "Sun, Feng & Saenko, Return of Frustratingly Easy Domain Adaptation, 2016"
+    moments = "full"
 
-    def _fit_moments(self, source: Moments, target: Moments) -> None:
+    def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         (sigma_y, self.shrinkage_source_), (sigma_x, self.shrinkage_target_) = (
             source.shrunk(),
             target.shrunk(),
@@ -68,13 +71,17 @@ class Bures(Aligner):
     label = "Gaussian optimal transport"
     summary = "The least-movement map between the two covariances, unbounded."
     reference = "Peyré & Cuturi, Computational Optimal Transport, 2019, remark 2.31"
+    moments = "full"
 
     def __init__(self, relaxation: float = 1.0) -> None:
         self.relaxation = relaxation
 
-    def _fit_moments(self, source: Moments, target: Moments) -> None:
+    def check_parameters(self, dim: int) -> None:
+        """See :meth:`Aligner.check_parameters`."""
         if not 0.0 <= self.relaxation <= 1.0:
             raise ParameterError(f"relaxation is {self.relaxation}; choose it between 0 and 1.")
+
+    def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         (sigma_y, self.shrinkage_source_), (sigma_x, self.shrinkage_target_) = (
             source.shrunk(),
             target.shrunk(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
-from anisoalign_core.align.base import AffineMap, Aligner, Rows
+from anisoalign_core.align.base import AffineMap, Aligner
 from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Progress, eigh, generator, read_only, unit_rows
@@ -83,8 +83,8 @@ class PermutedTarget(Aligner):
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         self.rows_ = read_only(x[generator(self.random_state).permutation(len(x))])
 
-    def transform(
-        self, source: Rows, partners: Rows | None = None, *, progress: Progress | None = None
+    def correct(
+        self, rows: Float32, partners: Float32 | None = None, *, progress: Progress | None = None
     ) -> Float32:
         """Return as many permuted target rows as there are source rows.
 
@@ -93,7 +93,7 @@ class PermutedTarget(Aligner):
         ShapeError
             If more rows are asked for than targets were fitted: repeats would break neighbours.
         """
-        n = len(self._checked(source))
+        n = len(rows)
         if n > len(self.rows_):
             raise ShapeError(
                 f"The permuted-target control holds {len(self.rows_)} target rows and cannot "
@@ -128,17 +128,20 @@ class Oracle(Aligner):
         self.strength = strength
         self.rank = rank
 
+    def check_parameters(self, dim: int) -> None:
+        """See :meth:`Aligner.check_parameters`."""
+        if self.rank is not None and not 1 <= self.rank <= dim:
+            raise ParameterError(f"rank is {self.rank}; choose it between 1 and {dim}.")
+
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         d = y.shape[1]
-        if self.rank is not None and not 1 <= self.rank <= d:
-            raise ParameterError(f"rank is {self.rank}; choose it between 1 and {d}.")
         source_mean, target_mean = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
         residual = Moments.of((x - target_mean) - (y - source_mean))
         self.frame_ = eigh(residual.covariance)[1][:, : self.rank or d]
         self.map_ = AffineMap(source_mean, np.array(1.0), target_mean)
 
-    def transform(
-        self, source: Rows, partners: Rows | None = None, *, progress: Progress | None = None
+    def correct(
+        self, rows: Float32, partners: Float32 | None = None, *, progress: Progress | None = None
     ) -> Float32:
         """Correct rows with the help of their partners.
 
@@ -147,13 +150,11 @@ class Oracle(Aligner):
         NeedsPairsError
             If no partners are given.
         """
-        y = self._checked(source)
         if partners is None:
             raise NeedsPairsError(
                 "The oracle reads the true partner of each row; give partners, row by row. It is "
                 "a control for paired sets and cannot correct unpaired rows."
             )
-        x = self._checked(partners)
-        shifted = self.map_.before_projection(y)
-        residual = x - shifted  # equals (x − μ_x) − (y − μ_y)
+        shifted = self.map_.before_projection(rows)
+        residual = partners - shifted  # equals (x − μ_x) − (y − μ_y)
         return unit_rows(shifted + self.strength * (residual @ self.frame_) @ self.frame_.T)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from anisoalign_core.align.base import AffineMap, Aligner
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Progress
+from anisoalign_core.numerics import Float32
 
 
 def isotropic_scale(source: Moments, target: Moments) -> float:
@@ -40,9 +41,9 @@ class ReAlign(Aligner):
     label = "ReAlign"
     summary = "Mean shift, one overall scale, and a re-centring on the sphere."
     reference = "Yu et al., Modality Gap-Driven Subspace Alignment, arXiv:2602.07026v3"
+    moments = "diagonal"
+    recentres = True
 
-    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
-        source, target = Moments.of(y), Moments.of(x)
+    def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         self.scale_ = isotropic_scale(source, target)
-        affine = AffineMap(source.mean, np.array(self.scale_), target.mean)
-        self.map_ = affine.calibrated(y)
+        self.map_ = AffineMap(source.mean, np.array(self.scale_), target.mean)

@@ -273,7 +273,6 @@ class AnisoAlign(Aligner):
         return self.limit
 
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
-        self._check_parameters()
         self.losses_ = {}
         y, x = canonical(y), canonical(x)
         source, target = Moments.of(y), Moments.of(x)
@@ -376,7 +375,8 @@ class AnisoAlign(Aligner):
             decay=self.variant == "corrected",
         )
 
-    def _check_parameters(self) -> None:
+    def check_parameters(self, dim: int) -> None:
+        """See :meth:`Aligner.check_parameters`."""
         if self.variant not in VARIANTS:
             raise ParameterError(f'variant is {self.variant!r}; choose "paper" or "corrected".')
         _ = self.bounds
@@ -429,16 +429,16 @@ class AnisoAlign(Aligner):
         moved = to_sphere(fitted.moved(bounds))
         return np.asarray(self.initial_.target_mean - moved.mean(axis=0, dtype=np.float64))
 
-    def transform(
-        self, source: Rows, partners: Rows | None = None, *, progress: Progress | None = None
+    def correct(
+        self, rows: Float32, partners: Float32 | None = None, *, progress: Progress | None = None
     ) -> Float32:
-        """Correct rows; see :meth:`Aligner.transform`."""
-        y = self._checked(source)
-        out = np.empty(y.shape, dtype=np.float32)
-        for part in blocks(len(y)):
-            out[part] = self._prepare(y[part]).corrected(self.bounds, self.recentring_, part.start)
+        """Correct unit rows; see :meth:`Aligner.correct`."""
+        out = np.empty(rows.shape, dtype=np.float32)
+        for part in blocks(len(rows)):
+            prepared = self._prepare(rows[part])
+            out[part] = prepared.corrected(self.bounds, self.recentring_, part.start)
             if progress is not None:
-                progress(part.stop / len(y), f"{part.stop:,} of {len(y):,} rows corrected")
+                progress(part.stop / len(rows), f"{part.stop:,} of {len(rows):,} rows corrected")
         return out
 
     def with_bounds(

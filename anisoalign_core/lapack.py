@@ -101,6 +101,15 @@ def psd_factor(matrix: Float64) -> Float64:
     return factor
 
 
+def orthogonal_triangular(matrix: Float64) -> tuple[Float64, Float64]:
+    """Orthogonal Q and upper triangular R, both (d, d), with ``Q R = matrix``."""
+    from scipy import linalg
+
+    with one_thread():
+        q, r = linalg.qr(matrix, check_finite=False)
+    return np.asarray(q), np.asarray(r)
+
+
 @cache
 def _controller() -> Any:
     import scipy.linalg  # noqa: F401  (its BLAS must be loaded to be limited)

@@ -148,6 +148,28 @@ def psd_power(matrix: Float64, power: float, *, floor: float = 0.0) -> Float64:
     return (vectors * powered) @ vectors.T
 
 
+def triangular_product(rows: Float32, triangle: Float32) -> Float32:
+    """``rows Rᵀ`` for an upper triangular R, at little more than half of a full product's cost.
+
+    By blocks of columns with NumPy's own product: SciPy's ``trmm`` is no slower, but keeps other
+    threads waiting.
+
+    Parameters
+    ----------
+    rows : (n, d) float32
+    triangle : (d, d) float32
+
+    Returns
+    -------
+    (n, d) float32
+    """
+    d = len(triangle)
+    out = np.empty_like(rows)
+    for part in blocks(d, max(64, d // 8)):
+        np.matmul(rows[:, part.start :], triangle[part, part.start :].T, out=out[:, part])
+    return out
+
+
 def generator(random_state: int | np.random.Generator | None) -> np.random.Generator:
     """Return the one kind of random state used here; ``None`` means seed 0, never the clock."""
     if isinstance(random_state, np.random.Generator):

@@ -362,8 +362,19 @@ def read_recipe(path: str | Path) -> Recipe:
     FormatError
         If it cannot be read or is not a recipe.
     """
+    return Recipe.from_json(read_recipe_text(path))
+
+
+def read_recipe_text(path: str | Path) -> str:
+    """Read the text of a recipe file.
+
+    Raises
+    ------
+    FormatError
+        If it cannot be read.
+    """
     path = Path(path)
     try:
-        return Recipe.from_json(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise FormatError(f"{path.name} cannot be read ({type(error).__name__}).") from error

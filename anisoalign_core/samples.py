@@ -66,15 +66,8 @@ def load_sample(name: str = "scenes") -> EmbeddingPair:
     """
     import pandas as pd
 
-    if name not in SAMPLES:
-        raise ParameterError(f"There is no sample {name!r}; choose one of {', '.join(SAMPLES)}.")
+    folder = sample_file(name, "image").parent
     sample = SAMPLES[name]
-    folder = ROOT / sample.folder
-    if not folder.is_dir():
-        raise FormatError(
-            "The sample data is not beside the installed package. Install from a checkout with "
-            "pip install -e ., or load your own files."
-        )
     table = pd.read_parquet(ROOT / "scenes" / "metadata.parquet")
     thumbnails = _tiles(ROOT / "scenes" / "thumbnails.png", len(table))
 
@@ -92,6 +85,25 @@ def load_sample(name: str = "scenes") -> EmbeddingPair:
         )
 
     return EmbeddingPair(source=side("text"), target=side("image"), paired=True)
+
+
+def sample_file(name: str, modality: str) -> Path:
+    """Return where the vectors of a bundled sample lie: ``image`` or ``text``.
+
+    Raises
+    ------
+    ParameterError, FormatError
+        As :func:`load_sample`.
+    """
+    if name not in SAMPLES:
+        raise ParameterError(f"There is no sample {name!r}; choose one of {', '.join(SAMPLES)}.")
+    folder = ROOT / SAMPLES[name].folder
+    if not folder.is_dir():
+        raise FormatError(
+            "The sample data is not beside the installed package. Install from a checkout with "
+            "pip install -e ., or load your own files."
+        )
+    return folder / f"{modality}.npy"
 
 
 def _tiles(path: Path, count: int, size: int = 32) -> np.typing.NDArray[np.uint8]:

@@ -139,7 +139,7 @@ def test_a_recipe_replays_to_the_same_bytes(files, capsys):
     y = np.load("text.npy")
     y[0] = y[1]
     np.save("text.npy", y)
-    assert main(["replay", "recipe.json", *SIDES, "--out", "third.npy"]) == 0
+    assert main(["replay", "recipe.json", *SIDES, "--out", "third.npy"]) == 1
     said = capsys.readouterr()
     assert "NOT identical" in said.out
     assert "source is not what the recipe was made from" in said.err

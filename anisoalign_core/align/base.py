@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -22,14 +23,17 @@ from anisoalign_core.errors import (
     ParameterError,
     ShapeError,
 )
+from anisoalign_core.lapack import orthogonal_triangular
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import (
+    BLOCK_ROWS,
     Float32,
     Float64,
     Integers,
     Progress,
     blocks,
     row_norms,
+    triangular_product,
     unit_rows,
 )
 
@@ -91,21 +95,44 @@ class AffineMap:
         InvalidRowsError
             If a row falls on the origin, where no direction is defined.
         """
+        if len(rows) <= BLOCK_ROWS:
+            return self._apply_block(rows, 0)
         out = np.empty(rows.shape, dtype=np.float32)
         for part in blocks(len(rows)):
-            mapped = to_sphere(self.before_projection(rows[part]), part.start)
-            if self.recentring is not None:
-                mapped = to_sphere(mapped + self.recentring.astype(np.float32), part.start)
-            out[part] = mapped
+            out[part] = self._apply_block(rows[part], part.start)
             if progress is not None:
                 progress(part.stop / len(rows), f"{part.stop:,} of {len(rows):,} rows corrected")
         return out
 
+    def _apply_block(self, rows: Float32, first: int) -> Float32:
+        mapped = _onto_sphere(self.before_projection(rows), first)
+        if self.recentring is not None:
+            mapped += self.recentring.astype(np.float32)
+            _onto_sphere(mapped, first)
+        return mapped
+
     def sphere_sum(self, rows: Float32, first: int = 0) -> Float64:
-        """``Σ_i Norm(e_i)`` over a block of rows, (d,); ``first`` is the number of its first."""
-        mapped = self.before_projection(rows)
-        inverse = (1.0 / _lengths(mapped, first)).astype(np.float32)
-        return np.asarray(inverse @ mapped, dtype=np.float64)
+        """``Σ_i Norm(e_i)`` over a block of rows, (d,); ``first`` is the number of its first.
+
+        With ``A = Q R``, ``‖e‖ = ‖R (y − μ_s) + Qᵀ μ_t‖``, and R is triangular: the norms cost
+        little more than half of what the rows would, and the weighted sum is mapped once.
+        """
+        if self.linear.ndim < 2:
+            mapped = self.before_projection(rows)
+            return _weighted_sum(1.0 / _lengths(mapped, first), mapped)
+        triangle, offset = self._triangle
+        turned = triangular_product(rows - self.source_mean.astype(np.float32), triangle)
+        turned += offset
+        inverse = 1.0 / _lengths(turned, first)
+        total = float(inverse.sum())
+        centred = _weighted_sum(inverse, rows) - total * self.source_mean
+        return np.asarray(self.linear @ centred + total * self.target_mean)
+
+    @cached_property
+    def _triangle(self) -> tuple[Float32, Float32]:
+        """R, and ``Qᵀ μ_t``, of ``A = Q R``."""
+        q, r = orthogonal_triangular(self.linear)
+        return r.astype(np.float32), (q.T @ self.target_mean).astype(np.float32)
 
     def sphere_mean(self, rows: Float32) -> Float64:
         """Mean of ``Norm(e)`` over (n, d) rows."""
@@ -122,9 +149,19 @@ class AffineMap:
         return self.recentred(self.sphere_mean(rows))
 
 
+def _weighted_sum(weights: Float64, rows: Float32) -> Float64:
+    return np.asarray(weights.astype(np.float32) @ rows, dtype=np.float64)
+
+
 def to_sphere(rows: Float32, first: int = 0) -> Float32:
     """Return ``z / ‖z‖``; an error names the row (counted from ``first``) that is the origin."""
     return unit_rows(rows, _lengths(rows, first))
+
+
+def _onto_sphere(rows: Float32, first: int) -> Float32:
+    """:func:`to_sphere` in place, with one more rounding: of the inverse norm to float32."""
+    rows *= (1.0 / _lengths(rows, first)).astype(np.float32)[:, None]
+    return rows
 
 
 def _lengths(rows: Float32, first: int) -> Float64:
@@ -378,8 +415,10 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
             if not key.endswith("_"):
                 continue
             if key in self.parts and value is not None:
-                fields = {f"{key}.{part}": entry for part, entry in vars(value).items()}
-                arrays.update({part: entry for part, entry in fields.items() if entry is not None})
+                for part in fields(value):
+                    entry = getattr(value, part.name)
+                    if entry is not None:
+                        arrays[f"{key}.{part.name}"] = entry
             elif isinstance(value, np.ndarray):
                 arrays[key] = value
             else:
@@ -425,8 +464,8 @@ def load_aligner(path: str | Path) -> Aligner:
                 parts.setdefault(owner, {})[part] = value
             else:
                 setattr(method, key, value)
-        for owner, fields in parts.items():
-            setattr(method, owner, method.parts[owner](**fields))
+        for owner, entries in parts.items():
+            setattr(method, owner, method.parts[owner](**entries))
         for key, value in header["fitted"].items():
             setattr(method, key, value)
         if any(

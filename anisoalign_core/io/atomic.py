@@ -7,8 +7,10 @@ import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from anisoalign_core.errors import FormatError
+from anisoalign_core.io.places import as_path, is_local, upload
 
 
 @contextmanager
@@ -22,7 +24,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     Parameters
     ----------
     path : str or Path
-        Where the file shall be. A symbolic link is written through, not replaced.
+        Where the file shall be. A symbolic link is written through, not replaced. A file behind a
+        URL is written on this machine first and copied when the block succeeds.
 
     Yields
     ------
@@ -34,7 +37,13 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     FormatError
         If the folder does not exist, or ``path`` is a folder.
     """
-    path = Path(path)
+    path = as_path(path)
+    if not is_local(path):
+        with TemporaryDirectory() as folder:
+            local = Path(folder) / path.name
+            yield local
+            upload(local, path)
+        return
     if path.is_symlink():
         path = path.resolve()
     if not path.parent.is_dir():

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
+from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.io.limits import Limits
 from anisoalign_core.io.source import Texts
+from anisoalign_core.numerics import Integers, blocks
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,14 +28,30 @@ class About:
     ids, captions : (m,) array of str or None
     labels : pandas.DataFrame of m rows, or None
     native : object
-        The same in the file's own terms, so that a file of the same format loses nothing: an
-        Arrow table without the vectors, or a list of dictionaries.
+        The same in the file's own terms, so that a file of the same format loses nothing:
+        :class:`anisoalign_core.io.parquet_stream.Columns`, or a list of dictionaries.
     """
 
     ids: Texts | None = None
     captions: Texts | None = None
     labels: pd.DataFrame | None = None
     native: Any = None
+
+    def plain(self, limits: Limits) -> About:
+        """Return ids, captions and labels, also where only the file's own terms are here yet."""
+        return self.native.plain(limits) if hasattr(self.native, "plain") else self
+
+    def take(self, rows: Integers) -> About:
+        """Return what is said about some of the rows."""
+        native = self.native
+        if native is not None:
+            native = [native[i] for i in rows] if isinstance(native, list) else native.take(rows)
+        return About(
+            None if self.ids is None else self.ids[rows],
+            None if self.captions is None else self.captions[rows],
+            None if self.labels is None else self.labels.iloc[rows].reset_index(drop=True),
+            native,
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,17 +80,95 @@ class ShardFacts:
         None where only reading all of it would tell.
     dim : int
     dtype : numpy dtype
+    metadata : mapping of str to str
+        What the file says about itself.
     """
 
     rows: int | None
     dim: int
     dtype: np.dtype[Any]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_rows(
+    stream: BinaryIO, name: str, dtype: np.dtype[Any], dim: int, rows: int, step: int
+) -> Iterator[npt.NDArray[Any]]:
+    """Read rows that lie one after the other, from where the stream stands.
+
+    Into memory of our own: mapped pages would count as this process's memory.
+
+    Parameters
+    ----------
+    stream : binary stream
+    name : str
+        For messages.
+    dtype : numpy dtype
+    dim, rows : int
+    step : int
+        Rows of one array.
+
+    Yields
+    ------
+    (m, d) array, m ≤ step
+    """
+    for part in blocks(rows, step):
+        out = np.empty((part.stop - part.start, dim), dtype=dtype)
+        rest = out.reshape(-1).view(np.uint8).data
+        while len(rest):
+            count = stream.readinto(rest)  # type: ignore[attr-defined]
+            if not count:
+                raise FormatError(f"{name} ends before its last row. Copy or write it again.")
+            rest = rest[count:]
+        yield out
+
+
+def write_behind_head(
+    stream: BinaryIO,
+    chunks: Iterable[Chunk],
+    rows: int | None,
+    head: Callable[[int, npt.NDArray[Any]], bytes],
+) -> int:
+    """Write a head that says how many rows follow, and the rows' bytes.
+
+    Parameters
+    ----------
+    stream : seekable binary stream
+    chunks : iterable of Chunk
+    rows : int or None
+        How many are expected; where other ones come, the head is written over at the end.
+    head : callable (rows, array) -> bytes
+        Of one length for any number of rows; ``array`` has the type and the columns.
+
+    Raises
+    ------
+    ShapeError
+        If there are no rows.
+    """
+    begin, count, last = stream.tell(), 0, None
+    for chunk in chunks:
+        if last is None:
+            stream.write(head(rows or 0, chunk.array))
+        last = np.ascontiguousarray(chunk.array)
+        stream.write(last.reshape(-1).view(np.uint8).data)
+        count += len(last)
+    if last is None:
+        raise ShapeError("There are no rows to write.")
+    if count != rows:
+        stream.seek(begin)
+        stream.write(head(count, last))
+        stream.seek(0, io.SEEK_END)
+    return count
 
 
 class ShardWriter(Protocol):
     """Write the rows of all chunks, in order, to one seekable binary stream."""
 
     def __call__(
-        self, stream: BinaryIO, chunks: Iterable[Chunk], modality: str, metadata: Mapping[str, str]
+        self,
+        stream: BinaryIO,
+        chunks: Iterable[Chunk],
+        modality: str,
+        metadata: Mapping[str, str],
+        rows: int | None = None,
     ) -> int:
-        """Return the number of rows written."""
+        """Return the number of rows written; ``rows`` are expected, where that is known."""

@@ -15,6 +15,7 @@ import numpy as np
 from anisoalign_core.errors import FormatError
 from anisoalign_core.io import npy, parquet
 from anisoalign_core.io.atomic import atomic_path
+from anisoalign_core.io.chunks import About
 from anisoalign_core.io.keys import role_of
 from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.source import MAX_LABELS, Payload, RawTable, Source, Texts, readable
@@ -64,16 +65,7 @@ def read(source: Source, limits: Limits, key: str) -> RawTable:
         If shards are missing on one side or differ in rows, naming the shard.
     LimitError
     """
-    folder = _folder(source)
-    parts = {part: shards(folder, part) for part in (*FOLDERS.values(), METADATA)}
-    present = {part: found for part, found in parts.items() if found}
-    _check_numbers(present, source.name)
-    headers = {
-        part: [npy.read_header(_inside(path), limits) for path in found.values()]
-        for part, found in present.items()
-        if part != METADATA
-    }
-    _check_shapes(headers, source.name)
+    parts, headers = checked_shards(source, limits)
     part = FOLDERS[key]
     numbers = list(parts[part])
     rows = [header.shape[0] for header in headers[part]]
@@ -89,6 +81,29 @@ def read(source: Source, limits: Limits, key: str) -> RawTable:
         parts[METADATA], dict(zip(numbers, rows, strict=True)), limits
     )
     return RawTable(array, ids, captions, labels)
+
+
+def checked_shards(
+    source: Source, limits: Limits
+) -> tuple[dict[str, dict[int, Path]], dict[str, list[npy.Header]]]:
+    """Return every part's shards by number, and the headers of those that hold vectors.
+
+    Raises
+    ------
+    FormatError
+        If shards are missing on one side or differ in rows, naming the shard.
+    """
+    folder = _folder(source)
+    parts = {part: shards(folder, part) for part in (*FOLDERS.values(), METADATA)}
+    present = {part: found for part, found in parts.items() if found}
+    _check_numbers(present, source.name)
+    headers = {
+        part: [npy.read_header(_inside(path), limits) for path in found.values()]
+        for part, found in present.items()
+        if part != METADATA
+    }
+    _check_shapes(headers, source.name)
+    return parts, headers
 
 
 def write(payload: Payload, path: Path) -> Path:
@@ -205,23 +220,39 @@ def _metadata(
     captions: list[Texts | None] = []
     frames: list[pd.DataFrame] = []
     for number, path in found.items():
-        source = _inside(path)
-        with parquet.opened(source, limits) as (file, footer):
-            if footer.rows != rows[number]:
-                raise FormatError(
-                    f"{source.name} has {footer.rows} rows, its embeddings "
-                    f"{rows[number]}. Write the folder again."
-                )
-            one = parquet.read_about_rows(
-                file, source.name, limits, id_columns=(PATH_COLUMN,), caption_columns=("caption",)
-            )
-        ids.append(one[0])
-        captions.append(one[1])
-        frames.append(pd.DataFrame() if one[2] is None else one[2])
+        one = read_metadata(path, rows[number], limits)
+        ids.append(one.ids)
+        captions.append(one.captions)
+        frames.append(pd.DataFrame() if one.labels is None else one.labels)
     shared = [c for c in frames[0].columns if all(c in frame.columns for frame in frames)]
     columns = shared[:MAX_LABELS]
     labels = pd.concat([frame[columns] for frame in frames], ignore_index=True) if columns else None
     return _together(ids), _together(captions), labels
+
+
+def read_metadata(path: Path, rows: int, limits: Limits) -> About:
+    """Read what one shard of metadata says about the rows of its embeddings.
+
+    Raises
+    ------
+    FormatError, LimitError
+    """
+    source = _inside(path)
+    with parquet.opened(source, limits) as (file, footer):
+        if footer.rows != rows:
+            raise FormatError(
+                f"{source.name} has {footer.rows} rows, its embeddings {rows}. Write the folder "
+                "again."
+            )
+        return About(
+            *parquet.read_about_rows(
+                file,
+                source.name,
+                limits,
+                id_columns=(PATH_COLUMN,),
+                caption_columns=(CAPTION_COLUMN,),
+            )
+        )
 
 
 def _together(parts: list[Texts | None]) -> Texts | None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from anisoalign_core.errors import FormatError
+from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.io.chunks import About
 from anisoalign_core.io.limits import Limits, check_text_size
 from anisoalign_core.io.source import Payload, Source, Texts
 
@@ -64,6 +65,27 @@ def read_sidecar(source: Source, ending: str, limits: Limits) -> Texts | None:
     check_text_size(beside.size, beside.name, limits)
     with beside.open() as stream:
         return np.array(parse_lines(stream.read(), beside.name), dtype=object)
+
+
+def read_beside(source: Source, rows: int, limits: Limits) -> About:
+    """Return what the files beside say about all rows.
+
+    Raises
+    ------
+    ShapeError
+        If a file does not have one line for each row.
+    """
+    found = {
+        ending: read_sidecar(source, ending, limits) for ending in (IDS_ENDING, CAPTIONS_ENDING)
+    }
+    for ending, texts in found.items():
+        if texts is not None and len(texts) != rows:
+            raise ShapeError(
+                f"{source.name} has {rows:,} rows, but its {ending.removeprefix('.')} has "
+                f"{len(texts):,} lines. Give one line per row."
+            )
+    ids, captions = found.values()
+    return About(ids, captions)
 
 
 def sidecars(payload: Payload, path: Path) -> dict[Path, bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import tokenize
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO, Literal
 
@@ -12,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy_format
 
-from anisoalign_core.errors import FormatError
+from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.io.chunks import Chunk, ShardFacts, read_rows, write_behind_head
 from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.lines import CAPTIONS_ENDING, IDS_ENDING, read_sidecar
 from anisoalign_core.io.source import (
@@ -24,6 +26,7 @@ from anisoalign_core.io.source import (
     readable,
     wrong_kind,
 )
+from anisoalign_core.numerics import blocks
 
 HEAD_BYTES = 16_384
 """Enough for any header that NumPy itself agrees to parse (10 000 characters)."""
@@ -156,6 +159,72 @@ def read_array(source: Source, limits: Limits) -> npt.NDArray[Any]:
         return mapped
     flat = np.frombuffer(source.data or b"", dtype=header.dtype, offset=header.offset)
     return flat.reshape(header.shape, order=order)
+
+
+def shard_facts(source: Source, limits: Limits, key: str) -> ShardFacts:
+    """Return rows, dimension and type from the header.
+
+    Raises
+    ------
+    FormatError, LimitError, ShapeError
+    """
+    header = read_header(source, limits)
+    if len(header.shape) != 2:
+        raise ShapeError(f"{source.name} has {len(header.shape)} axes, not 2.")
+    return ShardFacts(header.shape[0], header.shape[1], header.dtype)
+
+
+def read_chunks(
+    source: Source,
+    limits: Limits,
+    key: str,
+    *,
+    rows: int,
+    start: int = 0,
+    stop: int | None = None,
+    about: bool = False,
+) -> Iterator[Chunk]:
+    """Read rows ``start`` to ``stop``, at most ``rows`` at a time; what is said of them is beside.
+
+    Raises
+    ------
+    FormatError, LimitError, ShapeError
+    """
+    facts = shard_facts(source, limits, key)
+    stop = min(facts.rows or 0, (facts.rows or 0) if stop is None else stop)
+    with source.open() as stream:
+        header = parse_header(stream.read(HEAD_BYTES), source.name)
+        if header.fortran_order:
+            array = read_array(source, limits)[start:stop]
+            yield from (Chunk(np.array(array[part])) for part in blocks(len(array), rows))
+            return
+        stream.seek(header.offset + start * header.dtype.itemsize * facts.dim)
+        yield from map(
+            Chunk, read_rows(stream, source.name, header.dtype, facts.dim, stop - start, rows)
+        )
+
+
+def write_shard(
+    stream: BinaryIO,
+    chunks: Iterable[Chunk],
+    modality: str,
+    metadata: Mapping[str, str],
+    rows: int | None = None,
+) -> int:
+    """Write an array whose rows come in chunks; the bytes are those of :func:`write`."""
+
+    def head(count: int, array: npt.NDArray[Any]) -> bytes:
+        # NumPy leaves room in the header for any number of rows, so it can be written over
+        described = {
+            "shape": (count, array.shape[1]),
+            "fortran_order": False,
+            "descr": npy_format.dtype_to_descr(array.dtype),
+        }
+        text = io.BytesIO()
+        npy_format.write_array_header_1_0(text, described)
+        return text.getvalue()
+
+    return write_behind_head(stream, chunks, rows, head)
 
 
 def check_size(header: Header, found: int, name: str) -> None:

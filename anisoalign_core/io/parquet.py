@@ -14,6 +14,7 @@ from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.io.keys import GENERIC_NAMES, SOURCE_NAMES, TARGET_NAMES, listed
 from anisoalign_core.io.limits import MIB, Limits, check_bytes, check_declared
 from anisoalign_core.io.parquet_footer import Footer, read_footer
+from anisoalign_core.io.places import is_local
 from anisoalign_core.io.source import (
     MAX_LABELS,
     Payload,
@@ -49,14 +50,16 @@ def opened(source: Source, limits: Limits) -> Iterator[tuple[Any, Footer]]:
     footer = read_footer(source)
     _check_footer(footer, name, limits)
     errors = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, NotImplementedError)
-    with malformed(name, "a .parquet file", *errors, OverflowError, IndexError):
-        with pq.ParquetFile(_target(source)) as probe:
-            schema = probe.schema_arrow
-        texts = [field.name for field in schema if _is_text(field.type)]
-        with pq.ParquetFile(
-            _target(source), read_dictionary=texts, page_checksum_verification=True
-        ) as file:
-            yield file, footer
+    with (
+        malformed(name, "a .parquet file", *errors, OverflowError, IndexError),
+        target(source) as file,
+    ):
+        schema = pq.ParquetFile(file).schema_arrow
+        texts = [field.name for field in schema if is_text(field.type)]
+        yield (
+            pq.ParquetFile(file, read_dictionary=texts, page_checksum_verification=True),
+            footer,
+        )
 
 
 def keys(source: Source, limits: Limits) -> tuple[str, ...]:
@@ -95,8 +98,12 @@ def read_about_rows(
     *,
     id_columns: Sequence[str] = ID_COLUMNS,
     caption_columns: Sequence[str] = CAPTION_COLUMNS,
+    first: int = 0,
 ) -> tuple[Texts | None, Texts | None, pd.DataFrame | None]:
-    """Read everything but the embeddings: ids, captions, and labels from other plain columns."""
+    """Read everything but the embeddings: ids, captions, and labels from other plain columns.
+
+    ``first`` is the number of the first row, for messages.
+    """
     schema = file.schema_arrow
     plain = [
         field.name
@@ -113,8 +120,8 @@ def read_about_rows(
         missing = np.flatnonzero([value is None for value in ids])
         if len(missing):
             raise FormatError(
-                f'Row {missing[0]} of {name} has no "{id_column}" ({len(missing)} such rows). Give '
-                "every row an id, or leave the column out."
+                f'Row {first + missing[0]} of {name} has no "{id_column}" ({len(missing)} such '
+                "rows). Give every row an id, or leave the column out."
             )
     if caption_column is not None:
         captions = _texts(file, caption_column, None, name)
@@ -149,18 +156,10 @@ def write_columns(
     metadata: dict[str, str],
 ) -> None:
     """Write columns and labels; a label named like a column gets ``label_`` before its name."""
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = dict(columns)
-    if labels is not None:
-        taken = {*columns, *ID_COLUMNS, *CAPTION_COLUMNS}
-        for label in labels.columns:
-            free = f"label_{label}" if str(label) in taken else str(label)
-            columns[free] = _label_column(labels[label])
-    described = {key.encode(): value.encode() for key, value in sorted(metadata.items())}
-    table = pa.table(columns).replace_schema_metadata(described or None)
-    texts = [field.name for field in table.schema if _is_text(field.type)]
+    table = labelled(columns, labels, metadata)
+    texts = [field.name for field in table.schema if is_text(field.type)]
     pq.write_table(
         table,
         stream,
@@ -171,10 +170,33 @@ def write_columns(
     )
 
 
-def _target(source: Source) -> Any:
+def labelled(columns: dict[str, Any], labels: pd.DataFrame | None, metadata: dict[str, str]) -> Any:
+    """Return an Arrow table of columns, labels and metadata, as :func:`write_columns` writes it."""
     import pyarrow as pa
 
-    return str(source.path) if source.path is not None else pa.BufferReader(source.data)
+    columns = dict(columns)
+    if labels is not None:
+        taken = {*columns, *ID_COLUMNS, *CAPTION_COLUMNS}
+        for label in labels.columns:
+            free = f"label_{label}" if str(label) in taken else str(label)
+            columns[free] = _label_column(labels[label])
+    described = {key.encode(): value.encode() for key, value in sorted(metadata.items())}
+    return pa.table(columns).replace_schema_metadata(described or None)
+
+
+@contextmanager
+def target(source: Source) -> Iterator[Any]:
+    """Yield the input as pyarrow reads it: in C++ where it can, else through our stream."""
+    import pyarrow as pa
+
+    if source.path is None:
+        yield pa.BufferReader(source.data)
+    elif is_local(source.path):
+        with pa.OSFile(str(source.path)) as file:
+            yield file
+    else:
+        with source.open() as stream:
+            yield stream
 
 
 def _check_footer(footer: Footer, name: str, limits: Limits) -> None:
@@ -220,7 +242,7 @@ def _read_embeddings(
         column = batch.column(0)
         if not len(column):
             continue
-        values, lengths = _flatten(column, name, done)
+        values, lengths = flatten(column, name, done)
         if out is None:
             dim = int(lengths[0])
             check_declared(rows, dim, itemsize, name, limits)
@@ -240,7 +262,7 @@ def _read_embeddings(
     return np.empty((0, fixed or 0), dtype=np.float32) if out is None else out
 
 
-def _flatten(column: Any, name: str, first: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
+def flatten(column: Any, name: str, first: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Return all numbers of a list column in order, and how many each row has."""
     import pyarrow.compute as pc
 
@@ -288,7 +310,8 @@ def _label_column(column: pd.Series[Any]) -> Any:
     return pa.array(column, from_pandas=True)
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
+    """Whether an Arrow type is text."""
     import pyarrow.types as types
 
     return bool(types.is_string(kind) or types.is_large_string(kind))
@@ -298,9 +321,9 @@ def _is_plain(kind: Any) -> bool:
     import pyarrow.types as types
 
     if types.is_dictionary(kind):
-        return _is_text(kind.value_type)
+        return is_text(kind.value_type)
     number = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
-    return bool(number or _is_text(kind))
+    return bool(number or is_text(kind))
 
 
 def _is_vector(kind: Any) -> bool:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import json
 import math
 import struct
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.errors import FormatError, LimitError
+from anisoalign_core.errors import FormatError, LimitError, ShapeError
+from anisoalign_core.io.chunks import Chunk, ShardFacts, read_rows, write_behind_head
 from anisoalign_core.io.limits import Limits, check_declared, size_text
 from anisoalign_core.io.lines import CAPTIONS_ENDING, IDS_ENDING, read_sidecar
 from anisoalign_core.io.source import (
@@ -30,6 +32,8 @@ from anisoalign_core.io.source import (
 
 MAX_HEADER = 16_000_000
 MAX_TENSORS = 10_000
+ROOM = 40
+"""Digits kept free in a head for the number of rows and of bytes."""
 
 DTYPES = {
     "F64": "<f8",
@@ -85,13 +89,82 @@ def read(source: Source, limits: Limits, key: str) -> RawTable:
 def write(stream: BinaryIO, payload: Payload) -> None:
     """Write one tensor named after the modality, and the metadata, in a fixed order."""
     vectors = payload.vectors
-    name = "F16" if vectors.dtype == np.float16 else "F32"
-    entry = {"dtype": name, "shape": list(vectors.shape), "data_offsets": [0, vectors.nbytes]}
-    header = {"__metadata__": dict(sorted(payload.metadata.items())), payload.modality: entry}
-    text = json.dumps(header, separators=(",", ":")).encode("ascii")
+    name = _name_of(vectors)
+    text = _head_text(vectors.shape, name, payload.modality, payload.metadata)
     text += b" " * (-len(text) % 8)
     stream.write(struct.pack("<Q", len(text)) + text)
     stream.write(vectors.astype(DTYPES[name], copy=False).reshape(-1).view(np.uint8).data)
+
+
+def shard_facts(source: Source, limits: Limits, key: str) -> ShardFacts:
+    """Return rows, dimension, type and metadata from the header.
+
+    Raises
+    ------
+    FormatError, LimitError, ShapeError
+    """
+    tensors, metadata = _header(source)
+    tensor = tensors[key]
+    dtype = _checked_dtype(source.name, key, tensor, limits)
+    if len(tensor.shape) != 2:
+        raise ShapeError(f"{source.name}:{printable(key, 60)} has {len(tensor.shape)} axes, not 2.")
+    return ShardFacts(*tensor.shape, dtype, metadata)
+
+
+def read_chunks(
+    source: Source,
+    limits: Limits,
+    key: str,
+    *,
+    rows: int,
+    start: int = 0,
+    stop: int | None = None,
+    about: bool = False,
+) -> Iterator[Chunk]:
+    """Read rows ``start`` to ``stop``, at most ``rows`` at a time; what is said of them is beside.
+
+    Raises
+    ------
+    FormatError, LimitError, ShapeError
+    """
+    facts = shard_facts(source, limits, key)
+    tensor = _header(source)[0][key]
+    stop = min(facts.rows or 0, (facts.rows or 0) if stop is None else stop)
+    with source.open() as stream:
+        stream.seek(tensor.start + start * facts.dtype.itemsize * facts.dim)
+        for part in read_rows(stream, source.name, facts.dtype, facts.dim, stop - start, rows):
+            yield Chunk(_widened(part, tensor))
+
+
+def write_shard(
+    stream: BinaryIO,
+    chunks: Iterable[Chunk],
+    modality: str,
+    metadata: Mapping[str, str],
+    rows: int | None = None,
+) -> int:
+    """Write one tensor, named after the modality, whose rows come in chunks."""
+
+    def head(count: int, array: npt.NDArray[Any]) -> bytes:
+        text = _head_text((count, array.shape[1]), _name_of(array), modality, metadata)
+        room = len(text) + ROOM - len(str(count)) - len(str(count * array.shape[1] * 4))
+        text = text.ljust(room + -room % 8)
+        return struct.pack("<Q", len(text)) + text
+
+    return write_behind_head(stream, chunks, rows, head)
+
+
+def _name_of(vectors: npt.NDArray[Any]) -> str:
+    return "F16" if vectors.dtype == np.float16 else "F32"
+
+
+def _head_text(
+    shape: tuple[int, ...], name: str, modality: str, metadata: Mapping[str, str]
+) -> bytes:
+    size = math.prod(shape) * np.dtype(DTYPES[name]).itemsize
+    entry = {"dtype": name, "shape": list(shape), "data_offsets": [0, size]}
+    header = {"__metadata__": dict(sorted(metadata.items())), modality: entry}
+    return json.dumps(header, separators=(",", ":")).encode("ascii")
 
 
 def _header(source: Source) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -147,8 +220,9 @@ def _tensor(key: str, entry: dict[str, Any], base: int) -> Tensor:
     return Tensor(dtype, shape, base + start, base + stop)
 
 
-def _read_tensor(source: Source, key: str, tensor: Tensor, limits: Limits) -> npt.NDArray[Any]:
-    name = f"{source.name}:{printable(key, 60)}"
+def _checked_dtype(source_name: str, key: str, tensor: Tensor, limits: Limits) -> np.dtype[Any]:
+    """Return the type of a tensor's numbers, compared with the limits."""
+    name = f"{source_name}:{printable(key, 60)}"
     if tensor.dtype not in DTYPES:
         raise FormatError(
             f"{name} holds {printable(tensor.dtype, 20)} numbers, which NumPy cannot. Save it as "
@@ -158,9 +232,19 @@ def _read_tensor(source: Source, key: str, tensor: Tensor, limits: Limits) -> np
     rows = tensor.shape[0] if tensor.shape else 1
     itemsize = 8 if dtype.kind in "iu" and tensor.dtype != "BF16" else max(dtype.itemsize, 4)
     check_declared(rows, math.prod(tensor.shape[1:]), itemsize, name, limits)
+    return dtype
+
+
+def _read_tensor(source: Source, key: str, tensor: Tensor, limits: Limits) -> npt.NDArray[Any]:
+    dtype = _checked_dtype(source.name, key, tensor, limits)
     with source.open() as stream:
         stream.seek(tensor.start)
         flat = np.frombuffer(stream.read(tensor.stop - tensor.start), dtype=dtype)
-    if tensor.dtype == "BF16":  # bfloat16 is the upper half of a float32
-        flat = (flat.astype(np.uint32) << 16).view(np.float32)
-    return flat.reshape(tensor.shape)
+    return _widened(flat, tensor).reshape(tensor.shape)
+
+
+def _widened(array: npt.NDArray[Any], tensor: Tensor) -> npt.NDArray[Any]:
+    """Return bfloat16, which is the upper half of a float32, as one."""
+    if tensor.dtype != "BF16":
+        return array
+    return (array.astype(np.uint32) << 16).view(np.float32)

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import AnisoAlignError, FormatError
+from anisoalign_core.io.digests import PassingDigest
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,11 +35,14 @@ class Source:
     path : Path or None
     data : bytes or None
         Exactly one of the two is given.
+    digest : PassingDigest or None
+        Sees the bytes of the file as they are read.
     """
 
     name: str
     path: Path | None = None
     data: bytes | None = field(default=None, repr=False)
+    digest: PassingDigest | None = field(default=None, repr=False)
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
@@ -47,7 +51,7 @@ class Source:
             yield io.BytesIO(self.data or b"")
             return
         with readable(self.name), self.path.open("rb") as stream:
-            yield stream
+            yield stream if self.digest is None else self.digest.passing(stream)
 
     @property
     def size(self) -> int:

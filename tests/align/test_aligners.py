@@ -27,7 +27,7 @@ from anisoalign_core.align import (
 )
 from anisoalign_core.align.bounded import mean_rotation
 from anisoalign_core.align.gaussian import bures_map
-from anisoalign_core.cli import METHODS
+from anisoalign_core.cli.parser import METHODS
 from anisoalign_core.errors import (
     AnisoAlignError,
     FormatError,

@@ -1,0 +1,145 @@
+"""The verb that says what a place holds: a set, a model, or a recipe."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anisoalign_core.cli.common import emit_json, open_set
+from anisoalign_core.errors import AnisoAlignError, FormatError
+
+LOOK_ROWS = 2000
+"""Rows of a set whose norms are looked at."""
+
+
+def info(options: argparse.Namespace) -> None:
+    """Print what a place holds."""
+    first = options.source[0]
+    if len(options.source) == 1 and first.endswith(".json"):
+        body = _recipe(first)
+    else:
+        model = _model(first) if len(options.source) == 1 and first.endswith(".npz") else None
+        body = _set(options) if model is None else model
+    emit_json(body, options.json)
+    if options.json != "-":
+        for name, value in body.items():
+            print(f"{name:<12} {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_shown(each)}" for key, each in value.items())
+    if isinstance(value, list):
+        shown = ", ".join(map(_shown, value[:5]))
+        return shown + (f", … ({len(value)} in all)" if len(value) > 5 else "")
+    if isinstance(value, bool) or value is None:
+        return {True: "yes", False: "no", None: "–"}[value]
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def _set(options: argparse.Namespace) -> dict[str, Any]:
+    from anisoalign_core.io.shards import stream_limits
+    from anisoalign_core.numerics import row_norms
+
+    data = open_set(options, "source").counted()
+    total, shard = data.rows or 0, data.shards[0]
+    looked = next(shard.chunks(min(LOOK_ROWS, max(total, 1)), about=True))
+    about = looked.about.plain(stream_limits())
+    norms = row_norms(np.asarray(looked.array))
+    good = norms[np.isfinite(norms) & (norms > 0)]
+    labels = [] if about.labels is None else [str(name) for name in about.labels.columns]
+    return {
+        "kind": "embeddings",
+        "name": data.name,
+        "layout": data.layout,
+        "rows": total,
+        "dimensions": data.dim,
+        "type": str(shard.facts.dtype),
+        "array": shard.key,
+        "shards": [one.name for one in data.shards],
+        "bytes": sum(one.path.stat().st_size for one in data.shards),
+        "ids": about.ids is not None,
+        "captions": about.captions is not None,
+        "labels": labels,
+        "norms": {
+            "of the first": len(norms),
+            "smallest": float(good.min()) if len(good) else None,
+            "median": float(np.median(good)) if len(good) else None,
+            "largest": float(good.max()) if len(good) else None,
+            "zero or not finite": int(len(norms) - len(good)),
+        },
+        "metadata": dict(shard.facts.metadata),
+    }
+
+
+def _model(path: str) -> dict[str, Any] | None:
+    """Return what a model holds; None where the file is a set of arrays."""
+    from anisoalign_core.align import load_aligner
+    from anisoalign_core.io import array_keys
+
+    try:
+        method = load_aligner(path)
+    except FormatError:
+        if Path(path).exists() and _has_arrays(array_keys, path):
+            return None
+        raise
+    known = getattr(method, "fitted_on_", None)
+    return {
+        "kind": "model",
+        "name": Path(path).name,
+        "method": method.name,
+        "label": method.label,
+        "dimensions": method.n_features_in_,
+        "parameters": method.get_params(),
+        "bound": getattr(method, "bound_", None),
+        "source rows": method.n_source_,
+        "target rows": method.n_target_,
+        "source": None if known is None else known["source"]["name"],
+        "target": None if known is None else known["target"]["name"],
+    }
+
+
+def _has_arrays(keys: Any, path: str) -> bool:
+    try:
+        return "header" not in keys(path)
+    except AnisoAlignError:
+        return False
+
+
+def _recipe(path: str) -> dict[str, Any]:
+    from anisoalign_core.engine.jobs import StreamedRecipe, is_streamed_recipe
+    from anisoalign_core.recipe import Recipe, read_recipe_text
+
+    text = read_recipe_text(path)
+    if not is_streamed_recipe(text):
+        recipe = Recipe.from_json(text)
+        return {
+            "kind": "recipe",
+            "name": Path(path).name,
+            "method": recipe.method,
+            "parameters": recipe.parameters,
+            "source": recipe.source.name,
+            "target": recipe.target.name,
+            "output": recipe.output_digest,
+            "versions": recipe.versions,
+        }
+    streamed = StreamedRecipe.from_json(text)
+    fitted = streamed.fit
+    return {
+        "kind": "recipe",
+        "name": Path(path).name,
+        "method": streamed.method,
+        "parameters": json.loads(json.dumps(streamed.parameters)),
+        "source": None if fitted is None else fitted["source"]["name"],
+        "target": None if fitted is None else fitted["target"]["name"],
+        "applied to": streamed.apply["input"]["name"],
+        "rows": sum(one.rows for one in streamed.files),
+        "files": [one.name for one in streamed.files],
+        "versions": streamed.versions,
+    }

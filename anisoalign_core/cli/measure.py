@@ -1,0 +1,131 @@
+"""Verbs that measure: diagnose, evaluate, compare, falsify."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from anisoalign_core.cli.common import (
+    emit,
+    emit_json,
+    parameters_of,
+    read_pair,
+    sample_note,
+    say,
+    telling,
+)
+from anisoalign_core.errors import ParameterError
+
+
+def diagnose(options: argparse.Namespace) -> None:
+    """Print how two sets differ."""
+    from anisoalign_core.diagnose import diagnose as diagnosed
+
+    pair, sample = read_pair(options)
+    with telling(options) as tell:
+        report = diagnosed(pair, random_state=options.seed, progress=tell)
+    if options.json:
+        body = json.loads(report.to_json())
+        emit_json(body | {"sample": sample} if sample else body, options.json)
+    if options.json != "-":
+        table = report.to_frame()[["value", "low", "high", "null", "null_is"]]
+        print(table.to_string(float_format=lambda value: f"{value:.4g}", na_rep=""))
+        print(report.verdict.headline)
+        for reason in (*report.verdict.reasons, *report.notes, *sample_note(sample)):
+            print(f"  {reason}")
+
+
+def evaluate(options: argparse.Namespace) -> None:
+    """Print the scores of a saved model."""
+    from anisoalign_core.align import load_aligner
+    from anisoalign_core.metrics import evaluate as evaluated
+
+    method = load_aligner(options.model)
+    pair, sample = read_pair(options)
+    scores = evaluated(method, pair, k=options.k, random_state=options.seed)
+    if options.json:
+        body = scores.to_dict()
+        emit_json(body | {"sample": sample} if sample else body, options.json)
+    if options.json != "-":
+        table = scores.to_frame()[["value", "low", "high", "floor", "needs", "direction"]]
+        print(table.to_string(float_format=lambda value: f"{value:.4g}", na_rep=""))
+        for sentence in (scores.rows_note, *sample_note(sample)):
+            print(sentence)
+
+
+def compare(options: argparse.Namespace) -> None:
+    """Print a board of all methods on the same splits."""
+    from anisoalign_core.leaderboard import Leaderboard, leaderboard
+    from anisoalign_core.leaderboard.captions import caption_board
+    from anisoalign_core.metrics.transfer import parse_keywords
+    from anisoalign_core.publish import FORMATS, to_json, to_markdown
+
+    for path in options.out:
+        if Path(path).suffix not in FORMATS:
+            raise ParameterError(f"--out {path}: end the name with {', '.join(FORMATS)}.")
+    (pair, _), finished, captions = read_pair(options), list[Leaderboard](), None
+    try:
+        with telling(options) as tell:
+            leaderboard(
+                pair,
+                options.methods,
+                splits=options.splits,
+                holdout=options.holdout,
+                k=options.k,
+                random_state=options.seed,
+                columns=options.labels,
+                keywords=parse_keywords(options.keywords) if options.keywords else None,
+                on_split=finished.append,
+                progress=tell,
+            )
+            if options.captions:
+                captions = caption_board(
+                    pair, holdout=options.holdout, random_state=options.seed, progress=tell
+                )
+    except KeyboardInterrupt:
+        if not finished:
+            raise
+        say(options, f"stopped; {finished[-1].splits} of {options.splits} splits are kept.")
+    board = finished[-1]
+    for path in options.out:
+        _write_board(board, captions, path)
+    if options.json:
+        emit(to_json(board, captions).rstrip("\n"), options.json)
+    if options.json != "-":
+        print(to_markdown(board, captions))
+
+
+def _write_board(board: Any, captions: Any, path: str) -> None:
+    from anisoalign_core.io.atomic import atomic_path
+    from anisoalign_core.publish import render
+
+    with atomic_path(Path(path)) as temporary:
+        temporary.write_bytes(render(board, Path(path).suffix, captions))
+
+
+def falsify(options: argparse.Namespace) -> None:
+    """Print what is left of AnisoAlign without each of its parts."""
+    from anisoalign_core.align import AnisoAlign
+    from anisoalign_core.falsifiers import falsify as falsified
+
+    parameters = {"variant": options.variant} | parameters_of(options)
+    pair, sample = read_pair(options)
+    with telling(options) as tell:
+        found = falsified(
+            pair,
+            splits=options.splits,
+            method=AnisoAlign(**parameters),
+            ranks=options.ranks,
+            holdout=options.holdout,
+            k=options.k,
+            random_state=options.seed,
+            progress=tell,
+        )
+    if options.json:
+        emit(json.dumps(found.to_dict(), indent=1), options.json)
+    if options.json != "-":
+        print(found.to_markdown())
+        for note in (*found.notes, *sample_note(sample)):
+            print(f"  {note}")

@@ -1,0 +1,98 @@
+"""What was read and what was written, in numbers that anybody can check: ``sha256sum FILE``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from anisoalign_core.engine.pieces import NormRange
+from anisoalign_core.io.shards import ShardedSet
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """One file: its name, rows, bytes, and the sha256 of its bytes."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """One set of embeddings as it was read.
+
+    Attributes
+    ----------
+    name, modality : str
+    rows, dropped_rows, dim : int
+    was_normalised : bool
+    norm_range : (float, float)
+        Before normalising.
+    files : tuple of FileFacts
+    """
+
+    name: str
+    modality: str
+    rows: int
+    dropped_rows: int
+    dim: int
+    was_normalised: bool
+    norm_range: tuple[float, float]
+    files: tuple[FileFacts, ...]
+
+    @classmethod
+    def of(cls, data: ShardedSet, norms: NormRange, files: Sequence[FileFacts]) -> SetFacts:
+        """Facts of a set that was read through."""
+        return cls(
+            data.name,
+            data.modality,
+            norms.rows,
+            norms.dropped,
+            data.dim,
+            norms.was_normalised,
+            (norms.smallest, norms.largest),
+            tuple(files),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values, for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> SetFacts:
+        """Read what :meth:`to_dict` gave."""
+        files = tuple(FileFacts(**each) for each in body["files"])
+        low, high = body["norm_range"]
+        return cls(**{**body, "files": files, "norm_range": (float(low), float(high))})
+
+
+def file_differences(now: Sequence[FileFacts], then: Sequence[FileFacts], what: str) -> list[str]:
+    """Say in sentences which files differ from those that were written down.
+
+    Parameters
+    ----------
+    now, then : sequence of FileFacts
+    what : str
+        Begins the sentence: "the source".
+    """
+    found = []
+    if len(now) != len(then):
+        found.append(f"{what} has {len(now)} files here and had {len(then)}.")
+    for here, there in zip(now, then, strict=False):
+        if here.sha256 == there.sha256:
+            continue
+        size = (
+            f"{here.rows:,} rows instead of {there.rows:,}"
+            if here.rows != there.rows
+            else f"{here.bytes:,} bytes"
+            if here.bytes == there.bytes
+            else f"{here.bytes:,} bytes instead of {there.bytes:,}"
+        )
+        found.append(
+            f"{what}: {here.name} differs: {size}, sha256 {here.sha256[:12]}… instead of "
+            f"{there.sha256[:12]}…."
+        )
+    return found

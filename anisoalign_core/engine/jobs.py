@@ -1,0 +1,460 @@
+"""Fits and corrections as they are asked for on the command line, and their recipe.
+
+A job is plain data. Running it twice on the same machine and the same files gives the same bytes,
+so a recipe is two jobs and what was measured when they ran.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from anisoalign_core.align import ALIGNERS, Aligner
+from anisoalign_core.engine.facts import FileFacts, SetFacts, file_differences
+from anisoalign_core.engine.local import LocalEngine
+from anisoalign_core.engine.outputs import OutputPlan, plan_outputs
+from anisoalign_core.engine.pieces import NormRange
+from anisoalign_core.engine.preflight import preflight
+from anisoalign_core.engine.resume import Work, begin
+from anisoalign_core.engine.sampling import read_sides
+from anisoalign_core.engine.streaming import Engine, fit_streamed, write_streamed
+from anisoalign_core.errors import FormatError, ParameterError
+from anisoalign_core.io.digests import file_digest
+from anisoalign_core.io.shards import ShardedSet, open_shards
+from anisoalign_core.numerics import Progress
+from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.recipe import RECIPE_FORMAT, fit_rows, versions
+
+STREAMED_VERSION = 2
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class FitJob:
+    """Fit a method on two sets.
+
+    Attributes
+    ----------
+    source, target : tuple of str
+        Files, a folder or a pattern, as :func:`anisoalign_core.open_shards` takes them.
+    method : str
+    parameters : dict
+        Those that differ from the method's defaults.
+    source_modality, target_modality : str
+    source_key, target_key : str or None
+    drop_invalid : bool
+    pairing : {"none", "row", "id"}
+    split_seed : int or None
+        Fit on the fit parts of this split only.
+    holdout : float
+    rows : int or None
+        Fit on a sample of at most this many rows of each side, in memory.
+    sample_seed : int
+    """
+
+    source: tuple[str, ...]
+    target: tuple[str, ...]
+    method: str
+    parameters: dict[str, Any] = field(default_factory=dict)
+    source_modality: str = "text"
+    target_modality: str = "image"
+    source_key: str | None = None
+    target_key: str | None = None
+    drop_invalid: bool = False
+    pairing: Literal["none", "row", "id"] = "none"
+    split_seed: int | None = None
+    holdout: float = 0.2
+    rows: int | None = None
+    sample_seed: int = 0
+
+    @property
+    def streams(self) -> bool:
+        """Whether the fit needs no rows in memory: only moments, of all rows of each side."""
+        pairs_matter = self.pairing == "id" or (self.pairing == "row" and self.drop_invalid)
+        method = ALIGNERS[self.method]
+        all_rows = self.split_seed is None and self.rows is None
+        return method.moments is not None and all_rows and not pairs_matter
+
+    def open(self) -> tuple[ShardedSet, ShardedSet]:
+        """Find the shards of source and target."""
+        source = open_shards(self.source, modality=self.source_modality, key=self.source_key)
+        target = open_shards(self.target, modality=self.target_modality, key=self.target_key)
+        return source, target
+
+    def run(self, engine: Engine | None = None, progress: Progress | None = None) -> Aligner:
+        """Fit; what was read is kept in the model as ``fitted_on_``.
+
+        Raises
+        ------
+        AnisoAlignError
+        """
+        source, target = self.open()
+        method = ALIGNERS[self.method](**self.parameters)
+        if self.streams:
+            if self.pairing == "row" and source.counted().rows != target.counted().rows:
+                raise ParameterError(
+                    f"{source.name} has {source.counted().rows:,} rows and {target.name} has "
+                    f"{target.counted().rows:,}, so row i cannot belong to row i. Leave --paired "
+                    f"out: {method.label} reads no pairs."
+                )
+            _, read_source, read_target = fit_streamed(
+                method,
+                source,
+                target,
+                drop_invalid=self.drop_invalid,
+                engine=engine,
+                progress=progress,
+            )
+        else:
+            read_source, read_target = self._fit_in_memory(method, source, target, progress)
+        method.fitted_on_ = {
+            "job": asdict(self),
+            "source": read_source.to_dict(),
+            "target": read_target.to_dict(),
+        }
+        return method
+
+    def _fit_in_memory(
+        self, method: Aligner, source: ShardedSet, target: ShardedSet, progress: Progress | None
+    ) -> tuple[SetFacts, SetFacts]:
+        if (method.needs_pairs or method.needs_partners) and self.pairing == "none":
+            raise ParameterError(
+                f"{self.method} learns from pairs: add --paired (row i belongs to row i) or "
+                "--join-ids."
+            )
+        sides = read_sides(
+            source,
+            target,
+            self.pairing,
+            rows=self.rows,
+            random_state=self.sample_seed,
+            drop_invalid=self.drop_invalid,
+        )
+        pair = EmbeddingPair.match(*sides, self.pairing)
+        split = None if self.split_seed is None else pair.split(self.split_seed, self.holdout)
+        method.fit(*fit_rows(pair, method.needs_pairs, split), progress=progress)
+        found = []
+        for data, side in zip((source, target), sides, strict=True):
+            known = side.provenance
+            norms = NormRange(len(side), len(known.dropped_rows), known.norm_min, known.norm_max)
+            files = [
+                FileFacts(s.name, s.facts.rows or 0, s.path.stat().st_size, file_digest(s.path))
+                for s in data.shards
+            ]
+            found.append(SetFacts.of(data, norms, files))
+        return found[0], found[1]
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> FitJob:
+        """Read what ``dataclasses.asdict`` gave, also after JSON."""
+        lists = {side: tuple(body[side]) for side in ("source", "target")}
+        parameters = {
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in body["parameters"].items()
+        }
+        return cls(**{**body, **lists, "parameters": parameters})
+
+
+@dataclass(frozen=True)
+class ApplyJob:
+    """Correct a set with a fitted model and write it.
+
+    Attributes
+    ----------
+    source : tuple of str
+    out : str
+        A file, or a folder; see :func:`plan_outputs`.
+    modality : str
+    key : str or None
+    form, dtype : str or None
+    shard_rows : int or None
+    drop_invalid : bool
+    training_json : str or None
+        ReVision chunks only: the training data whose ids must all be there.
+    normalise : bool
+        Where nothing is corrected: place the rows on the unit sphere all the same. ReVision chunks
+        always are.
+    """
+
+    source: tuple[str, ...]
+    out: str
+    modality: str = "text"
+    key: str | None = None
+    form: str | None = None
+    dtype: str | None = None
+    shard_rows: int | None = None
+    drop_invalid: bool = False
+    training_json: str | None = None
+    normalise: bool = False
+
+    def plan(self, method: Aligner | None) -> tuple[ShardedSet, OutputPlan]:
+        """Find the shards and decide what is written."""
+        data = open_shards(self.source, modality=self.modality, key=self.key)
+        described = {"modality": self.modality}
+        if method is not None:
+            described["method"] = method.name
+        plan = plan_outputs(
+            data,
+            self.out,
+            form=self.form,
+            dtype=self.dtype,
+            shard_rows=self.shard_rows,
+            drop_invalid=self.drop_invalid,
+            method="converted" if method is None else method.name,
+            metadata=described,
+        )
+        unit = method is not None or self.normalise or plan.format == "revision"
+        return data, replace(
+            plan, normalise=unit, metadata=described | ({"normalised": "true"} if unit else {})
+        )
+
+    @classmethod
+    def from_dict(cls, body: Mapping[str, Any]) -> ApplyJob:
+        """Read what ``dataclasses.asdict`` gave, also after JSON."""
+        return cls(**{**body, "source": tuple(body["source"])})
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What a correction read and wrote.
+
+    Attributes
+    ----------
+    work : Work
+    read : SetFacts
+    files : tuple of FileFacts
+    """
+
+    work: Work
+    read: SetFacts
+    files: tuple[FileFacts, ...]
+
+    @property
+    def plan(self) -> OutputPlan:
+        """Where everything went."""
+        return self.work.plan
+
+    @property
+    def resumed(self) -> int:
+        """Files that an earlier run had finished."""
+        return len(self.work.finished)
+
+    def finish(self) -> None:
+        """Take away what would let the job go on: call it when nothing is left to write."""
+        self.work.done()
+
+    @property
+    def rows(self) -> int:
+        """Rows that were written."""
+        return sum(one.rows for one in self.files)
+
+
+def run_apply(
+    method: Aligner | None,
+    job: ApplyJob,
+    *,
+    model_digest: str = "",
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+    say: Say | None = None,
+) -> Applied:
+    """Correct a set and write it; without a method, write it in another form.
+
+    A folder is filled shard by shard. Started again after it was killed, the same job goes on at
+    the first shard that is not there, and ends with the same bytes.
+
+    Parameters
+    ----------
+    method : Aligner or None
+    job : ApplyJob
+    model_digest : str
+        sha256 of the model's file: part of what makes two jobs the same.
+    engine : Engine, optional
+    progress : callable(fraction, words), optional
+    say : callable(words), optional
+        Is told what the pre-flight of ReVision chunks found, and what is left to do.
+
+    Raises
+    ------
+    AnisoAlignError
+    """
+    engine, say = engine or LocalEngine(), say or (lambda words: None)
+    data, plan = job.plan(method)
+    if plan.format == "revision":
+        preflight(plan, data, job.training_json, say)
+    elif job.training_json is not None:
+        raise ParameterError("A training file is compared with ReVision chunks only.")
+    identity = {**asdict(job), "model": model_digest, "versions": versions()}
+    work = begin(plan, identity)
+    if work.finished:
+        say(f"{len(work.finished)} of {len(plan.outputs)} files are there already; going on.")
+    written, digests = write_streamed(
+        method, plan, outputs=work.unfinished, engine=engine, progress=progress
+    )
+    files = work.finished_facts() | {one.facts.name: one.facts for one in written}
+    norms = sum((one.norms for one in written), NormRange())
+    read = []
+    for shard in data.shards:
+        digest = digests.get(shard.name) or file_digest(shard.path)
+        rows = shard.facts.rows or 0
+        read.append(FileFacts(shard.name, rows, shard.path.stat().st_size, digest))
+    ordered = tuple(files[output.name] for output in plan.outputs)
+    return Applied(work, SetFacts.of(data, norms, read), ordered)
+
+
+@dataclass(frozen=True)
+class StreamedRecipe:
+    """How files were made: the fit, the correction, and the sha256 of everything.
+
+    Attributes
+    ----------
+    fit : dict or None
+        ``job``, ``source`` and ``target``: a :class:`FitJob` and what it read. None for a model
+        that does not say what it was fitted on.
+    apply : dict
+        ``job``, ``input`` and ``files``: an :class:`ApplyJob`, what it read and wrote.
+    method : str
+    parameters : dict
+        All parameters of the method, with ``bound="auto"`` resolved.
+    model_sha256 : str
+    versions : dict
+    """
+
+    fit: dict[str, Any] | None
+    apply: dict[str, Any]
+    method: str
+    parameters: dict[str, Any]
+    model_sha256: str
+    versions: dict[str, str]
+
+    @classmethod
+    def of(cls, method: Aligner, job: ApplyJob, applied: Applied, model: str) -> StreamedRecipe:
+        """Write down what was done."""
+        resolved = method.get_params()
+        if resolved.get("bound") == "auto":
+            resolved["bound"] = getattr(method, "bound_", "auto")
+        fitted_on = getattr(method, "fitted_on_", None)
+        done = {
+            "job": asdict(job),
+            "input": applied.read.to_dict(),
+            "files": [asdict(one) for one in applied.files],
+        }
+        return cls(fitted_on, done, method.name, resolved, model, versions())
+
+    def to_json(self) -> str:
+        """Return the recipe as JSON text."""
+        body = {"format": RECIPE_FORMAT, "format_version": STREAMED_VERSION, **asdict(self)}
+        return json.dumps(body, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> StreamedRecipe:
+        """Read what :meth:`to_json` wrote.
+
+        Raises
+        ------
+        FormatError
+        """
+        try:
+            body = json.loads(text)
+            if (body.pop("format"), body.pop("format_version")) != (
+                RECIPE_FORMAT,
+                STREAMED_VERSION,
+            ):
+                raise FormatError("This recipe was written by another version of this library.")
+            return cls(**body)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise FormatError(
+                f"This is not a recipe written by this library ({type(error).__name__})."
+            ) from error
+
+    @property
+    def files(self) -> tuple[FileFacts, ...]:
+        """The files that were written."""
+        return tuple(FileFacts(**each) for each in self.apply["files"])
+
+
+def is_streamed_recipe(text: str) -> bool:
+    """Whether a recipe is one of whole files, which :func:`replay_streamed` rebuilds."""
+    try:
+        body = json.loads(text)
+        return bool(body["format"] == RECIPE_FORMAT and body["format_version"] == STREAMED_VERSION)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+@dataclass(frozen=True)
+class StreamedReplay:
+    """What a replay wrote, whether it is the same, and what differs, in sentences."""
+
+    applied: Applied
+    identical: bool
+    differences: tuple[str, ...]
+
+
+def replay_streamed(
+    recipe: StreamedRecipe,
+    out: str,
+    *,
+    source: tuple[str, ...] | None = None,
+    target: tuple[str, ...] | None = None,
+    applied_to: tuple[str, ...] | None = None,
+    method: Aligner | None = None,
+    engine: Engine | None = None,
+    progress: Progress | None = None,
+    say: Say | None = None,
+) -> StreamedReplay:
+    """Fit and correct again as a recipe says, and compare every file with what was written down.
+
+    Parameters
+    ----------
+    recipe : StreamedRecipe
+    out : str
+        Where the output goes now.
+    source, target : tuple of str, optional
+        Where the fitted sets lie now; by default where they lay.
+    applied_to : tuple of str, optional
+        Where the corrected set lies now; by default ``source``, if that was fitted *and* corrected.
+    method : Aligner, optional
+        The fitted model, instead of fitting again.
+    engine, progress, say
+        As :func:`run_apply`.
+
+    Raises
+    ------
+    ParameterError
+        If the recipe does not say what the model was fitted on and none is given.
+    """
+    differences = [
+        f"{name} is {versions().get(name, 'absent')} here and was {version}."
+        for name, version in recipe.versions.items()
+        if versions().get(name) != version
+    ]
+    job = ApplyJob.from_dict(recipe.apply["job"])
+    if method is None:
+        if recipe.fit is None:
+            raise ParameterError(
+                "This recipe does not say what its model was fitted on, since the model was made "
+                "in Python. Give the model with --model."
+            )
+        asked = FitJob.from_dict(recipe.fit["job"])
+        same = asked.source == job.source
+        fit_job = replace(asked, source=source or asked.source, target=target or asked.target)
+        if applied_to is None and same:
+            applied_to = fit_job.source
+        method = fit_job.run(engine, progress)
+        again: dict[str, Any] = method.fitted_on_
+        for side in ("source", "target"):
+            now, then = SetFacts.from_dict(again[side]), SetFacts.from_dict(recipe.fit[side])
+            differences += file_differences(now.files, then.files, f"The fitted {side}")
+    job = replace(job, source=applied_to or job.source, out=out)
+    applied = run_apply(method, job, engine=engine, progress=progress, say=say)
+    then = SetFacts.from_dict(recipe.apply["input"])
+    if job.source != (source or ()) or recipe.fit is None:
+        differences += file_differences(applied.read.files, then.files, "The corrected set")
+    now_files, then_files = applied.files, recipe.files
+    identical = [one.sha256 for one in now_files] == [one.sha256 for one in then_files]
+    if not identical:
+        differences += file_differences(now_files, then_files, "The output")
+    return StreamedReplay(applied, identical, tuple(differences))

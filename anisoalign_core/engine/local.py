@@ -1,0 +1,244 @@
+"""One machine, out of core: the file is read once per pass, its blocks are shared among threads.
+
+Each block of rows is worked on by one thread with BLAS on one thread, and results are taken in the
+order of the blocks: the numbers do not depend on how many threads there are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from queue import Full, Queue
+from threading import Event, Thread
+from typing import Any, TypeVar
+
+import numpy as np
+
+from anisoalign_core.align.base import AffineMap
+from anisoalign_core.engine.facts import FileFacts
+from anisoalign_core.engine.outputs import Output, OutputPlan
+from anisoalign_core.engine.pieces import NormRange, Piece, RawBlock, raw_blocks
+from anisoalign_core.engine.work import (
+    Change,
+    PieceResult,
+    SumRequest,
+    Written,
+    sphere_block,
+    sum_block,
+    write_output,
+)
+from anisoalign_core.io.digests import PassingDigest
+from anisoalign_core.io.shards import Shard, ShardedSet
+from anisoalign_core.lapack import one_thread
+from anisoalign_core.moments import MomentSum
+from anisoalign_core.numerics import Float32, Float64, Progress
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+MOST_THREADS = 16
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on, at most 16: each holds a few blocks in memory."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(found or 1, MOST_THREADS))
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """The cores of this machine.
+
+    Parameters
+    ----------
+    threads : int
+        Blocks that are worked on at once; by default the cores this process may use.
+    """
+
+    threads: int = field(default_factory=usable_cores)
+
+    def sums(
+        self, data: ShardedSet, request: SumRequest, progress: Progress | None = None
+    ) -> tuple[PieceResult, tuple[FileFacts, ...]]:
+        """Sum a set in one pass, and take the digest of every file on the way."""
+        total, norms, files = MomentSum(), NormRange(), []
+        nothing = np.empty((0, data.dim), dtype=np.float32)
+        picked: list[list[Float32]] = [[nothing] for _ in request.wanted]
+        told = _Told(data, progress, "summed")
+        with self._running() as run:
+            begin = 0
+            for shard in data.shards:
+                digest, before = PassingDigest(), norms
+                work = partial(sum_block, request=request, begin=begin)
+                blocks = _blocks_of(shard, request.drop_invalid, digest)
+                for result in run(work, blocks):
+                    told.step(result.norms)
+                    norms = norms + result.norms
+                    if result.sums is not None:
+                        total.add(result.sums)
+                    for group, rows in zip(picked, result.picked, strict=True):
+                        group.append(rows)
+                rows_here = (norms.rows + norms.dropped) - (before.rows + before.dropped)
+                files.append(_facts(shard, rows_here, digest))
+                begin += rows_here
+        groups = tuple(np.concatenate(group) for group in picked)
+        moments = total.moments() if norms.rows else None
+        return PieceResult(moments, norms, groups), tuple(files)
+
+    def sphere_mean(
+        self,
+        data: ShardedSet,
+        affine: AffineMap,
+        *,
+        drop_invalid: bool = False,
+        progress: Progress | None = None,
+    ) -> Float64:
+        """Mean of ``Norm(e)`` over a set, in one pass."""
+        total, rows = np.zeros(affine.dim), 0
+        told = _Told(data, progress, "calibrated")
+        with self._running() as run:
+            for shard in data.shards:
+                blocks = _blocks_of(shard, drop_invalid, None)
+                for one, count in run(partial(sphere_block, affine=affine), blocks):
+                    told.step(NormRange(count))
+                    total, rows = total + one, rows + count
+        return np.asarray(total / max(rows, 1))
+
+    def write(
+        self,
+        plan: OutputPlan,
+        outputs: Sequence[Output],
+        change: Change,
+        progress: Progress | None = None,
+    ) -> tuple[list[Written], dict[str, str]]:
+        """Write outputs one after the other; return them and the digests of files read whole."""
+        written: list[Written] = []
+        digests: dict[str, PassingDigest] = {}
+        told = _Told(outputs, progress, "written")
+        with self._running() as run:
+
+            def watched(
+                work: Callable[[RawBlock], Any], blocks: Iterable[RawBlock]
+            ) -> Iterator[Any]:
+                # read, correct and take digests in one thread while this one writes
+                for result in _ahead(lambda: run(work, blocks), 2 * self.threads):
+                    told.step(result[1])
+                    yield result
+
+            for output in outputs:
+                written.append(write_output(plan, output, change, run=watched, digests=digests))
+        paths = {
+            piece.shard.name: piece.shard.path for output in outputs for piece in output.pieces
+        }
+        return written, {name: digest.of(paths[name]) for name, digest in digests.items()}
+
+    @contextmanager
+    def _running(self) -> Iterator[_Ordered]:
+        with one_thread(), ThreadPoolExecutor(self.threads) as pool:
+            yield _Ordered(pool, 2 * self.threads)
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """Applies a function to items in a pool; results come in order, few wait in memory."""
+
+    pool: ThreadPoolExecutor
+    window: int
+
+    def __call__(
+        self, function: Callable[[Item], Result], items: Iterable[Item]
+    ) -> Iterator[Result]:
+        waiting: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                waiting.append(self.pool.submit(function, item))
+                if len(waiting) >= self.window:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _ahead(items: Callable[[], Iterator[Item]], depth: int) -> Iterator[Item]:
+    """Run an iterator in a thread of its own, at most ``depth`` items ahead.
+
+    An error in it is raised here; when this generator is closed early, the iterator ends too.
+    """
+    waiting: Queue[tuple[bool, Any]] = Queue(depth)
+    stopped = Event()
+
+    def put(item: tuple[bool, Any]) -> None:
+        while not stopped.is_set():
+            try:
+                waiting.put(item, timeout=0.1)
+                return
+            except Full:
+                continue
+
+    def run() -> None:
+        try:
+            for item in items():
+                put((True, item))
+                if stopped.is_set():
+                    return
+            put((False, None))
+        except BaseException as error:
+            put((False, error))
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        while True:
+            goes_on, item = waiting.get()
+            if goes_on:
+                yield item
+            elif item is not None:
+                raise item
+            else:
+                return
+    finally:
+        stopped.set()
+        thread.join()
+
+
+class _Told:
+    """Tells how far a pass is, by bytes."""
+
+    def __init__(
+        self, work: ShardedSet | Sequence[Output], progress: Progress | None, words: str
+    ) -> None:
+        self._progress, self._words, self._rows = progress, words, 0
+        if progress is None:
+            return
+        pieces = (
+            [Piece(shard, 0, shard.facts.rows, 0) for shard in work.shards]
+            if isinstance(work, ShardedSet)
+            else [piece for output in work for piece in output.pieces]
+        )
+        first = pieces[0].shard.facts
+        self._row_bytes = first.dim * first.dtype.itemsize
+        self._total = max(sum(piece.size for piece in pieces), 1)
+
+    def step(self, norms: NormRange) -> None:
+        if self._progress is None:
+            return
+        self._rows += norms.rows + norms.dropped
+        share = min(self._rows * self._row_bytes / self._total, 1.0)
+        self._progress(share, f"{self._rows:,} rows {self._words}")
+
+
+def _blocks_of(
+    shard: Shard, drop_invalid: bool, digest: PassingDigest | None
+) -> Iterator[RawBlock]:
+    whole = Piece(shard, 0, shard.facts.rows, 0)
+    return raw_blocks(whole, drop_invalid=drop_invalid, digest=digest)
+
+
+def _facts(shard: Shard, rows: int, digest: PassingDigest) -> FileFacts:
+    return FileFacts(shard.name, rows, shard.path.stat().st_size, digest.of(shard.path))

@@ -1,0 +1,256 @@
+"""Which files a job writes, and from which rows: decided before anything is written."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+from anisoalign_core.engine.pieces import Piece, cut
+from anisoalign_core.errors import FormatError, ParameterError
+from anisoalign_core.io import clip_retrieval, revision
+from anisoalign_core.io.keys import role_of
+from anisoalign_core.io.places import as_path
+from anisoalign_core.io.shards import STREAMED, ShardedSet
+
+OutFormat = Literal["npy", "safetensors", "parquet", "clip-retrieval", "revision"]
+SUFFIXES: dict[str, str] = {
+    "npy": ".npy",
+    "safetensors": ".safetensors",
+    "parquet": ".parquet",
+    "clip-retrieval": ".npy",
+    "revision": ".pkl",
+}
+"""Every format that is written piece by piece, and the suffix of its files."""
+FORMAT_OF = {".npy": "npy", ".safetensors": "safetensors", ".parquet": "parquet"}
+
+
+@dataclass(frozen=True)
+class Output:
+    """One file to be written.
+
+    Attributes
+    ----------
+    name : str
+        Below the folder of the plan, with ``/`` between folders; the file's own name where the
+        plan is one file.
+    pieces : tuple of Piece
+        Its rows, in order.
+    number : int
+        Counts the outputs from 0.
+    copied : bool
+        The file holds the rows of exactly one shard, so what lies beside that may be copied.
+    """
+
+    name: str
+    pieces: tuple[Piece, ...]
+    number: int
+    copied: bool
+
+    @property
+    def rows(self) -> int | None:
+        """Rows, where they are known."""
+        found = [piece.rows for piece in self.pieces]
+        return None if None in found else sum(rows or 0 for rows in found)
+
+
+@dataclass(frozen=True)
+class OutputPlan:
+    """All files that a job writes.
+
+    Attributes
+    ----------
+    out : Path
+        The one file, or the folder.
+    format : str
+        A key of :data:`SUFFIXES`.
+    is_file : bool
+        Whether ``out`` is the one file.
+    dtype : {"float32", "float16"}
+    modality : str
+    drop_invalid : bool
+    metadata : mapping of str to str
+        Written where the format has room.
+    outputs : tuple of Output
+    normalise : bool
+        Whether rows are placed on the unit sphere where no method corrects them.
+    """
+
+    out: Path
+    format: str
+    is_file: bool
+    dtype: str
+    modality: str
+    drop_invalid: bool
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    outputs: tuple[Output, ...] = ()
+    normalise: bool = False
+
+    @property
+    def suffix(self) -> str:
+        """Suffix of the files."""
+        return SUFFIXES[self.format]
+
+    @property
+    def folder(self) -> Path:
+        """The folder that the outputs' names are below."""
+        return self.out.parent if self.is_file else self.out
+
+    def path(self, output: Output) -> Path:
+        """Where an output goes."""
+        return self.out if self.is_file else self.out / output.name
+
+    def metadata_path(self, output: Output) -> Path | None:
+        """Where a folder of clip-retrieval says what the rows of an output are."""
+        if self.format != "clip-retrieval":
+            return None
+        number = re.findall(r"\d+", PurePosixPath(output.name).name)[-1]
+        part = clip_retrieval.METADATA
+        return self.out / part / f"{part}_{number}.parquet"
+
+
+def plan_outputs(
+    data: ShardedSet,
+    out: str | Path,
+    *,
+    form: str | None = None,
+    dtype: str | None = None,
+    shard_rows: int | None = None,
+    drop_invalid: bool = False,
+    method: str = "converted",
+    metadata: Mapping[str, str] | None = None,
+) -> OutputPlan:
+    """Decide which files hold which rows.
+
+    Parameters
+    ----------
+    data : ShardedSet
+    out : str or Path
+        A name with a known suffix is one file. Anything else is a folder: with the input's names
+        when the input is a folder, else one that clip-retrieval reads.
+    form : str, optional
+        A key of :data:`SUFFIXES`.
+    dtype : {"float32", "float16"}, optional
+        By default float16 in a folder of clip-retrieval, else float32.
+    shard_rows : int, optional
+        Cut anew, this many rows to a file.
+    drop_invalid : bool
+    method : str
+        Part of the file names of ReVision chunks.
+    metadata : mapping of str to str, optional
+
+    Raises
+    ------
+    FormatError, ParameterError
+        If the wishes do not fit together.
+    """
+    out = as_path(out)
+    suffix = out.suffix.lower()
+    form = form or _usual_format(data, suffix)
+    if form not in SUFFIXES:
+        raise ParameterError(f'There is no format "{form}"; choose one of {", ".join(SUFFIXES)}.')
+    is_file = suffix == SUFFIXES[form] and form in FORMAT_OF.values()
+    if suffix in STREAMED and not is_file:
+        raise FormatError(
+            f"{out.name} is the name of a {suffix} file, but {form} writes a folder or another "
+            "kind of file. Choose a name without suffix, or another format."
+        )
+    if is_file and shard_rows is not None:
+        raise ParameterError(
+            f"{out.name} is one file, so its rows cannot be cut into several. Give a folder."
+        )
+    if shard_rows is not None and shard_rows < 1:
+        raise ParameterError(f"Rows of a shard are {shard_rows}; give at least 1.")
+    if form == "revision":
+        shard_rows = _revision_rows(data, shard_rows)
+        if dtype == "float16":
+            raise ParameterError("ReVision chunks are float32; leave the type out.")
+    if form == "clip-retrieval" and role_of(data.modality) is None:
+        raise FormatError(
+            f'A clip-retrieval folder holds images and texts, not "{data.modality}". Choose '
+            "another format, or call the modality image or text."
+        )
+    usual = "float16" if form == "clip-retrieval" else "float32"
+    plan = OutputPlan(
+        out, form, is_file, dtype or usual, data.modality, drop_invalid, metadata or {}
+    )
+    groups = _groups(data, shard_rows, one=is_file)
+    outputs = tuple(
+        Output(_name(plan, data, pieces, k, method, shard_rows), pieces, k, copied)
+        for k, (pieces, copied) in enumerate(groups)
+    )
+    return replace(plan, outputs=outputs)
+
+
+def _usual_format(data: ShardedSet, suffix: str) -> str:
+    if suffix in FORMAT_OF:
+        return FORMAT_OF[suffix]
+    if suffix in STREAMED:
+        raise FormatError(
+            f'"{suffix}" is not written piece by piece. Write {", ".join(FORMAT_OF)}, or a folder.'
+        )
+    own = data.shards[0].path.suffix.lower()
+    if data.layout == "clip-retrieval":
+        return "clip-retrieval"
+    if own == SUFFIXES["revision"]:
+        return "revision"
+    return FORMAT_OF.get(own, "npy") if data.layout == "folder" else "clip-retrieval"
+
+
+def _revision_rows(data: ShardedSet, wished: int | None) -> int | None:
+    most = revision.MAX_RECORDS
+    if wished is not None and wished > most:
+        raise ParameterError(
+            f"A ReVision chunk holds at most {most:,} records; {wished:,} rows were asked for."
+        )
+    small = all((shard.facts.rows or 0) <= most for shard in data.shards)
+    return wished if wished is not None or small else most
+
+
+def _groups(
+    data: ShardedSet, shard_rows: int | None, *, one: bool
+) -> list[tuple[tuple[Piece, ...], bool]]:
+    """Return the pieces of each output, and whether they are exactly one whole shard."""
+    if one:
+        pieces = cut(data, None)
+        return [(tuple(pieces), len(pieces) == 1)]
+    if shard_rows is None:
+        return [((piece,), True) for piece in cut(data, None)]
+    data = data.counted()
+    groups: list[list[Piece]] = []
+    room = 0
+    for piece in cut(data, None):
+        done, count = 0, piece.rows or 0
+        while done < count:
+            if room == 0:
+                groups.append([])
+                room = shard_rows
+            step = min(room, count - done)
+            groups[-1].append(Piece(piece.shard, done, done + step, piece.first + done))
+            done, room = done + step, room - step
+    return [(tuple(group), False) for group in groups]
+
+
+def _name(
+    plan: OutputPlan,
+    data: ShardedSet,
+    pieces: tuple[Piece, ...],
+    number: int,
+    method: str,
+    shard_rows: int | None,
+) -> str:
+    if plan.is_file:
+        return plan.out.name
+    if plan.format == "revision":
+        return revision.chunk_name(data.modality, number, method)
+    if plan.format == "clip-retrieval":
+        key = "image" if role_of(data.modality) == "target" else "text"
+        part = clip_retrieval.FOLDERS[key]
+        if data.layout == "clip-retrieval" and shard_rows is None:
+            return f"{part}/{PurePosixPath(pieces[0].shard.name).name}"
+        return f"{part}/{part}_{number}.npy"
+    if shard_rows is not None:
+        return f"{data.modality}_emb_{number}{plan.suffix}"
+    return PurePosixPath(pieces[0].shard.name).stem + plan.suffix

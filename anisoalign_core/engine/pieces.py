@@ -1,0 +1,218 @@
+"""The unit of work of every engine: a range of rows of one shard, as unit rows.
+
+Pieces begin at multiples of the block that sums are taken over, so that every engine sums the same
+blocks and reaches the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from anisoalign_core.embeddings import LOOSE_UNIT_TOLERANCE
+from anisoalign_core.errors import InvalidRowsError, ShapeError
+from anisoalign_core.io.chunks import About, Chunk
+from anisoalign_core.io.digests import PassingDigest
+from anisoalign_core.io.shards import Shard, ShardedSet
+from anisoalign_core.moments import is_precise
+from anisoalign_core.numerics import (
+    BLOCK_ROWS,
+    UNIT_TOLERANCE,
+    Float32,
+    Integers,
+    row_norms,
+    unit_rows,
+)
+from anisoalign_core.validate import as_real_matrix, describe_invalid
+
+PIECE_ROWS = 16 * BLOCK_ROWS
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Rows ``start`` to ``stop`` of a shard; ``first`` is the number of its first row in the set.
+
+    ``stop`` is None for the whole of a shard whose rows are not counted; ``first`` is then not to
+    be relied on.
+    """
+
+    shard: Shard
+    start: int
+    stop: int | None
+    first: int
+
+    @property
+    def rows(self) -> int | None:
+        """Rows of the piece, where they are known."""
+        return None if self.stop is None else self.stop - self.start
+
+    @property
+    def size(self) -> int:
+        """Bytes of its vectors, or of its file where its rows are not known: for estimates."""
+        if self.rows is None:
+            return self.shard.path.stat().st_size
+        return self.rows * self.shard.facts.dim * self.shard.facts.dtype.itemsize
+
+
+def cut(data: ShardedSet, rows: int | None = PIECE_ROWS) -> list[Piece]:
+    """Return the pieces of a set, in order.
+
+    Parameters
+    ----------
+    data : ShardedSet
+    rows : int or None
+        Rows of a piece at most; None leaves every shard whole. Formats in which a range of rows
+        costs more than its own bytes are never cut.
+    """
+    pieces, first = [], 0
+    for shard in data.shards:
+        count = shard.facts.rows
+        step = rows if rows is not None and shard.format.seekable else None
+        if count is None or step is None or count <= step:
+            pieces.append(Piece(shard, 0, count, first))
+        else:
+            pieces += [
+                Piece(shard, start, min(start + step, count), first + start)
+                for start in range(0, count, step)
+            ]
+        first += count or 0
+    return pieces
+
+
+@dataclass(frozen=True, eq=False)
+class UnitBlock:
+    """Unit rows of one block of the input.
+
+    Attributes
+    ----------
+    rows : (m, d) float32
+    kept : array of int or None
+        Which rows of the block they are; None for all.
+    about : About
+        Of the kept rows.
+    norms : NormRange
+        Of the kept rows as they were.
+    first : int
+        Number of the block's first row in its shard.
+    """
+
+    rows: Float32
+    kept: Integers | None
+    about: About
+    norms: NormRange
+    first: int
+
+
+@dataclass(frozen=True)
+class NormRange:
+    """What was measured of rows on the way in.
+
+    Attributes
+    ----------
+    rows, dropped : int
+    smallest, largest : float
+        Norms of the kept rows before normalising.
+    """
+
+    rows: int = 0
+    dropped: int = 0
+    smallest: float = float("inf")
+    largest: float = 0.0
+
+    def __add__(self, other: NormRange) -> NormRange:
+        """Of both sets of rows together."""
+        return NormRange(
+            self.rows + other.rows,
+            self.dropped + other.dropped,
+            min(self.smallest, other.smallest),
+            max(self.largest, other.largest),
+        )
+
+    @property
+    def is_unit(self) -> bool:
+        """Whether every kept row is unit to float32 rounding."""
+        return 1.0 - UNIT_TOLERANCE <= self.smallest and self.largest <= 1.0 + UNIT_TOLERANCE
+
+    @property
+    def was_normalised(self) -> bool:
+        """Whether every kept row was unit to within 2e-3."""
+        low, high = 1.0 - LOOSE_UNIT_TOLERANCE, 1.0 + LOOSE_UNIT_TOLERANCE
+        return low <= self.smallest and self.largest <= high
+
+
+@dataclass(frozen=True, eq=False)
+class RawBlock:
+    """One block as it was read; ``first`` is the number of its first row in its shard."""
+
+    chunk: Chunk
+    first: int
+    name: str
+    drop_invalid: bool = field(default=False)
+
+    def unit(self) -> UnitBlock:
+        """Check the rows and place them on the unit sphere, as :meth:`EmbeddingSet.from_array`.
+
+        Raises
+        ------
+        InvalidRowsError
+            If rows are non-finite or all zeros and are not to be dropped.
+        """
+        rows = as_real_matrix(self.chunk.array, self.name)
+        norms = row_norms(rows)
+        bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0.0))
+        kept: Integers | None = None
+        about = self.chunk.about
+        if len(bad):
+            if not self.drop_invalid:
+                raise self._refusal(rows, norms, bad)
+            kept = np.setdiff1d(np.arange(len(rows)), bad)
+            rows, norms, about = rows[kept], norms[kept], about.take(kept)
+        measured = NormRange(
+            len(rows),
+            len(bad),
+            float(norms.min(initial=np.inf)),
+            float(norms.max(initial=0.0)),
+        )
+        if not (rows.dtype == np.float32 and measured.is_unit):  # then they stay as they are
+            rows = unit_rows(rows, norms)
+        return UnitBlock(rows, kept, about, measured, self.first)
+
+    def _refusal(
+        self, rows: npt.NDArray[np.floating], norms: npt.NDArray[np.float64], bad: Integers
+    ) -> InvalidRowsError:
+        words = describe_invalid(rows, norms, bad, self.name)
+        if self.first:
+            words += f" Rows here count from row {self.first:,} of the file."
+        return InvalidRowsError(words, (bad + self.first).tolist())
+
+
+def raw_blocks(
+    piece: Piece,
+    *,
+    drop_invalid: bool = False,
+    about: bool = False,
+    digest: PassingDigest | None = None,
+) -> Iterator[RawBlock]:
+    """Read the blocks of a piece, in order."""
+    first = piece.start
+    for chunk in piece.shard.chunks(
+        BLOCK_ROWS, piece.start, piece.stop, about=about, digest=digest
+    ):
+        yield RawBlock(chunk, first, piece.shard.name, drop_invalid)
+        first += len(chunk.array)
+    if piece.stop is not None and first != piece.stop:
+        raise ShapeError(
+            f"{piece.shard.name} has {first:,} rows where it had {piece.stop:,}. It changed while "
+            "it was read."
+        )
+
+
+def sums_precisely(data: ShardedSet) -> bool:
+    """Whether the set is small enough to be summed in float64 throughout."""
+    rows = data.rows
+    if rows is None:  # no more than fit into the files
+        rows = sum(shard.path.stat().st_size for shard in data.shards) // (4 * data.dim)
+    return is_precise(rows, data.dim)

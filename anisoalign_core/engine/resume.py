@@ -1,0 +1,145 @@
+"""A folder that a job fills file by file, and can go on filling after it was killed.
+
+While the job runs, ``.anisoalign-job.json`` says what it is. Files appear whole under their final
+names, so what is there is finished. When the job is done, the note goes away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anisoalign_core.engine.facts import FileFacts
+from anisoalign_core.engine.outputs import Output, OutputPlan
+from anisoalign_core.errors import FormatError
+from anisoalign_core.io.atomic import atomic_write_text
+from anisoalign_core.io.digests import file_digest
+from anisoalign_core.io.places import is_local
+from anisoalign_core.io.shards import open_shards
+
+NOTE = ".anisoalign-job.json"
+LEFT_OVER = re.compile(r"\.(?:.{1,40}-[0-9a-f]{16}(\.\w{1,19})?|[0-9a-f]{16}-.+)")
+"""Temporary names: of files written here, and of files copied to a store."""
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is left to do of a plan.
+
+    Attributes
+    ----------
+    plan : OutputPlan
+    unfinished : tuple of Output
+    finished : tuple of Output
+        Already there, from an earlier run of the same job.
+    """
+
+    plan: OutputPlan
+    unfinished: tuple[Output, ...]
+    finished: tuple[Output, ...]
+
+    def done(self) -> None:
+        """Take the note away: everything is written."""
+        if not self.plan.is_file:
+            note = self.plan.out / NOTE
+            if note.exists():
+                note.unlink()
+            _sweep(self.plan)
+
+    def finished_facts(self) -> dict[str, FileFacts]:
+        """Facts of the files that were already there, by name."""
+        found = {}
+        for output in self.finished:
+            path = self.plan.path(output)
+            rows = output.rows
+            if rows is None or self.plan.drop_invalid:
+                rows = open_shards(path, modality=self.plan.modality).counted().rows or 0
+            found[output.name] = FileFacts(
+                output.name, rows, path.stat().st_size, file_digest(path)
+            )
+        return found
+
+
+def begin(plan: OutputPlan, identity: Mapping[str, Any]) -> Work:
+    """Prepare the place that a plan writes to, or find out what an earlier run left to do.
+
+    Parameters
+    ----------
+    plan : OutputPlan
+    identity : mapping
+        What makes this job the same as an earlier one: its options and the digest of its model.
+        The names, sizes and times of the inputs are added.
+
+    Raises
+    ------
+    FormatError
+        If the folder holds anything else, a part of another job, or an input lies in it.
+    """
+    if plan.is_file:
+        if not plan.folder.is_dir():
+            raise FormatError(
+                f'There is no folder "{plan.folder}" to write {plan.out.name} into. Make it first, '
+                "or choose another place."
+            )
+        if any(piece.shard.path == plan.out for o in plan.outputs for piece in o.pieces):
+            raise FormatError(f"{plan.out.name} is an input of this job. Choose another name.")
+        return Work(plan, plan.outputs, ())
+    note, text = plan.out / NOTE, _described(plan, identity)
+    if not plan.out.exists():
+        plan.out.mkdir(parents=True)
+    elif not plan.out.is_dir():
+        raise FormatError(f"{plan.out.name} is a file, so no folder can be written there.")
+    if note.exists():
+        if note.read_text(encoding="utf-8") != text:
+            raise FormatError(
+                f"{plan.out.name} holds a part of another job: its model, its options or its "
+                "inputs differ. Choose another folder, or delete this one."
+            )
+        _sweep(plan)
+    elif any(plan.out.iterdir()):
+        raise FormatError(
+            f"{plan.out.name} is not empty. Shards are written into an empty or a new folder, so "
+            "that nothing in it is mistaken for one of them. Choose another folder."
+        )
+    else:
+        atomic_write_text(note, text)
+    there = [output for output in plan.outputs if plan.path(output).exists()]
+    names = {output.name for output in there}
+    left = tuple(output for output in plan.outputs if output.name not in names)
+    return Work(plan, left, tuple(there))
+
+
+def _described(plan: OutputPlan, identity: Mapping[str, Any]) -> str:
+    shards = {p.shard.path: p.shard for output in plan.outputs for p in output.pieces}
+    inputs = []
+    for path, shard in shards.items():
+        known = path.stat()
+        changed = getattr(known, "st_mtime_ns", 0) if is_local(path) else 0
+        inputs.append([shard.name, known.st_size, changed])
+    names = [output.name for output in plan.outputs]
+    body = {**identity, "inputs": inputs, "outputs": names, "dtype": plan.dtype}
+    digest = hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()
+    return json.dumps({"format": "anisoalign-job", "sha256": digest}) + "\n"
+
+
+def _sweep(plan: OutputPlan) -> None:
+    """Remove what killed processes left under temporary names."""
+    folders = {plan.out} | {plan.path(output).parent for output in plan.outputs}
+    folders |= {path.parent for o in plan.outputs if (path := plan.metadata_path(o)) is not None}
+    for folder in folders:
+        if not folder.is_dir():
+            continue
+        for path in list(folder.iterdir()):
+            if LEFT_OVER.fullmatch(path.name) and path.name != NOTE:
+                path.unlink(missing_ok=True)
+
+
+def beside(out: Path, ending: str) -> Path:
+    """Return the file beside an output that belongs to it: ``aligned.recipe.json``."""
+    stem = out.stem if out.suffix else out.name
+    return out.with_name(stem + ending)

@@ -1,0 +1,357 @@
+"""What an engine does with one piece or one file: pure functions that any process can run."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from anisoalign_core.align.base import AffineMap, Aligner
+from anisoalign_core.engine.facts import FileFacts
+from anisoalign_core.engine.outputs import Output, OutputPlan
+from anisoalign_core.engine.pieces import NormRange, Piece, RawBlock, UnitBlock, raw_blocks
+from anisoalign_core.errors import InvalidRowsError
+from anisoalign_core.io import lines, parquet
+from anisoalign_core.io.atomic import atomic_path
+from anisoalign_core.io.chunks import Chunk
+from anisoalign_core.io.clip_retrieval import CAPTION_COLUMN, PATH_COLUMN
+from anisoalign_core.io.digests import PassingDigest
+from anisoalign_core.io.shards import STREAMED, stream_limits
+from anisoalign_core.io.source import Payload, Texts
+from anisoalign_core.moments import BlockSum, Moments, MomentSum
+from anisoalign_core.numerics import Float32, Float64, Integers
+
+Groups = tuple[Integers, ...]
+Run = Callable[[Callable[[RawBlock], Any], Iterable[RawBlock]], Iterator[Any]]
+"""Applies a function to blocks and yields the results in order, as ``map`` does."""
+
+
+@dataclass(frozen=True)
+class SumRequest:
+    """What is to be summed.
+
+    Attributes
+    ----------
+    precise, diagonal : bool
+        As in :meth:`Moments.from_chunks`.
+    drop_invalid : bool
+    wanted : tuple of arrays
+        Sorted numbers of rows, in the whole set, that are to be handed back group by group.
+    """
+
+    precise: bool
+    diagonal: bool
+    drop_invalid: bool
+    wanted: Groups = ()
+
+
+@dataclass(frozen=True, eq=False)
+class BlockResult:
+    """Sums over one block, and the wanted rows in it."""
+
+    sums: BlockSum | None
+    norms: NormRange
+    picked: tuple[Float32, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PieceResult:
+    """Sums over one piece, and the wanted rows in it; adding keeps the order."""
+
+    moments: Moments | None
+    norms: NormRange
+    picked: tuple[Float32, ...]
+
+    def __add__(self, other: PieceResult) -> PieceResult:
+        """Add what comes after."""
+        moments = self.moments if other.moments is None else other.moments
+        if self.moments is not None and other.moments is not None:
+            moments = self.moments + other.moments
+        picked = tuple(np.concatenate(two) for two in zip(self.picked, other.picked, strict=True))
+        return PieceResult(moments, self.norms + other.norms, picked)
+
+
+def sum_block(raw: RawBlock, request: SumRequest, begin: int) -> BlockResult:
+    """Sum one block; ``begin`` is the number of its shard's first row in the set."""
+    block = raw.unit()
+    first = begin + raw.first
+    picked = tuple(_picked(block, group, first, len(raw.chunk.array)) for group in request.wanted)
+    if not len(block.rows):
+        return BlockResult(None, block.norms, picked)
+    sums = BlockSum.of(block.rows, precise=request.precise, diagonal=request.diagonal)
+    return BlockResult(sums, block.norms, picked)
+
+
+def sum_piece(piece: Piece, request: SumRequest) -> PieceResult:
+    """Sum one piece."""
+    total, norms = MomentSum(), NormRange()
+    nothing = np.empty((0, piece.shard.facts.dim), dtype=np.float32)
+    picked: list[list[Float32]] = [[nothing] for _ in request.wanted]
+    for raw in raw_blocks(piece, drop_invalid=request.drop_invalid):
+        result = sum_block(raw, request, piece.first - piece.start)
+        norms = norms + result.norms
+        if result.sums is not None:
+            total.add(result.sums)
+        for group, rows in zip(picked, result.picked, strict=True):
+            group.append(rows)
+    moments = total.moments() if norms.rows else None
+    return PieceResult(moments, norms, tuple(np.concatenate(group) for group in picked))
+
+
+def sphere_block(raw: RawBlock, affine: AffineMap) -> tuple[Float64, int]:
+    """Sum ``Norm(e)`` over one block; return it with the number of rows."""
+    block = raw.unit()
+    return affine.sphere_sum(block.rows, raw.first), len(block.rows)
+
+
+def sphere_piece(piece: Piece, affine: AffineMap, drop_invalid: bool) -> tuple[Float64, int]:
+    """Sum ``Norm(e)`` over a piece; return it with the number of rows."""
+    total, rows = np.zeros(affine.dim), 0
+    for raw in raw_blocks(piece, drop_invalid=drop_invalid):
+        one, count = sphere_block(raw, affine)
+        total, rows = total + one, rows + count
+    return total, rows
+
+
+def corrected_block(raw: RawBlock, method: Aligner, dtype: str) -> tuple[Chunk, NormRange]:
+    """Check, normalise and correct one block.
+
+    Raises
+    ------
+    InvalidRowsError
+    """
+    block = raw.unit()
+    try:
+        rows = method.correct(block.rows)
+    except InvalidRowsError as error:
+        raise InvalidRowsError(
+            f"{raw.name}, from row {raw.first:,}: {error}", [r + raw.first for r in error.rows]
+        ) from error
+    return Chunk(rows.astype(dtype, copy=False), block.about), block.norms
+
+
+def recoded_block(raw: RawBlock, dtype: str) -> tuple[Chunk, NormRange]:
+    """Give the rows of one block another type, and nothing else.
+
+    Raises
+    ------
+    InvalidRowsError
+        If a number does not fit into the type.
+    """
+    array = raw.chunk.array
+    with np.errstate(over="ignore", invalid="ignore"):
+        out = array.astype(dtype, copy=False)
+    lost = np.flatnonzero((np.isinf(out) & np.isfinite(array)).any(axis=1))
+    if len(lost):
+        raise InvalidRowsError(
+            f"Row {raw.first + lost[0]} of {raw.name} holds a number too large for {dtype}. Keep "
+            "float32, or normalise the rows first.",
+            (lost + raw.first).tolist(),
+        )
+    return Chunk(out, raw.chunk.about), NormRange(len(out))
+
+
+@dataclass(frozen=True)
+class Written:
+    """One file that was written, and what was measured of its rows on the way in."""
+
+    facts: FileFacts
+    norms: NormRange
+
+
+Change = Callable[[RawBlock], tuple[Chunk, NormRange]]
+
+
+def write_output(
+    plan: OutputPlan,
+    output: Output,
+    change: Change,
+    *,
+    run: Run = map,
+    digests: dict[str, PassingDigest] | None = None,
+) -> Written:
+    """Write one file, and what belongs beside it: whole or not at all.
+
+    Parameters
+    ----------
+    plan : OutputPlan
+    output : Output
+    change : callable RawBlock -> (Chunk, NormRange)
+    run : callable, default map
+    digests : dict, optional
+        Filled with the digest of each input shard, by name.
+    """
+    path = plan.path(output)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    copied = output.copied and not plan.drop_invalid and _copies(plan, output)
+    norms, ids, captions, labels = NormRange(), _Texts(), _Texts(), []
+    beside = STREAMED[plan.suffix].beside and not copied
+    limits = stream_limits()
+
+    def chunks() -> Iterator[Chunk]:
+        nonlocal norms
+        for chunk, measured in run(change, _blocks(plan, output, not copied, digests)):
+            norms = norms + measured
+            if not len(chunk.array):
+                continue
+            about = chunk.about if plan.format in _OWN_TERMS else chunk.about.plain(limits)
+            if beside:
+                ids.add(about.ids, len(chunk.array))
+                captions.add(about.captions, len(chunk.array))
+                labels.append(about.labels)
+            yield Chunk(chunk.array, about)
+
+    writer = STREAMED[plan.suffix].write
+    assert writer is not None  # plans are made of formats that can be written
+    digest = PassingDigest()
+    with ExitStack() as stack:
+        temporary = stack.enter_context(atomic_path(path))
+        with temporary.open("wb") as stream:
+            expected = None if plan.drop_invalid else output.rows
+            watched = digest.passing(stream)
+            rows = writer(watched, chunks(), plan.modality, _described(plan, output), expected)
+        if copied:
+            for source, goal in _beside(plan, output):
+                shutil.copyfile(source, stack.enter_context(atomic_path(goal)))
+        elif beside:
+            _write_beside(stack, plan, output, ids.all(), captions.all(), labels, rows)
+        facts = FileFacts(output.name, rows, temporary.stat().st_size, digest.of(temporary))
+    return Written(facts, norms)
+
+
+_OWN_TERMS = ("parquet", "revision")
+"""Formats whose writers keep what their own readers found, in their own terms."""
+
+
+def _blocks(
+    plan: OutputPlan, output: Output, about: bool, digests: dict[str, PassingDigest] | None
+) -> Iterator[RawBlock]:
+    for piece in output.pieces:
+        digest = None
+        if digests is not None:
+            digest = digests.setdefault(piece.shard.name, PassingDigest())
+        yield from raw_blocks(piece, drop_invalid=plan.drop_invalid, about=about, digest=digest)
+
+
+def _described(plan: OutputPlan, output: Output) -> dict[str, str]:
+    return {**output.pieces[0].shard.facts.metadata, **plan.metadata}
+
+
+def _picked(block: UnitBlock, group: Integers, first: int, count: int) -> Float32:
+    """Rows of a block that are wanted; those that were dropped are not there."""
+    low, high = np.searchsorted(group, (first, first + count))
+    local = group[low:high] - first
+    if block.kept is not None:
+        local = np.flatnonzero(np.isin(block.kept, local))
+    return block.rows[local]
+
+
+def _copies(plan: OutputPlan, output: Output) -> bool:
+    """Whether all that is known of the rows lies beside the vectors, and can be copied."""
+    shard = output.pieces[0].shard
+    if plan.format == "clip-retrieval":
+        return shard.metadata is not None
+    return STREAMED[plan.suffix].beside and shard.format.beside and shard.metadata is None
+
+
+def _beside(plan: OutputPlan, output: Output) -> list[tuple[Path, Path]]:
+    """Files beside the one shard of an output, and where their copies go."""
+    shard, path = output.pieces[0].shard, plan.path(output)
+    metadata = plan.metadata_path(output)
+    if metadata is not None and shard.metadata is not None:
+        metadata.parent.mkdir(parents=True, exist_ok=True)
+        return [(shard.metadata, metadata)]
+    pairs = [
+        (shard.path.with_suffix(ending), path.with_suffix(ending))
+        for ending in (lines.IDS_ENDING, lines.CAPTIONS_ENDING)
+    ]
+    for source, goal in pairs:
+        if not source.exists():
+            lines.refuse_stale(goal, path, "ids" if "ids" in goal.name else "captions")
+    return [(source, goal) for source, goal in pairs if source.exists()]
+
+
+def _write_beside(
+    stack: ExitStack,
+    plan: OutputPlan,
+    output: Output,
+    ids: Texts | None,
+    captions: Texts | None,
+    labels: list[Any],
+    rows: int,
+) -> None:
+    import pandas as pd
+
+    path, metadata = plan.path(output), plan.metadata_path(output)
+    if metadata is None:
+        numbered = np.arange(rows).astype(str).astype(object) if ids is None else ids
+        payload = Payload(np.empty((0, 0)), plan.modality, numbered, ids is not None, captions)
+        for goal, text in lines.sidecars(payload, path).items():
+            stack.enter_context(atomic_path(goal)).write_bytes(text)
+        return
+    import pyarrow as pa
+
+    first = output.pieces[0].first
+    names = [str(first + row) for row in range(rows)] if ids is None else ids.tolist()
+    columns: dict[str, Any] = {PATH_COLUMN: pa.array(names, pa.string())}
+    if captions is not None:
+        columns[CAPTION_COLUMN] = pa.array(captions.tolist(), pa.string())
+    known = [one for one in labels if one is not None]
+    table = pd.concat(known, ignore_index=True) if len(known) == len(labels) and known else None
+    metadata.parent.mkdir(parents=True, exist_ok=True)
+    with stack.enter_context(atomic_path(metadata)).open("wb") as stream:
+        parquet.write_columns(stream, columns, table, {})
+
+
+class _Texts:
+    """Texts of all rows, as long as every chunk brings some."""
+
+    def __init__(self) -> None:
+        self._parts: list[Texts] | None = []
+
+    def add(self, texts: Texts | None, rows: int) -> None:
+        if texts is None:
+            self._parts = None
+        elif self._parts is not None:
+            self._parts.append(texts)
+
+    def all(self) -> Texts | None:
+        return np.concatenate(self._parts) if self._parts else None
+
+
+def change_of(method: Aligner | None, plan: OutputPlan) -> Change:
+    """Return what a job does with each block: correct it, normalise it, or give it another type."""
+    if method is None:
+        return _Normalise(plan.dtype) if plan.normalise else _Recode(plan.dtype)
+    return _Correct(method, plan.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class _Correct:
+    method: Aligner
+    dtype: str
+
+    def __call__(self, raw: RawBlock) -> tuple[Chunk, NormRange]:
+        return corrected_block(raw, self.method, self.dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class _Normalise:
+    dtype: str
+
+    def __call__(self, raw: RawBlock) -> tuple[Chunk, NormRange]:
+        block = raw.unit()
+        return Chunk(block.rows.astype(self.dtype, copy=False), block.about), block.norms
+
+
+@dataclass(frozen=True, eq=False)
+class _Recode:
+    dtype: str
+
+    def __call__(self, raw: RawBlock) -> tuple[Chunk, NormRange]:
+        return recoded_block(raw, self.dtype)

@@ -1,0 +1,107 @@
+"""Where files lie: on this machine's disks, or behind a URL that fsspec knows.
+
+Everything else sees :class:`pathlib.Path` and its methods. A place with ``://`` in it becomes a
+``UPath`` of the package universal_pathlib, which has the same methods over fsspec, so that object
+stores work with whatever driver the user has installed.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from pathlib import Path
+from typing import Any
+
+from anisoalign_core.errors import AnisoAlignError, FormatError
+from anisoalign_core.io.limits import MIB
+from anisoalign_core.io.source import Source, printable, readable
+
+COPY_BYTES = 16 * MIB
+MAGIC = re.compile(r"[*?\[]")
+
+
+def as_path(place: str | Path) -> Path:
+    """Return a path on disk, or a path behind a URL.
+
+    Raises
+    ------
+    AnisoAlignError
+        If it is a URL and the packages for it are not installed, or no driver knows it.
+    """
+    if not isinstance(place, str) or "://" not in place:
+        return Path(place) if isinstance(place, str) else place
+    try:
+        from upath import UPath
+
+        path = UPath(place)
+        _ = path.fs  # a missing driver is said now
+        return path  # type: ignore[return-value]  # it has the methods of Path that are used here
+    except ImportError as error:
+        raise AnisoAlignError(
+            f"{printable(place)} is a URL, which needs more packages ({error}). Install them with "
+            "pip install -r requirements-distributed.txt, and the driver of that store."
+        ) from error
+    except ValueError as error:
+        raise FormatError(
+            f"{printable(place)} is not a place that fsspec knows: {error}"
+        ) from error
+
+
+def is_local(path: Path) -> bool:
+    """Whether a path is on this machine's disks, and not behind a URL."""
+    return isinstance(path, Path)
+
+
+def source_at(path: Path, name: str | None = None) -> Source:
+    """Return a file as the readers take it."""
+    return Source(printable(path.name if name is None else name), path)
+
+
+def natural(path: Path) -> tuple[Any, ...]:
+    """Key that sorts names with numbers as people do: shard 2 before shard 10."""
+    words = re.split(r"(\d+)", path.name)
+    return tuple((0, int(word), "") if word.isdigit() else (1, 0, word) for word in words)
+
+
+def matching(pattern: str) -> list[Path]:
+    """Return the files that match a glob pattern, naturally sorted within each folder.
+
+    Only the last part of a pattern may hold ``*``, ``?`` or ``[…]``.
+
+    Raises
+    ------
+    FormatError
+        If an earlier part does, or nothing matches.
+    """
+    folder_text, _, last = pattern.replace("\\", "/").rpartition("/")
+    if MAGIC.search(folder_text):
+        raise FormatError(
+            f'Only the last part of "{printable(pattern)}" may hold * or ?. Give one folder at a '
+            "time."
+        )
+    folder = as_path(folder_text or ("/" if pattern.startswith("/") else "."))
+    with readable(printable(pattern)):
+        found = [path for path in folder.glob(last) if path.is_file()] if folder.is_dir() else []
+    found = [path for path in found if not path.name.startswith(".")]
+    if not found:
+        raise FormatError(f'No file matches "{printable(pattern)}". Check the path.')
+    return sorted(found, key=natural)
+
+
+def upload(local: Path, path: Path) -> None:
+    """Copy a local file to a place behind a URL.
+
+    It goes to another name there first and is renamed, so that no reader meets a part of it.
+    """
+    waiting = path.with_name(f".{secrets.token_hex(8)}-{path.name}")
+    try:
+        with local.open("rb") as read, waiting.open("wb") as write:
+            shutil.copyfileobj(read, write, COPY_BYTES)
+        if path.exists():
+            path.unlink()  # not every store renames over a file
+        waiting.rename(path)
+    except BaseException:
+        if waiting.exists():
+            waiting.unlink()
+        raise

@@ -1,0 +1,400 @@
+"""A set of embeddings that lies in one file or many, and is read piece by piece.
+
+The set may be larger than memory: nothing here holds more than one piece of it, and limits on rows
+and bytes do not apply. A single file is a set of one shard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.io import clip_retrieval, lines, npy, parquet, parquet_stream, revision
+from anisoalign_core.io import safetensors as safetensors_file
+from anisoalign_core.io.chunks import About, Chunk, ShardFacts, ShardWriter
+from anisoalign_core.io.digests import PassingDigest
+from anisoalign_core.io.keys import select_key
+from anisoalign_core.io.limits import Limits
+from anisoalign_core.io.places import MAGIC, as_path, matching, natural, source_at
+from anisoalign_core.io.registry import format_of
+from anisoalign_core.io.source import Source, printable, readable
+
+UNLIMITED = 2**62
+
+Where = str | Path | Sequence[str | Path]
+
+
+@dataclass(frozen=True)
+class Streamed:
+    """How one format is read and written piece by piece.
+
+    Attributes
+    ----------
+    suffix : str
+    keys : callable (source, limits) -> tuple of str
+    facts : callable (source, limits, key) -> ShardFacts
+    chunks : callable, as :func:`anisoalign_core.io.npy.read_chunks`
+    write : ShardWriter or None
+        None where the format is only read here.
+    beside : bool
+        Ids and captions lie in text files beside.
+    seekable : bool
+        A range of rows costs no more than its own bytes.
+    """
+
+    suffix: str
+    keys: Callable[[Source, Limits], tuple[str, ...]]
+    facts: Callable[[Source, Limits, str], ShardFacts]
+    chunks: Callable[..., Iterator[Chunk]]
+    write: ShardWriter | None = None
+    beside: bool = False
+    seekable: bool = False
+
+
+def _whole_facts(source: Source, limits: Limits, key: str) -> ShardFacts:
+    array = format_of(source).reader(source, limits, key).array
+    if array.ndim != 2:
+        raise ShapeError(f"{source.name} has {array.ndim} axes, not 2.")
+    return ShardFacts(len(array), array.shape[1], array.dtype)
+
+
+def _whole_chunks(
+    source: Source,
+    limits: Limits,
+    key: str,
+    *,
+    rows: int,
+    start: int = 0,
+    stop: int | None = None,
+    about: bool = False,
+) -> Iterator[Chunk]:
+    """Cut a file that can only be read whole into chunks."""
+    table = format_of(source).reader(source, limits, key)
+    stop = len(table.array) if stop is None else min(stop, len(table.array))
+    for first in range(start, stop, rows):
+        part = slice(first, min(first + rows, stop))
+        yield Chunk(
+            table.array[part],
+            About(
+                None if table.ids is None else table.ids[part],
+                None if table.captions is None else table.captions[part],
+                None if table.labels is None else table.labels.iloc[part].reset_index(drop=True),
+            )
+            if about
+            else About(),
+        )
+
+
+def _whole_keys(source: Source, limits: Limits) -> tuple[str, ...]:
+    return format_of(source).keys(source, limits)
+
+
+STREAMED: dict[str, Streamed] = {
+    each.suffix: each
+    for each in (
+        Streamed(
+            ".npy",
+            npy.keys,
+            npy.shard_facts,
+            npy.read_chunks,
+            npy.write_shard,
+            beside=True,
+            seekable=True,
+        ),
+        Streamed(
+            ".safetensors",
+            safetensors_file.keys,
+            safetensors_file.shard_facts,
+            safetensors_file.read_chunks,
+            safetensors_file.write_shard,
+            beside=True,
+            seekable=True,
+        ),
+        Streamed(
+            ".parquet",
+            parquet.keys,
+            parquet_stream.shard_facts,
+            parquet_stream.read_chunks,
+            parquet_stream.write_shard,
+        ),
+        Streamed(
+            ".pkl",
+            revision.keys,
+            revision.shard_facts,
+            revision.read_chunks,
+            revision.write_shard,
+        ),
+        *(
+            Streamed(suffix, _whole_keys, _whole_facts, _whole_chunks)
+            for suffix in (".npz", ".pt", ".pth", ".csv", ".tsv")
+        ),
+    )
+}
+"""Every format by suffix. Those at the end are read whole, one file at a time."""
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One file of a set.
+
+    Attributes
+    ----------
+    path : Path
+    name : str
+        Below the folder of the set, with ``/`` between folders.
+    key : str
+    facts : ShardFacts
+    metadata : Path or None
+        The file that says what the rows are, in a folder of clip-retrieval.
+    """
+
+    path: Path
+    name: str
+    key: str
+    facts: ShardFacts
+    metadata: Path | None = None
+
+    @property
+    def format(self) -> Streamed:
+        """How the file is read."""
+        return STREAMED[self.path.suffix.lower()]
+
+    def chunks(
+        self,
+        rows: int,
+        start: int = 0,
+        stop: int | None = None,
+        *,
+        about: bool = False,
+        digest: PassingDigest | None = None,
+    ) -> Iterator[Chunk]:
+        """Read rows ``start`` to ``stop`` in order, at most ``rows`` at a time.
+
+        Parameters
+        ----------
+        rows : int
+        start, stop : int
+        about : bool
+            Also read ids, captions and whatever else the file says of each row.
+        digest : PassingDigest, optional
+            Sees the bytes of the file.
+
+        Raises
+        ------
+        AnisoAlignError
+            If the file is not what its header says, or has changed since it was opened.
+        """
+        source = replace(source_at(self.path, self.name), digest=digest)
+        limits = stream_limits()
+        known = self.about() if about else None
+        found = self.format.chunks(
+            source, limits, self.key, rows=rows, start=start, stop=stop, about=about
+        )
+        for chunk in found:
+            if chunk.array.shape[1] != self.facts.dim:
+                raise ShapeError(
+                    f"{self.name} has rows of {chunk.array.shape[1]} numbers where it had "
+                    f"{self.facts.dim}. It changed while it was read, or holds rows of several "
+                    "lengths."
+                )
+            if known is None:
+                yield chunk
+            else:
+                here = np.arange(start, start + len(chunk.array))
+                yield Chunk(chunk.array, known.take(here))
+            start += len(chunk.array)
+
+    def about(self) -> About | None:
+        """Return what the files beside say of all rows; None where the file itself says it."""
+        rows = self.facts.rows or 0
+        if self.metadata is not None:
+            return clip_retrieval.read_metadata(self.metadata, rows, stream_limits())
+        if self.format.beside:
+            return lines.read_beside(source_at(self.path, self.name), rows, stream_limits())
+        return None
+
+
+@dataclass(frozen=True)
+class ShardedSet:
+    """Embeddings of one modality in one file or many.
+
+    Attributes
+    ----------
+    name : str
+        What messages call it.
+    modality : str
+    layout : {"file", "folder", "clip-retrieval"}
+        Whether one file was named, a folder or pattern or several files, or a folder of
+        clip-retrieval.
+    shards : tuple of Shard
+        At least one; rows count on from one to the next.
+    """
+
+    name: str
+    modality: str
+    layout: str
+    shards: tuple[Shard, ...]
+
+    @property
+    def dim(self) -> int:
+        """Number of dimensions d."""
+        return self.shards[0].facts.dim
+
+    @property
+    def rows(self) -> int | None:
+        """Rows in all; None where only reading everything would tell."""
+        found = [shard.facts.rows for shard in self.shards]
+        return None if None in found else sum(rows or 0 for rows in found)
+
+    @property
+    def starts(self) -> list[int]:
+        """Number of each shard's first row in the whole set.
+
+        Raises
+        ------
+        ShapeError
+            If rows were not counted yet.
+        """
+        if self.rows is None:
+            raise ShapeError(f"The rows of {self.name} were not counted yet.")
+        starts, done = [], 0
+        for shard in self.shards:
+            starts.append(done)
+            done += shard.facts.rows or 0
+        return starts
+
+    def counted(self) -> ShardedSet:
+        """Return the same set with all rows counted, reading what must be read for it."""
+        if self.rows is not None:
+            return self
+        return replace(self, shards=tuple(map(_counted, self.shards)))
+
+
+def open_shards(where: Where, *, modality: str, key: str | None = None) -> ShardedSet:
+    """Find the shards of a set and read their headers.
+
+    Parameters
+    ----------
+    where : str, Path, or a sequence of them
+        A file, a folder, a pattern such as ``"texts/part_*.npy"``, or several files. Files are
+        put in natural order: 2 before 10. A folder holds shards of one format, or is one that
+        clip-retrieval wrote. URLs that fsspec knows are paths too.
+    modality : str
+        Chooses among several arrays, as in :func:`anisoalign_core.load`.
+    key : str, optional
+        Name of the array or column.
+
+    Raises
+    ------
+    FormatError
+        If there is no such file, a folder holds several formats, or a file is not what its suffix
+        says.
+    ShapeError
+        If shards differ in dimension.
+    """
+    if not isinstance(where, str | Path):
+        if len(where) != 1:
+            paths = sorted((as_path(each) for each in where), key=natural)
+            return _of_files(f"{len(paths)} files", paths, modality, key)
+        where = where[0]
+    path = as_path(where)
+    shown = printable(path.name or str(path))
+    with readable(shown):
+        if path.is_dir():
+            return _of_folder(path, shown, modality, key)
+        if path.exists():
+            return _of_files(shown, [path], modality, key, "file")
+    if MAGIC.search(str(where)):
+        return _of_files(shown, matching(str(where)), modality, key)
+    raise FormatError(f'There is no file or folder "{printable(str(where))}". Check the path.')
+
+
+def stream_limits() -> Limits:
+    """Limits of reading piece by piece: what would only bound memory does not apply."""
+    return replace(
+        Limits.from_env(), max_rows=UNLIMITED, max_bytes=UNLIMITED, max_text_bytes=UNLIMITED
+    )
+
+
+def _of_folder(path: Path, shown: str, modality: str, key: str | None) -> ShardedSet:
+    if any((path / part).is_dir() for part in clip_retrieval.FOLDERS.values()):
+        return _of_clip_retrieval(path, shown, modality, key)
+    found = [
+        each
+        for each in path.iterdir()
+        if each.suffix.lower() in STREAMED and not each.name.startswith(".") and each.is_file()
+    ]
+    kinds = sorted({each.suffix.lower() for each in found})
+    if not found:
+        raise FormatError(
+            f"{shown} is a folder without shards: it holds none of {', '.join(STREAMED)}, nor "
+            "img_emb/img_emb_0.npy. Give a file, or a folder of embeddings."
+        )
+    if len(kinds) > 1:
+        raise FormatError(
+            f"{shown} holds shards of several formats ({', '.join(kinds)}). Name those that are "
+            f'meant, for example "{shown}/*{kinds[0]}".'
+        )
+    return _of_files(shown, sorted(found, key=natural), modality, key)
+
+
+def _of_clip_retrieval(path: Path, shown: str, modality: str, key: str | None) -> ShardedSet:
+    source, limits = Source(shown, path), stream_limits()
+    found = clip_retrieval.keys(source, limits)
+    picked = select_key(found, modality=modality, key=key, name=shown)
+    parts, headers = clip_retrieval.checked_shards(source, limits)
+    part = clip_retrieval.FOLDERS[picked]
+    metadata = parts[clip_retrieval.METADATA]
+    shards = tuple(
+        Shard(
+            file,
+            f"{part}/{file.name}",
+            "array",
+            ShardFacts(header.shape[0], header.shape[1], header.dtype),
+            metadata.get(number),
+        )
+        for (number, file), header in zip(parts[part].items(), headers[part], strict=True)
+    )
+    return ShardedSet(f"{shown}/{part}", modality, "clip-retrieval", shards)
+
+
+def _of_files(
+    shown: str, paths: list[Path], modality: str, key: str | None, layout: str = "folder"
+) -> ShardedSet:
+    limits = stream_limits()
+    shards: list[Shard] = []
+    for path in paths:
+        source = source_at(path)
+        how = STREAMED.get(path.suffix.lower())
+        if how is None:
+            raise FormatError(
+                f"{source.name} has no known suffix. Known are {', '.join(STREAMED)}, and folders "
+                "that clip-retrieval wrote."
+            )
+        # files that must be read whole keep their limits
+        bounds = Limits.from_env() if how.facts is _whole_facts else limits
+        if not path.exists():
+            raise FormatError(f'There is no file "{printable(str(path))}". Check the path.')
+        picked = select_key(how.keys(source, bounds), modality=modality, key=key, name=source.name)
+        facts = how.facts(source, bounds, picked)
+        shards.append(Shard(path, path.name, picked, facts))
+        if facts.dim != shards[0].facts.dim:
+            raise ShapeError(
+                f"{source.name} has rows of {facts.dim} numbers, {shards[0].name} of "
+                f"{shards[0].facts.dim}. Shards of one set need one dimension."
+            )
+    names = [PurePosixPath(shard.name).name for shard in shards]
+    if len(set(names)) < len(names):
+        raise FormatError("Two shards have one name, in different folders. Give one folder.")
+    return ShardedSet(shown, modality, layout, tuple(shards))
+
+
+def _counted(shard: Shard) -> Shard:
+    if shard.facts.rows is not None:
+        return shard
+    rows = sum(len(chunk.array) for chunk in shard.chunks(65_536))
+    return replace(shard, facts=replace(shard.facts, rows=rows))

@@ -1,0 +1,556 @@
+"""Chunks that text-only training code loads, and what is said before it does."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+import pickletools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from anisoalign_core.errors import (
+    FormatError,
+    InvalidRowsError,
+    LimitError,
+    ParameterError,
+    ShapeError,
+)
+from anisoalign_core.io import revision
+from anisoalign_core.io.chunks import About, Chunk
+from anisoalign_core.io.limits import Limits
+from anisoalign_core.io.revision import (
+    PreflightCounter,
+    chunk_name,
+    read_chunks,
+    shard_facts,
+    training_ids,
+    write_shard,
+)
+from anisoalign_core.io.source import Source
+
+LIMITS = Limits()
+
+
+def records_of(array: NDArray[Any]) -> list[dict[str, Any]]:
+    return [
+        {"source": "web", "id": row, "embed": vector.copy(), "caption": f"caption {row}", "n": row}
+        for row, vector in enumerate(array)
+    ]
+
+
+def source_of(records: Any, protocol: int = 4) -> Source:
+    return Source("a.pkl", data=pickle.dumps(records, protocol))
+
+
+def read(records: Any, **options: Any) -> list[Chunk]:
+    return list(read_chunks(source_of(records), LIMITS, **{"rows": 5, **options}))
+
+
+def write(chunks: Sequence[Chunk], modality: str = "text") -> list[dict[str, Any]]:
+    """Write with ours, load with Python's: what the training code gets."""
+    rows = write_shard(stream := io.BytesIO(), chunks, modality, {})
+    loaded = pickle.loads(stream.getvalue())
+    assert type(loaded) is list and len(loaded) == rows
+    return loaded
+
+
+def texts(*values: str) -> NDArray[np.object_]:
+    return np.array(values, dtype=object)
+
+
+# ------------------------------------------------------------------------------------- reading
+
+
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "f2", "f8"])
+def test_facts_come_from_the_first_record(array: NDArray[np.float32], dtype: str) -> None:
+    source = source_of(records_of(array.astype(dtype)))
+    facts = shard_facts(source, LIMITS, "embed")
+    assert (facts.rows, facts.dim) == (None, 8)
+    assert facts.dtype == np.dtype(dtype).newbyteorder("=") and facts.dtype.isnative
+    assert revision.keys(source, LIMITS) == ("embed",)
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("dtype", ["<f4", ">f4", "f2", "f8"])
+def test_rows_in_order(array: NDArray[np.float32], dtype: str, protocol: int) -> None:
+    source = source_of(records_of(array.astype(dtype)), protocol)
+    chunks = list(read_chunks(source, LIMITS, rows=5))
+    assert [len(chunk.array) for chunk in chunks] == [5, 5, 2]
+    native = np.dtype(dtype).newbyteorder("=")
+    assert all(chunk.array.dtype == native and chunk.array.dtype.isnative for chunk in chunks)
+    assert all(chunk.about.ids is None and chunk.about.native is None for chunk in chunks)
+    joined = np.concatenate([chunk.array for chunk in chunks])
+    np.testing.assert_array_equal(joined, array.astype(dtype))
+
+
+def test_a_range_of_rows(array: NDArray[np.float32]) -> None:
+    chunks = read(records_of(array), start=3, stop=11, rows=4, about=True)
+    np.testing.assert_array_equal(np.concatenate([c.array for c in chunks]), array[3:11])
+    assert [key for chunk in chunks for key in chunk.about.ids] == [str(i) for i in range(3, 11)]
+    assert len(read(records_of(array), start=3, stop=99, rows=100)[0].array) == 9
+    assert read(records_of(array), start=50) == []
+
+
+def test_what_is_said_of_rows(array: NDArray[np.float32]) -> None:
+    records = records_of(array)
+    records[3]["only here"] = 1
+    records[4]["box"] = np.arange(4)
+    first, second, _ = read(records, about=True)
+    assert first.about.ids.tolist() == ["0", "1", "2", "3", "4"]
+    assert second.about.captions.tolist() == [f"caption {row}" for row in range(5, 10)]
+    pd.testing.assert_frame_equal(
+        second.about.labels, pd.DataFrame({"source": ["web"] * 5, "n": range(5, 10)})
+    )
+    assert first.about.native[2] == {"source": "web", "id": 2, "caption": "caption 2", "n": 2}
+    box = first.about.native[4]["box"]
+    assert type(box) is np.ndarray and box.flags.writeable and box.tolist() == [0, 1, 2, 3]
+
+
+def test_images_have_paths_and_no_captions(array: NDArray[np.float32]) -> None:
+    records = [{"id": f"i{r}", "image_path": f"{r}.jpg", "embed": v} for r, v in enumerate(array)]
+    about = read(records, rows=20, about=True)[0].about
+    assert about.captions is None
+    assert about.labels["image_path"].tolist()[:2] == ["0.jpg", "1.jpg"]
+
+
+def test_another_key(array: NDArray[np.float32]) -> None:
+    records = [{"id": r, "embed": np.ones(3), "clip": v} for r, v in enumerate(array)]
+    assert shard_facts(source_of(records), LIMITS, "clip").dim == 8
+    chunk = read(records, key="clip", rows=20, about=True)[0]
+    np.testing.assert_array_equal(chunk.array, array)
+    assert list(chunk.about.native[0]) == ["id", "embed"]
+
+
+def test_records_that_share_an_array_take_it_once() -> None:
+    shared = np.zeros(1000)
+    records = [{"id": r, "embed": np.ones(2), "mask": shared, "x": [shared]} for r in range(50)]
+    native = read(records, rows=50, about=True)[0].about.native
+    assert all(record["mask"] is native[0]["x"][0] for record in native)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"embed": None}, r'Record 7 of a\.pkl has no "embed"'),
+        ({"embed": [1.0, 2.0]}, r'"embed" of record 7 of a\.pkl is a list'),
+        ({"embed": np.ones((1, 8))}, r"shape \(1, 8\)"),
+        ({"embed": np.ones(7, np.float32)}, r"Record 7 of a\.pkl has a vector of 7 float32"),
+        ({"embed": np.ones(8, np.float64)}, r"Record 7 of a\.pkl has a vector of 8 float64"),
+        ({"embed": np.ones(0, np.float32)}, r"record 7 of a\.pkl has shape \(0,\)"),
+        ({"embed": np.ones(8, bool)}, "bool"),
+        ({"id": None}, r'Record 7 of a\.pkl has no "id"'),
+        ({"id": [7]}, r'Record 7 of a\.pkl has no "id"'),
+    ],
+)
+def test_bad_records_are_named(
+    array: NDArray[np.float32], change: dict[str, Any], message: str
+) -> None:
+    records = records_of(array)
+    records[7] |= change
+    for about in (False, True):
+        with pytest.raises(FormatError, match=message):
+            read(records, about=about)
+    missing = records_of(array)
+    for key in change:
+        del missing[7][key]
+        with pytest.raises(FormatError, match=f'Record 7 of a.pkl has no "{key}"'):
+            read(missing)
+
+
+def test_facts_need_a_vector() -> None:
+    with pytest.raises(FormatError, match=r'Record 0 of a\.pkl has no "embed"'):
+        shard_facts(source_of([{"id": 1}]), LIMITS, "embed")
+
+
+def test_limits(array: NDArray[np.float32]) -> None:
+    source = source_of(records_of(array))
+    for limits, what in (
+        (Limits(max_rows=11), "12 rows"),
+        (Limits(max_dim=7), "8 columns"),
+        (Limits(max_bytes=500), "ANISOALIGN_MAX_BYTES"),
+    ):
+        with pytest.raises(LimitError, match=what):
+            list(read_chunks(source, limits, rows=5))
+    records = [{"id": "x" * 2000, "embed": np.ones(2)}]
+    with pytest.raises(LimitError, match="2,000 characters"):
+        read(records)
+
+
+def test_one_vector_for_all_records_counts_at_full_size() -> None:
+    vector = np.ones(10_000)
+    source = source_of([{"id": row, "embed": vector} for row in range(1000)])
+    with pytest.raises(LimitError, match="1,000 rows"):
+        list(read_chunks(source, Limits(max_bytes=10_000_000), rows=10))
+
+
+# ------------------------------------------------------------------------------------- writing
+
+
+def changed(chunks: Sequence[Chunk]) -> list[Chunk]:
+    return [Chunk(-chunk.array.astype(np.float32), chunk.about) for chunk in chunks]
+
+
+def test_records_keep_keys_order_and_types(array: NDArray[np.float32]) -> None:
+    records = records_of(array)
+    for row, record in enumerate(records):
+        record["box"] = np.arange(row)
+        record["score"] = np.float16(0.5)
+        record["tags"] = ("a", [row, None], {"deep": np.ones(2)})
+    records[5]["id"] = "5"
+    loaded = write(changed(read(records, about=True)))
+    for old, new, vector in zip(records, loaded, array, strict=True):
+        assert [key for key in new if key != "embed"] == [key for key in old if key != "embed"]
+        assert type(new["id"]) is type(old["id"]) and new["id"] == old["id"]
+        assert type(new["score"]) is np.float16 and new["n"] == old["n"]
+        assert new["box"].tolist() == old["box"].tolist()
+        assert new["tags"][:2] == old["tags"][:2] and new["tags"][2]["deep"].tolist() == [1, 1]
+        np.testing.assert_array_equal(new["embed"], -vector)
+
+
+@pytest.mark.parametrize("dim", [8, 250, 251, 1280])
+def test_arrays_own_their_data_once_loaded(dim: int) -> None:
+    """Arrays above 1000 bytes would point into the pickle's bytes if they were stored natively."""
+    rows = np.random.default_rng(0).standard_normal((4, dim)).astype(np.float32)
+    loaded = write([Chunk(np.asfortranarray(rows), About(ids=texts("a", "b", "c", "d")))])
+    for record, row in zip(loaded, rows, strict=True):
+        vector = record["embed"]
+        assert type(vector) is np.ndarray and vector.shape == (dim,)
+        assert vector.dtype == np.float32 and vector.dtype.isnative
+        assert vector.base is None and vector.flags.owndata and vector.flags.writeable
+        assert vector.flags.c_contiguous
+        np.testing.assert_array_equal(vector, row)
+
+
+def test_files_name_nothing_that_older_numpy_lacks(array: NDArray[np.float32]) -> None:
+    records = [{"id": r, "embed": v, "box": np.arange(3)} for r, v in enumerate(array)]
+    write_shard(stream := io.BytesIO(), read(records, about=True), "text", {})
+    strings = {a for _, a, _ in pickletools.genops(stream.getvalue()) if isinstance(a, str)}
+    assert {"numpy", "ndarray", "dtype"} <= strings
+    assert not any("core" in string for string in strings)
+
+
+def test_written_files_are_read_again(array: NDArray[np.float32]) -> None:
+    records = records_of(array)
+    write_shard(stream := io.BytesIO(), read(records, about=True), "text", {})
+    again = Source("b.pkl", data=stream.getvalue())
+    assert shard_facts(again, LIMITS, "embed").dim == 8
+    (chunk,) = read_chunks(again, LIMITS, rows=100, about=True)
+    np.testing.assert_array_equal(chunk.array, array)
+    assert chunk.array.dtype == np.float32 and chunk.array.dtype.isnative
+    assert [list(record) for record in chunk.about.native] == [
+        ["source", "id", "caption", "n"] for _ in records
+    ]
+
+
+def test_bytes_do_not_depend_on_the_chunks(array: NDArray[np.float32]) -> None:
+    def as_bytes(rows: int) -> bytes:
+        write_shard(stream := io.BytesIO(), read(records_of(array), rows=rows, about=True), "", {})
+        return stream.getvalue()
+
+    assert as_bytes(3) == as_bytes(12)
+
+
+def test_rows_of_other_formats_become_records(array: NDArray[np.float32]) -> None:
+    rows = array[:2]
+    ids, captions = texts("a", "b"), texts("one", "two")
+    labels = pd.DataFrame({"image_path": ["a.jpg", "b.jpg"], "score": [1.0, 2.0]})
+
+    def written(modality: str, **about: Any) -> list[tuple[Any, ...]]:
+        loaded = write([Chunk(rows, About(ids=ids, **about))], modality)
+        for record, row in zip(loaded, rows, strict=True):
+            np.testing.assert_array_equal(record["embed"], row)
+        return [tuple(loaded[1]), tuple(list(loaded[1].values())[:-1])]
+
+    for modality in ("text", "texts", "source"):
+        keys = ("id", "caption", "embed")
+        assert written(modality, captions=captions, labels=labels) == [keys, ("b", "two")]
+        assert written(modality) == [keys, ("b", "")]
+    keys = ("id", "image_path", "embed")
+    assert written("image", captions=captions, labels=labels) == [keys, ("b", "b.jpg")]
+    assert written("image", labels=labels[["score"]]) == [keys, ("b", "b")]
+    assert written("audio", captions=captions) == [("id", "caption", "embed"), ("b", "two")]
+    assert written("audio") == [("id", "embed"), ("b",)]
+
+
+def test_rows_of_parquet_become_records(array: NDArray[np.float32]) -> None:
+    """Their columns come in the file's own terms, which are not ours."""
+
+    class Columns:
+        def plain(self, limits: Limits) -> About:
+            return About(texts("a", "b"), texts("one", "two"))
+
+    loaded = write([Chunk(array[:2], About(native=Columns()))])
+    assert [record["caption"] for record in loaded] == ["one", "two"]
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300])
+def test_rows_that_are_not_finite_are_refused(value: float) -> None:
+    rows = np.ones((6, 3))
+    rows[4, 1] = value
+    chunks = [
+        Chunk(rows[:3], About(ids=texts("a", "b", "c"))),
+        Chunk(rows[3:], About(ids=texts("d", "cat", "f"))),
+    ]
+    stream = io.BytesIO()
+    with pytest.raises(InvalidRowsError, match='Row 4 with the id "cat"') as error:
+        write_shard(stream, chunks, "text", {})
+    assert error.value.rows == (4,)
+    assert stream.getvalue() == b""
+
+
+def test_a_chunk_has_a_most(monkeypatch: pytest.MonkeyPatch, array: NDArray[np.float32]) -> None:
+    assert revision.MAX_RECORDS == 200_000
+    monkeypatch.setattr(revision, "MAX_RECORDS", 11)
+    with pytest.raises(ParameterError, match="at most 11 records"):
+        write(read(records_of(array), about=True))
+
+
+def test_what_cannot_be_written(array: NDArray[np.float32]) -> None:
+    with pytest.raises(ParameterError, match="have no ids"):
+        write([Chunk(array)])
+    with pytest.raises(ShapeError, match="no rows"):
+        write([])
+    ids = texts(*map(str, range(12)))
+    with pytest.raises(ShapeError, match="one length"):
+        write([Chunk(array, About(ids=ids)), Chunk(array[:, :4], About(ids=ids))])
+
+
+@pytest.mark.parametrize(
+    ("modality", "method", "name"),
+    [
+        ("text", "bounded", "text_embeds_3_bounded.pkl"),
+        ("texts", "a b/c.d", "text_embeds_3_abcd.pkl"),
+        ("image", "mean-shift_2", "image_embeds_3_mean-shift_2.pkl"),
+        ("audio", "x", "audio_embeds_3_x.pkl"),
+        ("../é", "…", "other_embeds_3_aligned.pkl"),
+    ],
+)
+def test_names_of_chunks(modality: str, method: str, name: str) -> None:
+    assert chunk_name(modality, 3, method) == name
+
+
+# -------------------------------------------------------------- the training code's side of it
+
+
+class TextOnlyDataset:
+    """A loader to the contract: every ``.pkl`` of a folder, rows by ``str(id)``, no mercy late."""
+
+    def __init__(self, folder: Path, training: Path) -> None:
+        self.rows: dict[str, NDArray[np.float32]] = {}
+        for path in sorted(folder.glob("*.pkl")):
+            with path.open("rb") as stream:
+                chunk = pickle.load(stream)
+            assert isinstance(chunk, list) and len(chunk) <= 200_000
+            for record in chunk:
+                assert "caption" in record or "image_path" in record
+                vector = record["embed"]
+                assert isinstance(vector, np.ndarray) and vector.ndim == 1
+                assert vector.flags.c_contiguous and vector.flags.owndata
+                assert vector.dtype == np.float32
+                assert abs(np.linalg.norm(vector) - 1) < 1e-5
+                assert str(record["id"]) not in self.rows
+                self.rows[str(record["id"])] = vector
+        assert len({len(vector) for vector in self.rows.values()}) == 1
+        self.items = json.loads(training.read_text())
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> NDArray[np.float32]:
+        return self.rows[str(self.items[index]["id"])]
+
+
+def test_an_export_is_loaded_by_the_training_code(
+    tmp_path: Path, array: NDArray[np.float32]
+) -> None:
+    folder, training = tmp_path / "chunks", tmp_path / "train.json"
+    folder.mkdir()
+    items = [{"id": row, "conversations": []} for row in (3, 11, 0)] + [{"id": "4", "x": "\n"}]
+    training.write_text(json.dumps(items))
+    counter = PreflightCounter()
+    for number, part in enumerate((slice(0, 7), slice(7, 12))):
+        chunks = changed(read(records_of(array)[part], about=True))
+        with (folder / chunk_name("text", number, "bounded")).open("wb") as stream:
+            write_shard(stream, chunks, "text", {})
+        for chunk in chunks:
+            counter.add(chunk.array, chunk.about.ids)
+
+    report = counter.finish(training_ids(training), 8)
+    assert report.refusal is None and report.extra == 8
+    dataset = TextOnlyDataset(folder, training)
+    for index, row in enumerate((3, 11, 0, 4)):
+        np.testing.assert_array_equal(dataset[index], -array[row])
+
+    training.write_text(json.dumps([*items, {"id": 99}]))
+    late = TextOnlyDataset(folder, training)
+    with pytest.raises(KeyError):
+        late[len(late) - 1]
+    assert "99" in str(counter.finish(training_ids(training), 8).refusal)
+
+
+# ------------------------------------------------------------------------------ training files
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '[{"id": 1}, {"id": "b", "x": [1, {"id": 9}]}, {"id": 2.5}]',
+        '\ufeff [ {"id":1}\n,{"id":"b"} , {"id" : 2.5} ]\n\n',
+        '{"id": 1}\n{"id": "b"}\r\n\n{"id": 2.5}\n',
+        '{"id": 1}\n{"id": "b"}\n{"id": 2.5}',
+    ],
+)
+def test_training_ids(tmp_path: Path, text: str) -> None:
+    (tmp_path / "train.json").write_text(text, encoding="utf-8")
+    assert training_ids(tmp_path / "train.json") == ["1", "b", "2.5"]
+    assert training_ids(str(tmp_path / "train.json")) == ["1", "b", "2.5"]
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_long_training_files(tmp_path: Path, indent: int | None) -> None:
+    """Objects lie across the ends of what is read at a time, and one is longer than that."""
+    items = [{"id": row, "text": 'é\\"]},{' * (row % 40)} for row in range(9000)]
+    items[4000]["text"] = "x" * 3_000_000
+    path = tmp_path / "train.json"
+    path.write_text(json.dumps(items, indent=indent, ensure_ascii=False), encoding="utf-8")
+    assert training_ids(path) == [str(row) for row in range(9000)]
+    path.write_text("\n".join(json.dumps(item) for item in items))
+    assert training_ids(path) == [str(row) for row in range(9000)]
+    path.write_text("[]")
+    assert training_ids(path) == []
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "ends before its list"),
+        (b"  \n", "ends before its list"),
+        (b'[{"id": 1}, ', "ends before its list"),
+        (b'[{"id": 1}', "ends before its list"),
+        (b'[{"id": 1}, {"id"', "Item 1 of t.json cannot be read as JSON"),
+        (b'[{"id": 1}, ]', "Item 1 of t.json cannot be read as JSON"),
+        (b'[{"id": 1} {"id": 2}]', "Item 1 of t.json .*no comma"),
+        (b'{"id": 1}\n{"id": oops}', "Item 1 of t.json cannot be read as JSON"),
+        (b'[{"id": ' + b"9" * 5000 + b"}]", "Item 0 of t.json cannot be read as JSON"),
+        (b"[" * 100_000, "Item 0 of t.json cannot be read as JSON"),
+        (b'[{"id": 1}]]', "not a list of JSON objects"),
+        (b"id,caption\n1,x", "not a list of JSON objects"),
+        (b'[{"id": 1}, "b"]', "Item 1 of t.json is not an object"),
+        (b'[{"id": 1}, {"name": 2}]', 'Item 1 of t.json has no "id"'),
+        (b'[{"id": null}]', 'Item 0 of t.json has no "id"'),
+        (b'[{"id": [1]}]', 'Item 0 of t.json has no "id"'),
+        (b'{"data": [{"id": 1}]}', 'Item 0 of t.json has no "id"'),
+        (b'[{"id": "\xff"}]', "JSON in UTF-8"),
+    ],
+)
+def test_broken_training_files(tmp_path: Path, data: bytes, message: str) -> None:
+    (tmp_path / "t.json").write_bytes(data)
+    with pytest.raises(FormatError, match=message):
+        training_ids(tmp_path / "t.json")
+
+
+def test_training_files_that_are_not_there_or_too_large(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"t\.json cannot be read"):
+        training_ids(tmp_path / "t.json")
+    (tmp_path / "t.json").write_text('[{"id": 1}]')
+    with pytest.raises(LimitError, match="ANISOALIGN_MAX_BYTES"):
+        training_ids(tmp_path / "t.json", limits=Limits(max_bytes=5))
+
+
+# ----------------------------------------------------------------------------------- preflight
+
+
+def counted(array: NDArray[Any], ids: Sequence[object], rows: int = 5) -> PreflightCounter:
+    counter = PreflightCounter()
+    for first in range(0, len(array), rows):
+        counter.add(array[first : first + rows], ids[first : first + rows])
+    return counter
+
+
+def test_nothing_to_say_but_the_dimension(array: NDArray[np.float32]) -> None:
+    ids = [f"id {row}" for row in range(12)]
+    report = counted(array, ids).finish(list(reversed(ids)), 8)
+    assert report.refusal is None
+    assert (report.rows, report.dim, report.wanted) == (12, 8, 12)
+    assert (report.missing, report.extra) == (0, 0)
+    assert report.norm_min == pytest.approx(1, abs=1e-6)
+    said = " ".join(report.sentences)
+    assert "12 rows of 8 numbers" in said and "All 12 ids" in said and "1280" in said
+    assert "1280" not in " ".join(counted(array, ids).finish(None, 1280).sentences)
+
+
+def test_every_fault_is_counted_with_examples(array: NDArray[np.float32]) -> None:
+    rows = np.concatenate([array, array])
+    rows[3, 0], rows[17, 2], rows[20] = np.nan, np.inf, 0.0
+    ids = ["same" if row in (2, 6, 23) else f"é{row}" for row in range(24)]
+    wanted = [f"é{row}" for row in range(30)] + ["gone", "gone"]
+    report = counted(rows, ids).finish(wanted, 8)
+    assert (report.nonfinite, report.nonfinite_examples) == (2, ("é3", "é17"))
+    assert (report.zero_rows, report.zero_examples) == (1, ("é20",))
+    assert (report.duplicate_ids, report.duplicate_examples) == (1, ("same",))
+    assert report.wanted == 31
+    assert report.missing == 10
+    assert report.missing_examples == ("é2", "é6", "é23", "é24", "é25")
+    assert (report.extra, report.extra_examples) == (1, ("same",))
+    refusal = str(report.refusal)
+    for part in ("2 rows hold", '"é3", "é17"', "1 row is all zeros", '"same"', "10 ids", "…"):
+        assert part in refusal
+    assert report.refusal in report.sentences
+    plain = report.to_dict()
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert plain["missing"] == 10 and plain["refusal"] == refusal
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [("nan", True), ("zero", True), ("repeat", True), ("missing", True), ("extra", False)],
+)
+def test_what_refuses(array: NDArray[np.float32], change: str, refused: bool) -> None:
+    rows, ids = array.copy(), [str(row) for row in range(12)]
+    wanted = list(ids)
+    if change == "nan":
+        rows[1, 1] = np.nan
+    elif change == "zero":
+        rows[1] = 0
+    elif change == "repeat":
+        ids[0] = "1"
+        wanted.remove("0")
+    elif change == "missing":
+        wanted.append("12")
+    else:
+        wanted.pop()
+    assert (counted(rows, ids).finish(wanted, 8).refusal is not None) is refused
+
+
+def test_examples_are_the_first_five_over_all_chunks() -> None:
+    rows = np.zeros((40, 2), dtype=np.float32)
+    ids = [f"{row % 20}" for row in range(40)]
+    report = counted(rows, ids, 7).finish([], 2)
+    assert report.zero_rows == 40 and report.zero_examples == ("0", "1", "2", "3", "4")
+    assert report.duplicate_ids == 20 and report.duplicate_examples == ("0", "1", "2", "3", "4")
+    assert report.extra == 20 and report.wanted == 0
+
+
+def test_ids_are_compared_as_the_loader_does(array: NDArray[np.float32]) -> None:
+    ids = [np.int64(row) if row % 2 else row for row in range(12)]
+    assert counted(array, ids).finish([str(row) for row in range(12)], 8).refusal is None
+
+
+def test_norms_far_from_one_are_said(array: NDArray[np.float32]) -> None:
+    said = " ".join(counted(3 * array, range(12)).finish(None, 8).sentences)
+    assert "norms lie between 3 and 3" in said
+
+
+def test_without_rows() -> None:
+    report = PreflightCounter().finish(["a"], 8)
+    assert "no rows" in str(report.refusal) and report.missing == 1
+    json.dumps(report.to_dict(), allow_nan=False)
+    with pytest.raises(ShapeError, match="2 rows came with 1 ids"):
+        PreflightCounter().add(np.ones((2, 2)), ["a"])

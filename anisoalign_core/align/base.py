@@ -117,16 +117,18 @@ class AffineMap:
         With ``A = Q R``, ``‖e‖ = ‖R (y − μ_s) + Qᵀ μ_t‖``, and R is triangular: the norms cost
         little more than half of what the rows would, and the weighted sum is mapped once.
         """
-        if self.linear.ndim < 2:
-            mapped = self.before_projection(rows)
-            return _weighted_sum(1.0 / _lengths(mapped, first), mapped)
-        triangle, offset = self._triangle
-        turned = triangular_product(rows - self.source_mean.astype(np.float32), triangle)
-        turned += offset
+        centred = rows - self.source_mean.astype(np.float32)
+        if self.linear.ndim == 2:
+            triangle, offset = self._triangle
+            turned = triangular_product(centred, triangle)
+            turned += offset
+        else:
+            turned = centred * self.linear.astype(np.float32)
+            turned += self.target_mean.astype(np.float32)
         inverse = 1.0 / _lengths(turned, first)
-        total = float(inverse.sum())
-        centred = _weighted_sum(inverse, rows) - total * self.source_mean
-        return np.asarray(self.linear @ centred + total * self.target_mean)
+        along = np.asarray(inverse.astype(np.float32) @ centred, dtype=np.float64)
+        mapped = self.linear @ along if self.linear.ndim == 2 else self.linear * along
+        return np.asarray(mapped + inverse.sum() * self.target_mean)
 
     @cached_property
     def _triangle(self) -> tuple[Float32, Float32]:
@@ -147,10 +149,6 @@ class AffineMap:
     def calibrated(self, rows: Float32) -> AffineMap:
         """Return the map re-centred so that the mean of ``Norm(e)`` over ``rows`` moves to μ_t."""
         return self.recentred(self.sphere_mean(rows))
-
-
-def _weighted_sum(weights: Float64, rows: Float32) -> Float64:
-    return np.asarray(weights.astype(np.float32) @ rows, dtype=np.float64)
 
 
 def to_sphere(rows: Float32, first: int = 0) -> Float32:

@@ -65,7 +65,7 @@ def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Das
     if scheduler is None:
         with (
             LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=workers or 2, threads_per_worker=1, dashboard_address=None
+                n_workers=workers or 2, threads_per_worker=1, dashboard_address=":0"
             ) as cluster,
             Client(cluster) as client,  # type: ignore[no-untyped-call]
         ):

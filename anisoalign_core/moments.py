@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.numerics import Float32, Float64, blocks, read_only
+from anisoalign_core.numerics import Float32, Float64, blocks, read_only, room_for_tile, tiles
 
 PRECISE_WORK = 10_000_000_000
 """Sets with n·d² up to this are summed in float64 throughout: it takes a second at most."""
@@ -243,13 +243,17 @@ class BlockSum:
         rows = np.asarray(rows, dtype=dtype)
         ones = np.ones(n, dtype=dtype)
         centre = (ones @ rows) / dtype.type(n)
-        centred = rows - centre
-        rest = (ones @ centred).astype(np.float64) / n
-        if diagonal:
-            product = ones @ np.square(centred, out=centred)
-        else:
-            product = centred.T @ centred
-        return cls(n, centre.astype(np.float64), rest, product)
+        if not diagonal:
+            centred = rows - centre
+            rest = (ones @ centred).astype(np.float64)
+            return cls(n, centre.astype(np.float64), rest / n, centred.T @ centred)
+        rest, squares = np.zeros((2, rows.shape[1]))
+        room = room_for_tile(rows, dtype)
+        for part in tiles(rows):
+            centred = np.subtract(rows[part], centre, out=room[: part.stop - part.start])
+            rest += ones[part] @ centred
+            squares += ones[part] @ np.square(centred, out=centred)
+        return cls(n, centre.astype(np.float64), rest / n, squares)
 
 
 class MomentSum:

@@ -20,8 +20,8 @@ Integers = npt.NDArray[np.intp]
 Progress = Callable[[float, str], None]
 
 BLOCK_ROWS = 4096
-TILE_ENTRIES = 65_536
-"""Entries of a tile: half a megabyte in float64."""
+TILE_ENTRIES = 262_144
+"""Entries of a tile: small enough to stay in cache, large enough that threads seldom meet."""
 UNIT_TOLERANCE = 2.5e-7
 """A float32 row whose norm is within this of 1 is left as it is, so normalising is idempotent."""
 
@@ -44,11 +44,13 @@ def row_norms(rows: npt.NDArray[np.floating[Any]]) -> Float64:
     (n,) float64
     """
     norms: Float64 = np.empty(len(rows), dtype=np.float64)
-    for part in blocks(len(rows), _tile_rows(rows.shape[1])):
+    room = room_for_tile(rows, np.float64)
+    for part in tiles(rows):
+        tile = room[: part.stop - part.start]
         with np.errstate(invalid="ignore"):  # a signalling NaN; it stays a NaN
-            tile = np.asarray(rows[part], dtype=np.float64)
-        with np.errstate(over="ignore", under="ignore"):
-            squares = np.einsum("ij,ij->i", tile, tile)
+            np.copyto(tile, rows[part])
+        with np.errstate(all="ignore"):
+            squares = np.vecdot(tile, tile)
         odd = np.flatnonzero(~((squares > 1e-290) & (squares < 1e290)))
         norms[part] = np.sqrt(squares)
         if len(odd):
@@ -66,9 +68,18 @@ def _scaled_norms(rows: Float64) -> Float64:
     return norms
 
 
-def _tile_rows(dim: int) -> int:
-    """Rows whose float64 copies stay within a core's cache while they are worked on."""
-    return max(TILE_ENTRIES // max(dim, 1), 1)
+def tiles(rows: npt.NDArray[Any]) -> Iterator[slice]:
+    """Yield slices of rows that stay in a core's cache while several operations pass over them."""
+    return blocks(len(rows), _tile_rows(rows))
+
+
+def room_for_tile(rows: npt.NDArray[Any], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return memory for one tile, to be used for all: new memory costs more than the work in it."""
+    return np.empty((min(_tile_rows(rows), len(rows)), rows.shape[1]), dtype=dtype)
+
+
+def _tile_rows(rows: npt.NDArray[Any]) -> int:
+    return max(TILE_ENTRIES // max(int(rows.shape[1]), 1), 1)
 
 
 def unit_rows(rows: npt.NDArray[np.floating[Any]], norms: Float64 | None = None) -> Float32:
@@ -90,14 +101,16 @@ def unit_rows(rows: npt.NDArray[np.floating[Any]], norms: Float64 | None = None)
     norms = row_norms(rows) if norms is None else norms
     out = np.empty(rows.shape, dtype=np.float32)
     is_float32 = rows.dtype.newbyteorder("=") == np.float32
-    for part in blocks(len(rows), _tile_rows(rows.shape[1])):
+    room = room_for_tile(rows, np.float64)
+    for part in tiles(rows):
         scale = norms[part]
         if is_float32:
             scale = np.where(np.abs(scale - 1.0) <= UNIT_TOLERANCE, 1.0, scale)
             if (scale == 1.0).all():
                 out[part] = rows[part]
                 continue
-        tile = np.asarray(rows[part], dtype=np.float64)
+        tile = room[: part.stop - part.start]
+        np.copyto(tile, rows[part])
         tiny = scale < 1e-290  # 1 / tiny would overflow: lift the row first
         if tiny.any():
             tile = np.where(tiny[:, None], tile * 2.0**600, tile)

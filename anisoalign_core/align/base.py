@@ -32,7 +32,9 @@ from anisoalign_core.numerics import (
     Integers,
     Progress,
     blocks,
+    room_for_tile,
     row_norms,
+    tiles,
     triangular_product,
     unit_rows,
 )
@@ -78,14 +80,13 @@ class AffineMap:
 
     def before_projection(self, rows: Float32) -> Float32:
         """``e`` for an (n, d) block of rows, not yet on the sphere."""
-        mapped = rows - self.source_mean.astype(np.float32)
-        linear = self.linear.astype(np.float32)
-        if linear.ndim == 2:
-            mapped = mapped @ linear.T
+        mapped: Float32 = rows - self.source_mean.astype(np.float32)
+        if self.linear.ndim == 2:
+            mapped = mapped @ self.linear.astype(np.float32).T
         else:
-            mapped *= linear
+            mapped *= self.linear.astype(np.float32)
         mapped += self.target_mean.astype(np.float32)
-        return np.asarray(mapped)
+        return mapped
 
     def apply(self, rows: Float32, progress: Progress | None = None) -> Float32:
         """Map (n, d) rows to unit rows, block by block.
@@ -105,10 +106,20 @@ class AffineMap:
         return out
 
     def _apply_block(self, rows: Float32, first: int) -> Float32:
-        mapped = _onto_sphere(self.before_projection(rows), first)
-        if self.recentring is not None:
-            mapped += self.recentring.astype(np.float32)
-            _onto_sphere(mapped, first)
+        is_matrix = self.linear.ndim == 2
+        mapped = self.before_projection(rows) if is_matrix else np.empty_like(rows)
+        mean, linear, goal = self._float32
+        recentring = None if self.recentring is None else self.recentring.astype(np.float32)
+        for part in tiles(rows):
+            tile = mapped[part]
+            if not is_matrix:
+                np.subtract(rows[part], mean, out=tile)
+                tile *= linear
+                tile += goal
+            _onto_sphere(tile, first + part.start)
+            if recentring is not None:
+                tile += recentring
+                _onto_sphere(tile, first + part.start)
         return mapped
 
     def sphere_sum(self, rows: Float32, first: int = 0) -> Float64:
@@ -117,18 +128,33 @@ class AffineMap:
         With ``A = Q R``, ``‖e‖ = ‖R (y − μ_s) + Qᵀ μ_t‖``, and R is triangular: the norms cost
         little more than half of what the rows would, and the weighted sum is mapped once.
         """
-        centred = rows - self.source_mean.astype(np.float32)
-        if self.linear.ndim == 2:
-            triangle, offset = self._triangle
-            turned = triangular_product(centred, triangle)
-            turned += offset
-        else:
-            turned = centred * self.linear.astype(np.float32)
-            turned += self.target_mean.astype(np.float32)
-        inverse = 1.0 / _lengths(turned, first)
-        along = np.asarray(inverse.astype(np.float32) @ centred, dtype=np.float64)
-        mapped = self.linear @ along if self.linear.ndim == 2 else self.linear * along
-        return np.asarray(mapped + inverse.sum() * self.target_mean)
+        is_matrix = self.linear.ndim == 2
+        mean, linear, goal = self._float32
+        along, total = np.zeros(self.dim), 0.0
+        rooms = [] if is_matrix else [room_for_tile(rows, np.float32) for _ in range(2)]
+        for part in [slice(0, len(rows))] if is_matrix else tiles(rows):
+            if is_matrix:
+                centred = rows - mean
+                triangle, offset = self._triangle
+                turned = triangular_product(centred, triangle)
+                turned += offset
+            else:
+                centred, turned = (room[: part.stop - part.start] for room in rooms)
+                np.subtract(rows[part], mean, out=centred)
+                np.multiply(centred, linear, out=turned)
+                turned += goal
+            inverse = 1.0 / _lengths(turned, first + part.start)
+            along += inverse.astype(np.float32) @ centred
+            total += float(inverse.sum())
+        mapped = self.linear @ along if is_matrix else self.linear * along
+        return np.asarray(mapped + total * self.target_mean)
+
+    @property
+    def _float32(self) -> tuple[Float32, Float32, Float32]:
+        """μ_s, A and μ_t, as rows are mapped with them."""
+        parts = (self.source_mean, self.linear, self.target_mean)
+        mean, linear, goal = (part.astype(np.float32) for part in parts)
+        return mean, linear, goal
 
     @cached_property
     def _triangle(self) -> tuple[Float32, Float32]:

@@ -145,7 +145,7 @@ class DaskEngine:
             self._follow(tasks + digests, sizes, progress, "written")
             written = self.client.gather(tasks)
             files = self.client.gather(digests)
-        return written, {one.name: one.sha256 for one in files}
+        return written, {one.name: one.digest for one in files}
 
     def _map(self, function: Callable[..., Any], *items: Sequence[Any], **fixed: Any) -> list[Any]:
         """Submit one task per item; none is taken for another, as files may have changed."""

@@ -1,4 +1,4 @@
-"""What was read and what was written, in numbers that anybody can check: ``sha256sum FILE``."""
+"""What was read and what was written, in numbers that anybody can check: ``xxh128sum FILE``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from anisoalign_core.io.shards import ShardedSet
 
 @dataclass(frozen=True)
 class FileFacts:
-    """One file: its name, rows, bytes, and the sha256 of its bytes."""
+    """One file: its name, rows, bytes, and the digest of its bytes."""
 
     name: str
     rows: int
     bytes: int
-    sha256: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def file_differences(now: Sequence[FileFacts], then: Sequence[FileFacts], what: 
     if len(now) != len(then):
         found.append(f"{what} has {len(now)} files here and had {len(then)}.")
     for here, there in zip(now, then, strict=False):
-        if here.sha256 == there.sha256:
+        if here.digest == there.digest:
             continue
         size = (
             f"{here.rows:,} rows instead of {there.rows:,}"
@@ -92,7 +92,7 @@ def file_differences(now: Sequence[FileFacts], then: Sequence[FileFacts], what: 
             else f"{here.bytes:,} bytes instead of {there.bytes:,}"
         )
         found.append(
-            f"{what}: {here.name} differs: {size}, sha256 {here.sha256[:12]}… instead of "
-            f"{there.sha256[:12]}…."
+            f"{what}: {here.name} differs: {size}, digest {here.digest[:12]}… instead of "
+            f"{there.digest[:12]}…."
         )
     return found

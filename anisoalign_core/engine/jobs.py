@@ -270,7 +270,7 @@ def run_apply(
     method : Aligner or None
     job : ApplyJob
     model_digest : str
-        sha256 of the model's file: part of what makes two jobs the same.
+        digest of the model's file: part of what makes two jobs the same.
     engine : Engine, optional
     progress : callable(fraction, words), optional
     say : callable(words), optional
@@ -306,7 +306,7 @@ def run_apply(
 
 @dataclass(frozen=True)
 class StreamedRecipe:
-    """How files were made: the fit, the correction, and the sha256 of everything.
+    """How files were made: the fit, the correction, and the digest of every file.
 
     Attributes
     ----------
@@ -318,7 +318,7 @@ class StreamedRecipe:
     method : str
     parameters : dict
         All parameters of the method, with ``bound="auto"`` resolved.
-    model_sha256 : str
+    model_digest : str
     versions : dict
     """
 
@@ -326,7 +326,7 @@ class StreamedRecipe:
     apply: dict[str, Any]
     method: str
     parameters: dict[str, Any]
-    model_sha256: str
+    model_digest: str
     versions: dict[str, str]
 
     @classmethod
@@ -454,7 +454,7 @@ def replay_streamed(
     if job.source != (source or ()) or recipe.fit is None:
         differences += file_differences(applied.read.files, then.files, "The corrected set")
     now_files, then_files = applied.files, recipe.files
-    identical = [one.sha256 for one in now_files] == [one.sha256 for one in then_files]
+    identical = [one.digest for one in now_files] == [one.digest for one in then_files]
     if not identical:
         differences += file_differences(now_files, then_files, "The output")
     return StreamedReplay(applied, identical, tuple(differences))

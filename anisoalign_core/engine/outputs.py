@@ -10,9 +10,9 @@ from typing import Literal
 
 from anisoalign_core.engine.pieces import Piece, cut
 from anisoalign_core.errors import FormatError, ParameterError
-from anisoalign_core.io import clip_retrieval, revision
+from anisoalign_core.io import clip_retrieval, lines, revision
 from anisoalign_core.io.keys import role_of
-from anisoalign_core.io.places import as_path
+from anisoalign_core.io.places import as_path, is_local
 from anisoalign_core.io.shards import STREAMED, ShardedSet
 
 OutFormat = Literal["npy", "safetensors", "parquet", "clip-retrieval", "revision"]
@@ -25,6 +25,7 @@ SUFFIXES: dict[str, str] = {
 }
 """Every format that is written piece by piece, and the suffix of its files."""
 FORMAT_OF = {".npy": "npy", ".safetensors": "safetensors", ".parquet": "parquet"}
+DTYPES = ("float32", "float16")
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,8 @@ class OutputPlan:
         Written where the format has room.
     outputs : tuple of Output
     normalise : bool
-        Whether rows are placed on the unit sphere where no method corrects them.
+        Whether rows are placed on the unit sphere where no method corrects them: always in
+        ReVision chunks.
     """
 
     out: Path
@@ -106,9 +108,8 @@ class OutputPlan:
         """Where a folder of clip-retrieval says what the rows of an output are."""
         if self.format != "clip-retrieval":
             return None
-        number = re.findall(r"\d+", PurePosixPath(output.name).name)[-1]
         part = clip_retrieval.METADATA
-        return self.out / part / f"{part}_{number}.parquet"
+        return self.out / part / f"{part}_{_number(output.name)}.parquet"
 
 
 def plan_outputs(
@@ -144,7 +145,7 @@ def plan_outputs(
     Raises
     ------
     FormatError, ParameterError
-        If the wishes do not fit together.
+        If the wishes do not fit together, or an input would be written over.
     """
     out = as_path(out)
     suffix = out.suffix.lower()
@@ -163,6 +164,8 @@ def plan_outputs(
         )
     if shard_rows is not None and shard_rows < 1:
         raise ParameterError(f"Rows of a shard are {shard_rows}; give at least 1.")
+    if dtype not in (None, *DTYPES):
+        raise ParameterError(f'The type is "{dtype}"; choose {" or ".join(DTYPES)}.')
     if form == "revision":
         shard_rows = _revision_rows(data, shard_rows)
         if dtype == "float16":
@@ -174,14 +177,72 @@ def plan_outputs(
         )
     usual = "float16" if form == "clip-retrieval" else "float32"
     plan = OutputPlan(
-        out, form, is_file, dtype or usual, data.modality, drop_invalid, metadata or {}
+        out,
+        form,
+        is_file,
+        dtype or usual,
+        data.modality,
+        drop_invalid,
+        metadata or {},
+        normalise=form == "revision",
     )
     groups = _groups(data, shard_rows, one=is_file)
     outputs = tuple(
         Output(_name(plan, data, pieces, k, method, shard_rows), pieces, k, copied)
         for k, (pieces, copied) in enumerate(groups)
     )
-    return replace(plan, outputs=outputs)
+    plan = replace(plan, outputs=outputs)
+    _check_names(plan)
+    _check_inputs(plan, data)
+    return plan
+
+
+def _check_names(plan: OutputPlan) -> None:
+    """Refuse a plan whose files would write over each other."""
+    first: dict[str, Output] = {}
+    for output in plan.outputs:
+        other = first.setdefault(output.name, output)
+        if other is not output:
+            raise FormatError(
+                f"{other.pieces[0].shard.name} and {output.pieces[0].shard.name} would both become "
+                f"{output.name}. Rename one, or cut the rows anew."
+            )
+
+
+def _check_inputs(plan: OutputPlan, data: ShardedSet) -> None:
+    """Refuse a plan that would write over what it reads."""
+    read: dict[Path, str] = {}
+    for shard in data.shards:
+        read[_real(shard.path)] = shard.name
+        if shard.metadata is not None:
+            read[_real(shard.metadata)] = shard.metadata.name
+    beside = {_real(path) for shard in data.shards for path in _beside(shard.path)}
+    for output in plan.outputs:
+        path, metadata = plan.path(output), plan.metadata_path(output)
+        for one in (path, path if metadata is None else metadata):
+            if _real(one) in read:
+                raise FormatError(f"{one.name} is an input of this job. Choose another name.")
+        same_rows = output.copied and not plan.drop_invalid
+        if STREAMED[plan.suffix].beside and metadata is None and not same_rows:
+            taken = next((one for one in _beside(path) if _real(one) in beside), None)
+            if taken is not None and taken.exists():
+                raise FormatError(
+                    f"{taken.name} belongs to an input of this job, and {path.name} would write "
+                    "over it. Choose another name."
+                )
+
+
+def _beside(path: Path) -> tuple[Path, Path]:
+    return path.with_suffix(lines.IDS_ENDING), path.with_suffix(lines.CAPTIONS_ENDING)
+
+
+def _real(path: Path) -> Path:
+    return path.resolve() if is_local(path) else path
+
+
+def _number(name: str) -> str:
+    """Return the number at the end of a shard's name."""
+    return str(re.findall(r"\d+", PurePosixPath(name).name)[-1])
 
 
 def _usual_format(data: ShardedSet, suffix: str) -> str:
@@ -249,8 +310,9 @@ def _name(
         key = "image" if role_of(data.modality) == "target" else "text"
         part = clip_retrieval.FOLDERS[key]
         if data.layout == "clip-retrieval" and shard_rows is None:
-            return f"{part}/{PurePosixPath(pieces[0].shard.name).name}"
+            return f"{part}/{part}_{_number(pieces[0].shard.name)}.npy"
         return f"{part}/{part}_{number}.npy"
     if shard_rows is not None:
-        return f"{data.modality}_emb_{number}{plan.suffix}"
+        called = re.sub(r"[^\w-]+", "", data.modality) or "rows"
+        return f"{called}_emb_{number}{plan.suffix}"
     return PurePosixPath(pieces[0].shard.name).stem + plan.suffix

@@ -8,7 +8,7 @@ import numpy as np
 
 from anisoalign_core.engine.outputs import OutputPlan
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io.revision import Preflight, PreflightCounter, training_ids
+from anisoalign_core.io.preflight import Preflight, PreflightCounter, training_ids
 from anisoalign_core.io.shards import ShardedSet, stream_limits
 from anisoalign_core.numerics import BLOCK_ROWS, row_norms
 
@@ -41,9 +41,11 @@ def preflight(
             numbers = np.arange(first, first + len(array))
             first += len(array)
             ids = numbers.astype(str).astype(object) if about.ids is None else about.ids
+            norms = row_norms(array)
+            kept = np.isfinite(norms) & (norms > 0)
+            # as they will be written: on the unit sphere
+            array = array / np.where(kept, norms, 1.0)[:, None]
             if plan.drop_invalid:
-                norms = row_norms(array)
-                kept = np.isfinite(norms) & (norms > 0)
                 array, ids = array[kept], ids[kept]
             counter.add(array, ids)
     found = counter.finish(wanted, data.dim)

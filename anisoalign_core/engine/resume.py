@@ -19,8 +19,8 @@ from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.errors import FormatError
 from anisoalign_core.io.atomic import atomic_write_text
 from anisoalign_core.io.digests import file_digest
-from anisoalign_core.io.places import is_local
-from anisoalign_core.io.shards import open_shards
+from anisoalign_core.io.places import is_local, source_at
+from anisoalign_core.io.shards import STREAMED, Shard, stream_limits
 
 NOTE = ".anisoalign-job.json"
 LEFT_OVER = re.compile(r"\.(?:.{1,40}-[0-9a-f]{16}(\.\w{1,19})?|[0-9a-f]{16}-.+)")
@@ -37,11 +37,14 @@ class Work:
     unfinished : tuple of Output
     finished : tuple of Output
         Already there, from an earlier run of the same job.
+    made : tuple of Path
+        Folders that were made for it, the innermost first.
     """
 
     plan: OutputPlan
     unfinished: tuple[Output, ...]
     finished: tuple[Output, ...]
+    made: tuple[Path, ...] = ()
 
     def done(self) -> None:
         """Take the note away: everything is written."""
@@ -51,6 +54,16 @@ class Work:
                 note.unlink()
             _sweep(self.plan)
 
+    def undone(self) -> None:
+        """Leave the place as it was found, if an error came before any file was finished."""
+        if self.plan.is_file or any(self.plan.path(o).exists() for o in self.plan.outputs):
+            return
+        self.done()
+        inside = {folder for o in self.plan.outputs for folder in _folders(self.plan, o)}
+        for folder in (*(inside - {self.plan.out}), *self.made):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+
     def finished_facts(self) -> dict[str, FileFacts]:
         """Facts of the files that were already there, by name."""
         found = {}
@@ -58,7 +71,7 @@ class Work:
             path = self.plan.path(output)
             rows = output.rows
             if rows is None or self.plan.drop_invalid:
-                rows = open_shards(path, modality=self.plan.modality).counted().rows or 0
+                rows = _rows_of(path, output.pieces[0].shard)
             found[output.name] = FileFacts(
                 output.name, rows, path.stat().st_size, file_digest(path)
             )
@@ -78,18 +91,17 @@ def begin(plan: OutputPlan, identity: Mapping[str, Any]) -> Work:
     Raises
     ------
     FormatError
-        If the folder holds anything else, a part of another job, or an input lies in it.
+        If the folder holds anything else, or a part of another job.
     """
     if plan.is_file:
-        if not plan.folder.is_dir():
+        if is_local(plan.out) and not plan.folder.is_dir():  # stores make theirs when they write
             raise FormatError(
                 f'There is no folder "{plan.folder}" to write {plan.out.name} into. Make it first, '
                 "or choose another place."
             )
-        if any(piece.shard.path == plan.out for o in plan.outputs for piece in o.pieces):
-            raise FormatError(f"{plan.out.name} is an input of this job. Choose another name.")
         return Work(plan, plan.outputs, ())
     note, text = plan.out / NOTE, _described(plan, identity)
+    made = tuple(folder for folder in (plan.out, *plan.out.parents) if not folder.exists())
     if not plan.out.exists():
         plan.out.mkdir(parents=True)
     elif not plan.out.is_dir():
@@ -111,7 +123,18 @@ def begin(plan: OutputPlan, identity: Mapping[str, Any]) -> Work:
     there = [output for output in plan.outputs if plan.path(output).exists()]
     names = {output.name for output in there}
     left = tuple(output for output in plan.outputs if output.name not in names)
-    return Work(plan, left, tuple(there))
+    return Work(plan, left, tuple(there), made)
+
+
+def _rows_of(path: Path, read: Shard) -> int:
+    """Count the rows of a file that was written from a shard."""
+    source, limits, how = source_at(path), stream_limits(), STREAMED[path.suffix.lower()]
+    keys = how.keys(source, limits)
+    key = read.key if read.key in keys else keys[0]
+    found = how.facts(source, limits, key)
+    if found.rows is not None:
+        return found.rows
+    return sum(len(chunk.array) for chunk in how.chunks(source, limits, key, rows=65_536))
 
 
 def _described(plan: OutputPlan, identity: Mapping[str, Any]) -> str:
@@ -129,8 +152,7 @@ def _described(plan: OutputPlan, identity: Mapping[str, Any]) -> str:
 
 def _sweep(plan: OutputPlan) -> None:
     """Remove what killed processes left under temporary names."""
-    folders = {plan.out} | {plan.path(output).parent for output in plan.outputs}
-    folders |= {path.parent for o in plan.outputs if (path := plan.metadata_path(o)) is not None}
+    folders = {plan.out} | {folder for o in plan.outputs for folder in _folders(plan, o)}
     for folder in folders:
         if not folder.is_dir():
             continue
@@ -139,7 +161,13 @@ def _sweep(plan: OutputPlan) -> None:
                 path.unlink(missing_ok=True)
 
 
+def _folders(plan: OutputPlan, output: Output) -> set[Path]:
+    """Folders that an output and its metadata lie in."""
+    metadata = plan.metadata_path(output)
+    return {plan.path(output).parent} | (set() if metadata is None else {metadata.parent})
+
+
 def beside(out: Path, ending: str) -> Path:
     """Return the file beside an output that belongs to it: ``aligned.recipe.json``."""
-    stem = out.stem if out.suffix else out.name
+    stem = out.stem if out.suffix.lower() in STREAMED else out.name
     return out.with_name(stem + ending)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet
-from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.errors import InvalidRowsError, ParameterError, ShapeError
 from anisoalign_core.io.chunks import About
 from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.shards import Shard, ShardedSet, stream_limits
@@ -42,7 +42,7 @@ def sample_set(
     Parameters
     ----------
     data : ShardedSet
-    rows : sorted array of row numbers, optional
+    rows : array of different row numbers, sorted, optional
         All rows by default.
     drop_invalid : bool
 
@@ -55,10 +55,18 @@ def sample_set(
     ------
     LimitError
         If the rows asked for are more than the limits of reading into memory allow.
+    ParameterError
+        If ``rows`` are not as described, or none.
     FormatError, ShapeError, InvalidRowsError
     """
     data = data.counted()
-    wanted = np.arange(data.rows or 0) if rows is None else np.asarray(rows, dtype=np.intp)
+    total = data.rows or 0
+    wanted = np.arange(total) if rows is None else np.asarray(rows, dtype=np.intp)
+    if not len(wanted) or wanted[0] < 0 or wanted[-1] >= total or (np.diff(wanted) <= 0).any():
+        raise ParameterError(
+            f"Rows to read from {data.name} must be different row numbers below {total:,}, sorted, "
+            "and at least one."
+        )
     itemsize = max(data.shards[0].facts.dtype.itemsize, 4)
     check_declared(len(wanted), data.dim, itemsize, data.name, Limits.from_env())
     arrays: list[npt.NDArray[np.generic]] = []
@@ -70,18 +78,25 @@ def sample_set(
             arrays.append(array)
             abouts.append(about)
     ids = _joined([about.ids for about in abouts])
-    complete = rows is None or len(wanted) == data.rows
-    return EmbeddingSet.from_array(
-        np.concatenate(arrays),
-        modality=data.modality,
-        ids=ids if ids is not None or complete else wanted,
-        captions=_joined([about.captions for about in abouts]),
-        labels=_labels(abouts),
-        name=data.name,
-        files=tuple(shard.name for shard in data.shards),
-        model=data.shards[0].facts.metadata.get("model"),
-        drop_invalid=drop_invalid,
-    )
+    complete = len(wanted) == total
+    try:
+        return EmbeddingSet.from_array(
+            np.concatenate(arrays),
+            modality=data.modality,
+            ids=ids if ids is not None or complete else wanted,
+            captions=_joined([about.captions for about in abouts]),
+            labels=_labels(abouts),
+            name=data.name,
+            files=tuple(shard.name for shard in data.shards),
+            model=data.shards[0].facts.metadata.get("model"),
+            drop_invalid=drop_invalid,
+        )
+    except InvalidRowsError as error:
+        if complete:
+            raise
+        bad = wanted[list(error.rows)].tolist()
+        shown = ", ".join(f"{row:,}" for row in bad[:5]) + (", …" if len(bad) > 5 else "")
+        raise InvalidRowsError(f"{error} In the whole set these are {shown}.", bad) from error
 
 
 def read_sides(

@@ -182,7 +182,7 @@ def write_streamed(
     -------
     written : list of Written
     digests : dict of str to str
-        sha256 of every file that was read, by its name.
+        Digest of every file that was read, by its name.
 
     Raises
     ------

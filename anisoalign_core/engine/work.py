@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +15,17 @@ from anisoalign_core.align.base import AffineMap, Aligner
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.pieces import NormRange, Piece, RawBlock, UnitBlock, raw_blocks
-from anisoalign_core.errors import InvalidRowsError
+from anisoalign_core.errors import FormatError, InvalidRowsError, ShapeError
 from anisoalign_core.io import lines, parquet
 from anisoalign_core.io.atomic import atomic_path
 from anisoalign_core.io.chunks import Chunk
-from anisoalign_core.io.clip_retrieval import CAPTION_COLUMN, PATH_COLUMN
+from anisoalign_core.io.clip_retrieval import CAPTION_COLUMN, PATH_COLUMN, check_metadata
 from anisoalign_core.io.digests import PassingDigest
+from anisoalign_core.io.places import COPY_BYTES
 from anisoalign_core.io.shards import STREAMED, stream_limits
 from anisoalign_core.io.source import Payload, Texts
 from anisoalign_core.moments import BlockSum, Moments, MomentSum
-from anisoalign_core.numerics import Float32, Float64, Integers
+from anisoalign_core.numerics import Float32, Float64, Integers, row_norms
 
 Groups = tuple[Integers, ...]
 Run = Callable[[Callable[[RawBlock], Any], Iterable[RawBlock]], Iterator[Any]]
@@ -136,24 +137,30 @@ def corrected_block(raw: RawBlock, method: Aligner, dtype: str) -> tuple[Chunk, 
 
 
 def recoded_block(raw: RawBlock, dtype: str) -> tuple[Chunk, NormRange]:
-    """Give the rows of one block another type, and nothing else.
+    """Give the rows of one block another type, and nothing else, but leave out invalid ones.
 
     Raises
     ------
     InvalidRowsError
         If a number does not fit into the type.
     """
-    array = raw.chunk.array
+    array, about = raw.chunk.array, raw.chunk.about
+    numbers = np.arange(len(array))
+    if raw.drop_invalid:
+        norms = row_norms(array)
+        numbers = np.flatnonzero(np.isfinite(norms) & (norms > 0))
+        if len(numbers) < len(array):
+            array, about = array[numbers], about.take(numbers)
     with np.errstate(over="ignore", invalid="ignore"):
         out = array.astype(dtype, copy=False)
-    lost = np.flatnonzero((np.isinf(out) & np.isfinite(array)).any(axis=1))
+    lost = raw.first + numbers[(np.isinf(out) & np.isfinite(array)).any(axis=1)]
     if len(lost):
         raise InvalidRowsError(
-            f"Row {raw.first + lost[0]} of {raw.name} holds a number too large for {dtype}. Keep "
-            "float32, or normalise the rows first.",
-            (lost + raw.first).tolist(),
+            f"Row {lost[0]} of {raw.name} holds a number too large for {dtype}. Keep float32, or "
+            "normalise the rows first.",
+            lost.tolist(),
         )
-    return Chunk(out, raw.chunk.about), NormRange(len(out))
+    return Chunk(out, about), NormRange(len(out), len(raw.chunk.array) - len(out))
 
 
 @dataclass(frozen=True)
@@ -185,6 +192,11 @@ def write_output(
     run : callable, default map
     digests : dict, optional
         Filled with the digest of each input shard, by name.
+
+    Raises
+    ------
+    AnisoAlignError
+        If the rows, or what is said of them, cannot be written in that format.
     """
     path = plan.path(output)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -195,21 +207,33 @@ def write_output(
 
     def chunks() -> Iterator[Chunk]:
         nonlocal norms
+        empty: Chunk | None = None
         for chunk, measured in run(change, _blocks(plan, output, not copied, digests)):
             norms = norms + measured
-            if not len(chunk.array):
-                continue
-            about = chunk.about if plan.format in _OWN_TERMS else chunk.about.plain(limits)
-            if beside:
-                ids.add(about.ids, len(chunk.array))
-                captions.add(about.captions, len(chunk.array))
-                labels.append(about.labels)
-            yield Chunk(chunk.array, about)
+            if len(chunk.array):
+                yield described(chunk)
+            else:
+                empty = chunk
+        if norms.rows == 0 and empty is not None:  # then the file says so
+            if plan.format == "revision":
+                raise ShapeError(
+                    f"Every row of {output.pieces[0].shard.name} is invalid, and a chunk without "
+                    "records cannot be read. Leave the file out."
+                )
+            yield described(empty)
+
+    def described(chunk: Chunk) -> Chunk:
+        about = chunk.about if plan.format in _OWN_TERMS else chunk.about.plain(limits)
+        if beside:
+            ids.add(about.ids)
+            captions.add(about.captions)
+            labels.append(about.labels)
+        return Chunk(chunk.array, about)
 
     writer = STREAMED[plan.suffix].write
     assert writer is not None  # plans are made of formats that can be written
     digest = PassingDigest()
-    with ExitStack() as stack:
+    with _only_text(output.name), ExitStack() as stack:
         temporary = stack.enter_context(atomic_path(path))
         with temporary.open("wb") as stream:
             expected = None if plan.drop_invalid else output.rows
@@ -217,7 +241,9 @@ def write_output(
             rows = writer(watched, chunks(), plan.modality, _described(plan, output), expected)
         if copied:
             for source, goal in _beside(plan, output):
-                shutil.copyfile(source, stack.enter_context(atomic_path(goal)))
+                copy = stack.enter_context(atomic_path(goal))
+                with source.open("rb") as read, copy.open("wb") as write:
+                    shutil.copyfileobj(read, write, COPY_BYTES)
         elif beside:
             _write_beside(stack, plan, output, ids.all(), captions.all(), labels, rows)
         facts = FileFacts(output.name, rows, temporary.stat().st_size, digest.of(temporary))
@@ -226,6 +252,8 @@ def write_output(
 
 _OWN_TERMS = ("parquet", "revision")
 """Formats whose writers keep what their own readers found, in their own terms."""
+_WITH_IDS = ("parquet", "revision", "clip-retrieval")
+"""Formats in which every row has an id."""
 
 
 def _blocks(
@@ -235,11 +263,41 @@ def _blocks(
         digest = None
         if digests is not None:
             digest = digests.setdefault(piece.shard.name, PassingDigest())
-        yield from raw_blocks(piece, drop_invalid=plan.drop_invalid, about=about, digest=digest)
+        blocks = raw_blocks(piece, drop_invalid=plan.drop_invalid, about=about, digest=digest)
+        if about and plan.format in _WITH_IDS:
+            blocks = (_with_ids(raw, piece.first - piece.start, plan) for raw in blocks)
+        yield from blocks
+
+
+def _with_ids(raw: RawBlock, begin: int, plan: OutputPlan) -> RawBlock:
+    """Let row numbers of the whole set serve as ids where the input brings none."""
+    about = raw.chunk.about
+    if plan.format == "parquet" and about.native is not None:
+        return raw  # keeps its own columns
+    about = about.plain(stream_limits())
+    if about.ids is None:
+        first = begin + raw.first
+        numbers = np.arange(first, first + len(raw.chunk.array))
+        about = replace(about, ids=numbers.astype(str).astype(object))
+    return replace(raw, chunk=Chunk(raw.chunk.array, about))
 
 
 def _described(plan: OutputPlan, output: Output) -> dict[str, str]:
-    return {**output.pieces[0].shard.facts.metadata, **plan.metadata}
+    known = dict(output.pieces[0].shard.facts.metadata)
+    known.pop("digest", None)  # of other vectors
+    return {**known, **plan.metadata}
+
+
+@contextmanager
+def _only_text(name: str) -> Iterator[None]:
+    """Refuse what is no text: a pickle can hold half of a surrogate pair, and no other file."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise FormatError(
+            f"An id, caption or label for {name} is not valid text (half a surrogate pair), so "
+            "nothing was written. Mend it in the input."
+        ) from error
 
 
 def _picked(block: UnitBlock, group: Integers, first: int, count: int) -> Float32:
@@ -260,12 +318,20 @@ def _copies(plan: OutputPlan, output: Output) -> bool:
 
 
 def _beside(plan: OutputPlan, output: Output) -> list[tuple[Path, Path]]:
-    """Files beside the one shard of an output, and where their copies go."""
+    """Files beside the one shard of an output, and where their copies go.
+
+    Raises
+    ------
+    FormatError, ShapeError
+        If they speak of another number of rows, or a file that lies there would be read as theirs.
+    """
     shard, path = output.pieces[0].shard, plan.path(output)
     metadata = plan.metadata_path(output)
     if metadata is not None and shard.metadata is not None:
+        check_metadata(shard.metadata, shard.facts.rows or 0)
         metadata.parent.mkdir(parents=True, exist_ok=True)
         return [(shard.metadata, metadata)]
+    shard.about()
     pairs = [
         (shard.path.with_suffix(ending), path.with_suffix(ending))
         for ending in (lines.IDS_ENDING, lines.CAPTIONS_ENDING)
@@ -296,13 +362,14 @@ def _write_beside(
         return
     import pyarrow as pa
 
-    first = output.pieces[0].first
-    names = [str(first + row) for row in range(rows)] if ids is None else ids.tolist()
+    names = [] if ids is None else ids.tolist()
     columns: dict[str, Any] = {PATH_COLUMN: pa.array(names, pa.string())}
     if captions is not None:
         columns[CAPTION_COLUMN] = pa.array(captions.tolist(), pa.string())
     known = [one for one in labels if one is not None]
-    table = pd.concat(known, ignore_index=True) if len(known) == len(labels) and known else None
+    table = None
+    if known and len(known) == len(labels):
+        table = pd.concat(known, join="inner", ignore_index=True)
     metadata.parent.mkdir(parents=True, exist_ok=True)
     with stack.enter_context(atomic_path(metadata)).open("wb") as stream:
         parquet.write_columns(stream, columns, table, {})
@@ -314,7 +381,7 @@ class _Texts:
     def __init__(self) -> None:
         self._parts: list[Texts] | None = []
 
-    def add(self, texts: Texts | None, rows: int) -> None:
+    def add(self, texts: Texts | None) -> None:
         if texts is None:
             self._parts = None
         elif self._parts is not None:

@@ -1,8 +1,10 @@
 """Readers and writers of every supported format.
 
 ``load`` and ``load_pair`` read files and folders, ``load_bytes`` and ``load_pair_bytes`` uploads;
-``save`` and ``to_bytes`` write. Headers are compared with :class:`Limits` before anything is
-allocated, nothing is ever unpickled, and files appear whole or not at all.
+``save`` and ``to_bytes`` write. ``open_shards`` finds sets of any size, which are read piece by
+piece. Headers are compared with :class:`Limits` before anything is allocated, and files appear
+whole or not at all. Nothing is ever unpickled, but for ReVision chunks: ``open_shards`` and the
+command line read those through an unpickler that knows arrays, numbers and text only.
 """
 
 from anisoalign_core.io.atomic import atomic_path, atomic_write_bytes, atomic_write_text
@@ -19,6 +21,7 @@ from anisoalign_core.io.reading import (
     load_pair_bytes,
 )
 from anisoalign_core.io.registry import FORMATS, Format
+from anisoalign_core.io.shards import ShardedSet, open_shards
 from anisoalign_core.io.source import RawTable
 from anisoalign_core.io.writing import float16_error, save, to_bytes
 
@@ -27,6 +30,7 @@ __all__ = [
     "Format",
     "Limits",
     "RawTable",
+    "ShardedSet",
     "array_keys",
     "array_keys_bytes",
     "atomic_path",
@@ -40,6 +44,7 @@ __all__ = [
     "load_bytes",
     "load_pair",
     "load_pair_bytes",
+    "open_shards",
     "parse_lines",
     "save",
     "to_bytes",

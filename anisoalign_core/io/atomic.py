@@ -67,9 +67,10 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
 
 def atomic_write_bytes(path: str | Path, data: bytes) -> Path:
     """Write ``data`` to ``path``, whole or not at all, and return the path."""
+    path = as_path(path)
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
-    return Path(path)
+    return path
 
 
 def atomic_write_text(path: str | Path, text: str) -> Path:

@@ -18,6 +18,7 @@ from anisoalign_core.io.atomic import atomic_path
 from anisoalign_core.io.chunks import About
 from anisoalign_core.io.keys import role_of
 from anisoalign_core.io.limits import Limits, check_declared
+from anisoalign_core.io.parquet_footer import read_footer
 from anisoalign_core.io.source import MAX_LABELS, Payload, RawTable, Source, Texts, readable
 
 if TYPE_CHECKING:
@@ -237,13 +238,9 @@ def read_metadata(path: Path, rows: int, limits: Limits) -> About:
     ------
     FormatError, LimitError
     """
+    check_metadata(path, rows)
     source = _inside(path)
-    with parquet.opened(source, limits) as (file, footer):
-        if footer.rows != rows:
-            raise FormatError(
-                f"{source.name} has {footer.rows} rows, its embeddings {rows}. Write the folder "
-                "again."
-            )
+    with parquet.opened(source, limits) as (file, _):
         return About(
             *parquet.read_about_rows(
                 file,
@@ -252,6 +249,21 @@ def read_metadata(path: Path, rows: int, limits: Limits) -> About:
                 id_columns=(PATH_COLUMN,),
                 caption_columns=(CAPTION_COLUMN,),
             )
+        )
+
+
+def check_metadata(path: Path, rows: int) -> None:
+    """Refuse a shard of metadata with other rows than its embeddings have.
+
+    Raises
+    ------
+    FormatError
+    """
+    source = _inside(path)
+    found = read_footer(source).rows
+    if found != rows:
+        raise FormatError(
+            f"{source.name} has {found} rows, its embeddings {rows}. Write the folder again."
         )
 
 

@@ -17,6 +17,7 @@ from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.io.chunks import Chunk, ShardFacts, read_rows, write_behind_head
 from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.lines import CAPTIONS_ENDING, IDS_ENDING, read_sidecar
+from anisoalign_core.io.places import is_local
 from anisoalign_core.io.source import (
     Payload,
     RawTable,
@@ -141,12 +142,12 @@ def read_header(source: Source, limits: Limits) -> Header:
 
 
 def read_array(source: Source, limits: Limits) -> npt.NDArray[Any]:
-    """Return the array: memory-mapped from disk, or a view of uploaded bytes."""
+    """Return the array: memory-mapped from disk, or a view of the bytes of anything else."""
     header = read_header(source, limits)
     order: Literal["F", "C"] = "F" if header.fortran_order else "C"
     if math.prod(header.shape) == 0:
         return np.empty(header.shape, dtype=header.dtype)
-    if source.path is not None:
+    if source.path is not None and is_local(source.path):
         with readable(source.name):
             mapped: npt.NDArray[Any] = np.memmap(
                 source.path,
@@ -157,7 +158,8 @@ def read_array(source: Source, limits: Limits) -> npt.NDArray[Any]:
                 order=order,
             )
         return mapped
-    flat = np.frombuffer(source.data or b"", dtype=header.dtype, offset=header.offset)
+    with source.open() as stream:
+        flat = np.frombuffer(stream.read(), dtype=header.dtype, offset=header.offset)
     return flat.reshape(header.shape, order=order)
 
 

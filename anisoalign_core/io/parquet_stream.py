@@ -13,7 +13,7 @@ from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.io import parquet
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts
 from anisoalign_core.io.limits import MIB, Limits, check_declared
-from anisoalign_core.io.source import Source
+from anisoalign_core.io.source import Source, malformed
 from anisoalign_core.numerics import Integers
 
 ROW_GROUP = 16_384
@@ -56,7 +56,8 @@ class Columns:
         ------
         FormatError, LimitError
         """
-        return About(*parquet.read_about_rows(self, self.name, limits, first=self.first))
+        with malformed(self.name, "a .parquet file", UnicodeDecodeError):
+            return About(*parquet.read_about_rows(self, self.name, limits, first=self.first))
 
     def take(self, rows: Integers) -> Columns:
         """Return some of the rows."""
@@ -116,6 +117,8 @@ def read_chunks(
             if skip < keep:
                 yield _chunk(batch.slice(skip, keep - skip), key, source.name, first + skip, about)
             first += batch.num_rows
+            if first >= stop:
+                return
 
 
 def write_shard(
@@ -217,7 +220,7 @@ def _table(chunk: Chunk, first: int, metadata: Mapping[str, str]) -> Any:
         place = native.table.schema.get_field_index(native.key)
         table = native.table.set_column(place, native.key, vectors)
         described = {**(native.table.schema.metadata or {}), **_encoded(metadata)}
-        described.pop(b"ARROW:schema", None)
+        described.pop(b"digest", None)  # of other vectors
         return table.replace_schema_metadata(described)
     ids = range(first, first + len(chunk.array)) if about.ids is None else about.ids
     columns: dict[str, Any] = {"id": pa.array([str(one) for one in ids], pa.string())}

@@ -22,7 +22,7 @@ MAGIC = re.compile(r"[*?\[]")
 
 
 def as_path(place: str | Path) -> Path:
-    """Return a path on disk, or a path behind a URL.
+    """Return a path on disk, also for a ``file://`` URL, or a path behind another URL.
 
     Raises
     ------
@@ -36,6 +36,8 @@ def as_path(place: str | Path) -> Path:
 
         path = UPath(place)
         _ = path.fs  # a missing driver is said now
+        if path.protocol in ("file", "local"):
+            return Path(path.path)
         return path  # type: ignore[return-value]  # it has the methods of Path that are used here
     except ImportError as error:
         raise AnisoAlignError(
@@ -61,7 +63,8 @@ def source_at(path: Path, name: str | None = None) -> Source:
 def natural(path: Path) -> tuple[Any, ...]:
     """Key that sorts names with numbers as people do: shard 2 before shard 10."""
     words = re.split(r"(\d+)", path.name)
-    return tuple((0, int(word), "") if word.isdigit() else (1, 0, word) for word in words)
+    key = tuple((0, int(word), "") if word.isdecimal() else (1, 0, word) for word in words)
+    return key, path.name  # part_1 and part_01 have one key: no order of a folder's may decide
 
 
 def matching(pattern: str) -> list[Path]:
@@ -75,6 +78,8 @@ def matching(pattern: str) -> list[Path]:
         If an earlier part does, or nothing matches.
     """
     folder_text, _, last = pattern.replace("\\", "/").rpartition("/")
+    if folder_text.endswith(":/"):
+        folder_text += "/"  # the root of a store
     if MAGIC.search(folder_text):
         raise FormatError(
             f'Only the last part of "{printable(pattern)}" may hold * or ?. Give one folder at a '

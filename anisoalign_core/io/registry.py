@@ -142,7 +142,12 @@ def format_of(source: Source) -> Format:
     if found is not None:
         return found
     if suffix in (".pkl", ".pickle", ".joblib"):
-        raise pickle_error(source.name)
+        refused = pickle_error(source.name)
+        if suffix == ".pkl":
+            raise FormatError(
+                f"{refused} ReVision chunks are read by the command line and open_shards."
+            )
+        raise refused
     known = ", ".join(suffix for each in FORMATS.values() for suffix in each.suffixes)
     raise FormatError(
         f"{source.name} has no known suffix. Known are {known}, and folders that clip-retrieval "

@@ -146,8 +146,9 @@ def write_shard(
     """Write one tensor, named after the modality, whose rows come in chunks."""
 
     def head(count: int, array: npt.NDArray[Any]) -> bytes:
-        text = _head_text((count, array.shape[1]), _name_of(array), modality, metadata)
-        room = len(text) + ROOM - len(str(count)) - len(str(count * array.shape[1] * 4))
+        shape = (count, array.shape[1])
+        text = _head_text(shape, _name_of(array), modality, metadata)
+        room = len(text) + ROOM - len(str(count)) - len(str(_bytes_of(shape, _name_of(array))))
         text = text.ljust(room + -room % 8)
         return struct.pack("<Q", len(text)) + text
 
@@ -158,11 +159,14 @@ def _name_of(vectors: npt.NDArray[Any]) -> str:
     return "F16" if vectors.dtype == np.float16 else "F32"
 
 
+def _bytes_of(shape: tuple[int, ...], name: str) -> int:
+    return math.prod(shape) * np.dtype(DTYPES[name]).itemsize
+
+
 def _head_text(
     shape: tuple[int, ...], name: str, modality: str, metadata: Mapping[str, str]
 ) -> bytes:
-    size = math.prod(shape) * np.dtype(DTYPES[name]).itemsize
-    entry = {"dtype": name, "shape": list(shape), "data_offsets": [0, size]}
+    entry = {"dtype": name, "shape": list(shape), "data_offsets": [0, _bytes_of(shape, name)]}
     header = {"__metadata__": dict(sorted(metadata.items())), modality: entry}
     return json.dumps(header, separators=(",", ":")).encode("ascii")
 

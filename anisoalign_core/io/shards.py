@@ -16,12 +16,14 @@ from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.io import clip_retrieval, lines, npy, parquet, parquet_stream, revision
 from anisoalign_core.io import safetensors as safetensors_file
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts, ShardWriter
+from anisoalign_core.io.delimited import METADATA_ENDING
 from anisoalign_core.io.digests import PassingDigest
 from anisoalign_core.io.keys import select_key
 from anisoalign_core.io.limits import Limits
 from anisoalign_core.io.places import MAGIC, as_path, matching, natural, source_at
 from anisoalign_core.io.registry import format_of
 from anisoalign_core.io.source import Source, printable, readable
+from anisoalign_core.validate import as_real_matrix
 
 UNLIMITED = 2**62
 
@@ -282,7 +284,8 @@ def open_shards(where: Where, *, modality: str, key: str | None = None) -> Shard
     where : str, Path, or a sequence of them
         A file, a folder, a pattern such as ``"texts/part_*.npy"``, or several files. Files are
         put in natural order: 2 before 10. A folder holds shards of one format, or is one that
-        clip-retrieval wrote. URLs that fsspec knows are paths too.
+        clip-retrieval wrote. URLs that fsspec knows are paths too. Files without rows are left
+        out.
     modality : str
         Chooses among several arrays, as in :func:`anisoalign_core.load`.
     key : str, optional
@@ -292,11 +295,13 @@ def open_shards(where: Where, *, modality: str, key: str | None = None) -> Shard
     ------
     FormatError
         If there is no such file, a folder holds several formats, or a file is not what its suffix
-        says.
+        says or holds no real numbers.
     ShapeError
-        If shards differ in dimension.
+        If shards differ in dimension, or none has rows.
     """
-    if not isinstance(where, str | Path):
+    if isinstance(where, Sequence) and not isinstance(where, str):
+        if not where:
+            raise FormatError("No file or folder was given. Name at least one.")
         if len(where) != 1:
             paths = sorted((as_path(each) for each in where), key=natural)
             return _of_files(f"{len(paths)} files", paths, modality, key)
@@ -326,7 +331,10 @@ def _of_folder(path: Path, shown: str, modality: str, key: str | None) -> Sharde
     found = [
         each
         for each in path.iterdir()
-        if each.suffix.lower() in STREAMED and not each.name.startswith(".") and each.is_file()
+        if each.suffix.lower() in STREAMED
+        and not each.name.startswith(".")
+        and not each.name.endswith(METADATA_ENDING)
+        and each.is_file()
     ]
     kinds = sorted({each.suffix.lower() for each in found})
     if not found:
@@ -358,8 +366,9 @@ def _of_clip_retrieval(path: Path, shown: str, modality: str, key: str | None) -
             metadata.get(number),
         )
         for (number, file), header in zip(parts[part].items(), headers[part], strict=True)
+        if header.shape[0]
     )
-    return ShardedSet(f"{shown}/{part}", modality, "clip-retrieval", shards)
+    return _checked(ShardedSet(f"{shown}/{part}", modality, "clip-retrieval", shards))
 
 
 def _of_files(
@@ -381,6 +390,8 @@ def _of_files(
             raise FormatError(f'There is no file "{printable(str(path))}". Check the path.')
         picked = select_key(how.keys(source, bounds), modality=modality, key=key, name=source.name)
         facts = how.facts(source, bounds, picked)
+        if facts.rows == 0:
+            continue
         shards.append(Shard(path, path.name, picked, facts))
         if facts.dim != shards[0].facts.dim:
             raise ShapeError(
@@ -390,7 +401,16 @@ def _of_files(
     names = [PurePosixPath(shard.name).name for shard in shards]
     if len(set(names)) < len(names):
         raise FormatError("Two shards have one name, in different folders. Give one folder.")
-    return ShardedSet(shown, modality, layout, tuple(shards))
+    return _checked(ShardedSet(shown, modality, layout, tuple(shards)))
+
+
+def _checked(data: ShardedSet) -> ShardedSet:
+    """Refuse a set that is empty or holds no real numbers, by what the headers say."""
+    if not data.shards:
+        raise ShapeError(f"{data.name} has no rows. Check how it was written.")
+    for shard in data.shards:
+        as_real_matrix(np.zeros((1, shard.facts.dim), dtype=shard.facts.dtype), shard.name)
+    return data
 
 
 def _counted(shard: Shard) -> Shard:

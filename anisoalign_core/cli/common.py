@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from anisoalign_core.errors import ParameterError
@@ -215,7 +214,7 @@ def emit(text: str, path: str) -> None:
     if path == "-":
         print(text)
     else:
-        atomic_write_text(Path(path), text + "\n")
+        atomic_write_text(path, text + "\n")
 
 
 def emit_json(body: Any, path: str | None) -> None:

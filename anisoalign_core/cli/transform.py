@@ -77,11 +77,14 @@ def apply(options: argparse.Namespace) -> None:
     from anisoalign_core.engine.resume import beside
     from anisoalign_core.io.atomic import atomic_write_text
     from anisoalign_core.io.digests import file_digest
+    from anisoalign_core.io.places import as_path
 
     method = load_aligner(options.model)
     if options.target_partners or _only_whole(options, method):
         _whole(options, method)
         return
+    if options.recipe and not as_path(options.recipe).parent.is_dir():
+        raise FormatError(f"There is no folder to write the recipe {options.recipe} into.")
     job = _apply_job(options)
     digest = file_digest(Path(options.model))
     options.kept = _kept(job)
@@ -95,7 +98,7 @@ def apply(options: argparse.Namespace) -> None:
             say=lambda words: say(options, words),
         )
     recipe = StreamedRecipe.of(method, job, done, digest)
-    path = Path(options.recipe) if options.recipe else beside(done.plan.out, ".recipe.json")
+    path = as_path(options.recipe) if options.recipe else beside(done.plan.out, ".recipe.json")
     atomic_write_text(path, recipe.to_json())
     done.finish()
     say(options, f"{done.rows:,} corrected rows in {options.out}; recipe in {path.name}")
@@ -211,7 +214,9 @@ def _written(done: Applied) -> dict[str, Any]:
 
 
 def _kept(job: ApplyJob) -> str:
-    return "nothing was written." if Path(job.out).suffix else GOES_ON
+    from anisoalign_core.io.shards import STREAMED
+
+    return "nothing was written." if Path(job.out).suffix.lower() in STREAMED else GOES_ON
 
 
 def _suffix(options: argparse.Namespace) -> str:
@@ -233,12 +238,24 @@ def _whole(options: argparse.Namespace, method: Aligner | None) -> None:
 
     if options.shard_rows or options.training_json:
         raise ParameterError("This format, or this method, takes a set as one file.")
-    if _suffix(options) in (".npz", ".tsv") and Path(options.out).suffix != _suffix(options):
-        raise ParameterError(f"End the name {options.out} with {_suffix(options)}.")
+    wanted, given = _suffix(options), Path(options.out).suffix.lower()
+    if options.format is not None and given != f".{options.format}":
+        raise ParameterError(
+            f"End the name {options.out} with .{options.format}: this format, or this method, takes "
+            "a set as one file."
+        )
+    inputs = [Path(one).resolve() for one in places_of(options, "source")]
+    if Path(options.out).resolve() in inputs:
+        raise FormatError(f"{options.out} is an input of this job. Choose another name.")
     data = open_shards(
         places_of(options, "source"), modality=options.source_modality, key=options.source_key
     )
     source = sample_set(data, drop_invalid=options.drop_invalid)
+    if method is None and not (options.normalise or source.provenance.was_normalised):
+        raise ParameterError(
+            f"{source.name} holds rows that are not unit, and {wanted} files hold unit rows here. "
+            "Add --normalise, or choose another format."
+        )
     if method is not None:
         partners = None
         if options.target_partners:

@@ -19,8 +19,13 @@ from anisoalign_core.engine.pieces import NormRange
 from anisoalign_core.engine.preflight import preflight
 from anisoalign_core.engine.resume import Work, begin
 from anisoalign_core.engine.sampling import read_sides
-from anisoalign_core.engine.streaming import Engine, fit_streamed, write_streamed
-from anisoalign_core.errors import FormatError, ParameterError
+from anisoalign_core.engine.streaming import (
+    Engine,
+    check_row_by_row,
+    fit_streamed,
+    write_streamed,
+)
+from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
 from anisoalign_core.io.digests import file_digest
 from anisoalign_core.io.shards import ShardedSet, open_shards
 from anisoalign_core.numerics import Progress
@@ -124,6 +129,7 @@ class FitJob:
                 f"{self.method} learns from pairs: add --paired (row i belongs to row i) or "
                 "--join-ids."
             )
+        source, target = source.counted(), target.counted()
         sides = read_sides(
             source,
             target,
@@ -270,7 +276,7 @@ def run_apply(
     method : Aligner or None
     job : ApplyJob
     model_digest : str
-        digest of the model's file: part of what makes two jobs the same.
+        Digest of the model's file: part of what makes two jobs the same.
     engine : Engine, optional
     progress : callable(fraction, words), optional
     say : callable(words), optional
@@ -286,19 +292,27 @@ def run_apply(
         preflight(plan, data, job.training_json, say)
     elif job.training_json is not None:
         raise ParameterError("A training file is compared with ReVision chunks only.")
+    if method is not None:
+        check_row_by_row(method, plan)
     identity = {**asdict(job), "model": model_digest, "versions": versions()}
     work = begin(plan, identity)
     if work.finished:
         say(f"{len(work.finished)} of {len(plan.outputs)} files are there already; going on.")
-    written, digests = write_streamed(
-        method, plan, outputs=work.unfinished, engine=engine, progress=progress
-    )
+    try:
+        written, digests = write_streamed(
+            method, plan, outputs=work.unfinished, engine=engine, progress=progress
+        )
+    except AnisoAlignError:
+        work.undone()
+        raise
     files = work.finished_facts() | {one.facts.name: one.facts for one in written}
     norms = sum((one.norms for one in written), NormRange())
     read = []
     for shard in data.shards:
         digest = digests.get(shard.name) or file_digest(shard.path)
-        rows = shard.facts.rows or 0
+        rows = shard.facts.rows
+        if rows is None:  # a shard that is not counted beforehand becomes one file
+            rows = sum(files[o.name].rows for o in plan.outputs if o.pieces[0].shard is shard)
         read.append(FileFacts(shard.name, rows, shard.path.stat().st_size, digest))
     ordered = tuple(files[output.name] for output in plan.outputs)
     return Applied(work, SetFacts.of(data, norms, read), ordered)

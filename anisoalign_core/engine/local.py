@@ -103,9 +103,9 @@ class LocalEngine:
         with self._running() as run:
             for shard in data.shards:
                 blocks = _blocks_of(shard, drop_invalid, None)
-                for one, count in run(partial(sphere_block, affine=affine), blocks):
-                    told.step(NormRange(count))
-                    total, rows = total + one, rows + count
+                for one, norms in run(partial(sphere_block, affine=affine), blocks):
+                    told.step(norms)
+                    total, rows = total + one, rows + norms.rows
         return np.asarray(total / max(rows, 1))
 
     def write(

@@ -104,18 +104,18 @@ def sum_piece(piece: Piece, request: SumRequest) -> PieceResult:
     return PieceResult(moments, norms, tuple(np.concatenate(group) for group in picked))
 
 
-def sphere_block(raw: RawBlock, affine: AffineMap) -> tuple[Float64, int]:
-    """Sum ``Norm(e)`` over one block; return it with the number of rows."""
+def sphere_block(raw: RawBlock, affine: AffineMap) -> tuple[Float64, NormRange]:
+    """Sum ``Norm(e)`` over one block; return it with what was measured of the rows."""
     block = raw.unit()
-    return affine.sphere_sum(block.rows, raw.first), len(block.rows)
+    return affine.sphere_sum(block.rows, raw.first), block.norms
 
 
 def sphere_piece(piece: Piece, affine: AffineMap, drop_invalid: bool) -> tuple[Float64, int]:
     """Sum ``Norm(e)`` over a piece; return it with the number of rows."""
     total, rows = np.zeros(affine.dim), 0
     for raw in raw_blocks(piece, drop_invalid=drop_invalid):
-        one, count = sphere_block(raw, affine)
-        total, rows = total + one, rows + count
+        one, norms = sphere_block(raw, affine)
+        total, rows = total + one, rows + norms.rows
     return total, rows
 
 

@@ -322,9 +322,12 @@ def _about(part: list[Record], key: str, has_captions: bool, labels: list[str], 
     )
 
 
+_NESTED = frozenset({Array, list, tuple, dict})
+
+
 def _real(record: Record, memo: dict[int, Any]) -> Record:
     """Make the arrays of a record real ones."""
-    if any(type(value) in (Array, list, tuple, dict) for value in record.values()):
+    if not _NESTED.isdisjoint(map(type, record.values())):
         return copy.deepcopy(record, memo)
     return record
 

@@ -241,8 +241,8 @@ def _whole(options: argparse.Namespace, method: Aligner | None) -> None:
     wanted, given = _suffix(options), Path(options.out).suffix.lower()
     if options.format is not None and given != f".{options.format}":
         raise ParameterError(
-            f"End the name {options.out} with .{options.format}: this format, or this method, takes "
-            "a set as one file."
+            f"End the name {options.out} with .{options.format}: this format, or this method, "
+            "takes a set as one file."
         )
     inputs = [Path(one).resolve() for one in places_of(options, "source")]
     if Path(options.out).resolve() in inputs:

@@ -27,6 +27,7 @@ from anisoalign_core.engine.streaming import (
 )
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
 from anisoalign_core.io.digests import file_digest
+from anisoalign_core.io.preflight import Preflight
 from anisoalign_core.io.shards import ShardedSet, open_shards
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
@@ -231,11 +232,14 @@ class Applied:
     work : Work
     read : SetFacts
     files : tuple of FileFacts
+    preflight : Preflight or None
+        What was found before ReVision chunks were written.
     """
 
     work: Work
     read: SetFacts
     files: tuple[FileFacts, ...]
+    preflight: Preflight | None = None
 
     @property
     def plan(self) -> OutputPlan:
@@ -288,8 +292,9 @@ def run_apply(
     """
     engine, say = engine or LocalEngine(), say or (lambda words: None)
     data, plan = job.plan(method)
+    checked = None
     if plan.format == "revision":
-        preflight(plan, data, job.training_json, say)
+        checked = preflight(plan, data, job.training_json, say)
     elif job.training_json is not None:
         raise ParameterError("A training file is compared with ReVision chunks only.")
     if method is not None:
@@ -315,7 +320,7 @@ def run_apply(
             rows = sum(files[o.name].rows for o in plan.outputs if o.pieces[0].shard is shard)
         read.append(FileFacts(shard.name, rows, shard.path.stat().st_size, digest))
     ordered = tuple(files[output.name] for output in plan.outputs)
-    return Applied(work, SetFacts.of(data, norms, read), ordered)
+    return Applied(work, SetFacts.of(data, norms, read), ordered, checked)
 
 
 @dataclass(frozen=True)
@@ -328,7 +333,8 @@ class StreamedRecipe:
         ``job``, ``source`` and ``target``: a :class:`FitJob` and what it read. None for a model
         that does not say what it was fitted on.
     apply : dict
-        ``job``, ``input`` and ``files``: an :class:`ApplyJob`, what it read and wrote.
+        ``job``, ``input``, ``files`` and ``preflight``: an :class:`ApplyJob`, what it read and
+        wrote, and what was found before ReVision chunks were written.
     method : str
     parameters : dict
         All parameters of the method, with ``bound="auto"`` resolved.
@@ -354,6 +360,7 @@ class StreamedRecipe:
             "job": asdict(job),
             "input": applied.read.to_dict(),
             "files": [asdict(one) for one in applied.files],
+            "preflight": applied.preflight and applied.preflight.to_dict(),
         }
         return cls(fitted_on, done, method.name, resolved, model, versions())
 

@@ -1,10 +1,10 @@
 """ReAlign as a script over pickled records does it: the yardstick that streaming is held against.
 
-A straightforward implementation from the published formulas, in the manner of training code: each
-side is a folder of pickled lists of dictionaries, and four passes in float64 go over the chunks: the
-means, the traces, the mean of the scaled rows on the sphere, and the corrected rows, which are put
-back into their records and pickled again. Every pass loads every chunk it needs, since a folder may
-be larger than memory. It reads and writes plain pickles, so it is for files made here only.
+A straightforward implementation from the published formulas, in the manner of training code. Each
+side is a folder of pickled lists of dictionaries, and four passes in float64 go over the chunks:
+the means, the traces, the mean of the scaled rows on the sphere, and the corrected rows, which are
+put back into their records and pickled again. Every pass loads every chunk it needs, since a folder
+may be larger than memory. It reads and writes plain pickles, so it is for files made here only.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def _has_arrays(keys: Any, path: str) -> bool:
 
 
 def _recipe(path: str) -> dict[str, Any]:
-    from anisoalign_core.engine.jobs import StreamedRecipe, is_streamed_recipe
+    from anisoalign_core.engine.recipes import StreamedRecipe, is_streamed_recipe
     from anisoalign_core.recipe import Recipe, read_recipe_text
 
     text = read_recipe_text(path)

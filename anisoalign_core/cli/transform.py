@@ -73,7 +73,8 @@ def fit(options: argparse.Namespace) -> None:
 def apply(options: argparse.Namespace) -> None:
     """Correct a set and write it, with its recipe."""
     from anisoalign_core.align import load_aligner
-    from anisoalign_core.engine.jobs import StreamedRecipe, run_apply
+    from anisoalign_core.engine.jobs import run_apply
+    from anisoalign_core.engine.recipes import StreamedRecipe
     from anisoalign_core.engine.resume import beside
     from anisoalign_core.io.atomic import atomic_write_text
     from anisoalign_core.io.digests import file_digest
@@ -126,7 +127,11 @@ def convert(options: argparse.Namespace) -> None:
 def replay(options: argparse.Namespace) -> bool:
     """Build a recipe's output again; False if it differs."""
     from anisoalign_core.align import load_aligner
-    from anisoalign_core.engine.jobs import StreamedRecipe, is_streamed_recipe, replay_streamed
+    from anisoalign_core.engine.recipes import (
+        StreamedRecipe,
+        is_streamed_recipe,
+        replay_streamed,
+    )
     from anisoalign_core.recipe import read_recipe_text
 
     text = read_recipe_text(options.recipe)

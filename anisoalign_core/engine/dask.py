@@ -19,15 +19,8 @@ from anisoalign_core.align.base import AffineMap
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.pieces import Piece, cut
-from anisoalign_core.engine.work import (
-    Change,
-    PieceResult,
-    SumRequest,
-    Written,
-    sphere_piece,
-    sum_piece,
-    write_output,
-)
+from anisoalign_core.engine.sums import PieceResult, SumRequest, sphere_piece, sum_piece
+from anisoalign_core.engine.work import Change, Written, write_output
 from anisoalign_core.errors import AnisoAlignError
 from anisoalign_core.io.digests import file_digest
 from anisoalign_core.io.shards import Shard, ShardedSet

@@ -23,15 +23,8 @@ from anisoalign_core.align.base import AffineMap
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.pieces import NormRange, Piece, RawBlock, raw_blocks
-from anisoalign_core.engine.work import (
-    Change,
-    PieceResult,
-    SumRequest,
-    Written,
-    sphere_block,
-    sum_block,
-    write_output,
-)
+from anisoalign_core.engine.sums import PieceResult, SumRequest, sphere_block, sum_block
+from anisoalign_core.engine.work import Change, Written, write_output
 from anisoalign_core.io.digests import PassingDigest
 from anisoalign_core.io.shards import Shard, ShardedSet
 from anisoalign_core.lapack import one_thread

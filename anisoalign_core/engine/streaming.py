@@ -10,13 +10,8 @@ from anisoalign_core.engine.facts import FileFacts, SetFacts
 from anisoalign_core.engine.local import LocalEngine
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.pieces import sums_precisely
-from anisoalign_core.engine.work import (
-    Change,
-    PieceResult,
-    SumRequest,
-    Written,
-    change_of,
-)
+from anisoalign_core.engine.sums import PieceResult, SumRequest
+from anisoalign_core.engine.work import Change, Written, change_of
 from anisoalign_core.errors import InvalidRowsError, ParameterError, ShapeError
 from anisoalign_core.io.shards import ShardedSet
 from anisoalign_core.moments import Moments

@@ -9,7 +9,7 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
-from anisoalign_core.engine.jobs import StreamedRecipe, is_streamed_recipe
+from anisoalign_core.engine.recipes import StreamedRecipe, is_streamed_recipe
 
 SIDES = ["--target", "images", "--source", "texts", "--quiet"]
 

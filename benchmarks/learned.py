@@ -19,8 +19,8 @@ from scipy.spatial.distance import cdist
 
 import anisoalign_core as aa
 from anisoalign_core.align import Aligner, AnisoAlign, BoundedTransport
+from anisoalign_core.align.affine import to_sphere
 from anisoalign_core.align.anisoalign import build_frame
-from anisoalign_core.align.base import to_sphere
 from anisoalign_core.falsifiers import Falsification, measure
 from anisoalign_core.moments import Moments
 from benchmarks.document import DATA, load_set, replace_section

@@ -1,7 +1,8 @@
 """Aligners: maps that turn source embeddings into stand-ins for target embeddings."""
 
+from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.anisoalign import AnisoAlign
-from anisoalign_core.align.base import AffineMap, Aligner, load_aligner
+from anisoalign_core.align.base import Aligner, load_aligner
 from anisoalign_core.align.baselines import (
     C3,
     CenterBoth,

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from functools import cached_property
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -14,190 +13,25 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
+from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.embeddings import EmbeddingSet, as_vectors
 from anisoalign_core.errors import (
     AnisoAlignError,
     FormatError,
-    InvalidRowsError,
     NotFittedError,
     ParameterError,
     ShapeError,
 )
-from anisoalign_core.lapack import orthogonal_triangular
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import (
-    BLOCK_ROWS,
     Float32,
     Float64,
     Integers,
     Progress,
-    blocks,
-    room_for_tile,
-    row_norms,
-    tiles,
-    triangular_product,
-    unit_rows,
 )
 
 Rows = EmbeddingSet | npt.ArrayLike
 FORMAT_VERSION = 1
-
-
-@dataclass(frozen=True, eq=False)
-class AffineMap:
-    """``e = μ_t + A (y − μ_s)``, to the sphere, then optionally re-centred once.
-
-    Attributes
-    ----------
-    source_mean : (d,) float64
-        μ_s.
-    linear : (), (d,) or (d, d) float64
-        A as a multiple of the identity, a diagonal, or in full.
-    target_mean : (d,) float64
-        μ_t.
-    recentring : (d,) float64 or None
-        Centroid calibration of [RA]: ``μ_x − μ'`` with μ' the mean of ``Norm(e)`` over the rows
-        the map was fitted on; then the result is ``Norm(Norm(e) + μ_x − μ')``.
-    """
-
-    source_mean: Float64
-    linear: Float64
-    target_mean: Float64
-    recentring: Float64 | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse parts that do not fit together, as a damaged model file may hold."""
-        d = self.source_mean.shape
-        vectors = [self.target_mean] + ([] if self.recentring is None else [self.recentring])
-        fits = len(d) == 1 and all(vector.shape == d for vector in vectors)
-        if not fits or self.linear.shape not in ((), d, d * 2):
-            raise ShapeError("The parts of an affine map have shapes that do not fit together.")
-
-    @property
-    def dim(self) -> int:
-        """Dimension d of the space."""
-        return len(self.source_mean)
-
-    def before_projection(self, rows: Float32) -> Float32:
-        """``e`` for an (n, d) block of rows, not yet on the sphere."""
-        mapped: Float32 = rows - self.source_mean.astype(np.float32)
-        if self.linear.ndim == 2:
-            mapped = mapped @ self.linear.astype(np.float32).T
-        else:
-            mapped *= self.linear.astype(np.float32)
-        mapped += self.target_mean.astype(np.float32)
-        return mapped
-
-    def apply(self, rows: Float32, progress: Progress | None = None) -> Float32:
-        """Map (n, d) rows to unit rows, block by block.
-
-        Raises
-        ------
-        InvalidRowsError
-            If a row falls on the origin, where no direction is defined.
-        """
-        if len(rows) <= BLOCK_ROWS:
-            return self._apply_block(rows, 0)
-        out = np.empty(rows.shape, dtype=np.float32)
-        for part in blocks(len(rows)):
-            out[part] = self._apply_block(rows[part], part.start)
-            if progress is not None:
-                progress(part.stop / len(rows), f"{part.stop:,} of {len(rows):,} rows corrected")
-        return out
-
-    def _apply_block(self, rows: Float32, first: int) -> Float32:
-        is_matrix = self.linear.ndim == 2
-        mapped = self.before_projection(rows) if is_matrix else np.empty_like(rows)
-        mean, linear, goal = self._float32
-        recentring = None if self.recentring is None else self.recentring.astype(np.float32)
-        for part in tiles(rows):
-            tile = mapped[part]
-            if not is_matrix:
-                np.subtract(rows[part], mean, out=tile)
-                tile *= linear
-                tile += goal
-            _onto_sphere(tile, first + part.start)
-            if recentring is not None:
-                tile += recentring
-                _onto_sphere(tile, first + part.start)
-        return mapped
-
-    def sphere_sum(self, rows: Float32, first: int = 0) -> Float64:
-        """``Σ_i Norm(e_i)`` over a block of rows, (d,); ``first`` is the number of its first.
-
-        With ``A = Q R``, ``‖e‖ = ‖R (y − μ_s) + Qᵀ μ_t‖``, and R is triangular: the norms cost
-        little more than half of what the rows would, and the weighted sum is mapped once.
-        """
-        is_matrix = self.linear.ndim == 2
-        mean, linear, goal = self._float32
-        along, total = np.zeros(self.dim), 0.0
-        rooms = [] if is_matrix else [room_for_tile(rows, np.float32) for _ in range(2)]
-        for part in [slice(0, len(rows))] if is_matrix else tiles(rows):
-            if is_matrix:
-                centred = rows - mean
-                triangle, offset = self._triangle
-                turned = triangular_product(centred, triangle)
-                turned += offset
-            else:
-                centred, turned = (room[: part.stop - part.start] for room in rooms)
-                np.subtract(rows[part], mean, out=centred)
-                np.multiply(centred, linear, out=turned)
-                turned += goal
-            inverse = 1.0 / _lengths(turned, first + part.start)
-            along += inverse.astype(np.float32) @ centred
-            total += float(inverse.sum())
-        mapped = self.linear @ along if is_matrix else self.linear * along
-        return np.asarray(mapped + total * self.target_mean)
-
-    @property
-    def _float32(self) -> tuple[Float32, Float32, Float32]:
-        """μ_s, A and μ_t, as rows are mapped with them."""
-        parts = (self.source_mean, self.linear, self.target_mean)
-        mean, linear, goal = (part.astype(np.float32) for part in parts)
-        return mean, linear, goal
-
-    @cached_property
-    def _triangle(self) -> tuple[Float32, Float32]:
-        """R, and ``Qᵀ μ_t``, of ``A = Q R``."""
-        q, r = orthogonal_triangular(self.linear)
-        return r.astype(np.float32), (q.T @ self.target_mean).astype(np.float32)
-
-    def sphere_mean(self, rows: Float32) -> Float64:
-        """Mean of ``Norm(e)`` over (n, d) rows."""
-        parts = blocks(len(rows))
-        sums = (self.sphere_sum(rows[part], part.start) for part in parts)
-        return sum(sums, np.zeros(self.dim)) / len(rows)
-
-    def recentred(self, sphere_mean: Float64) -> AffineMap:
-        """Return the map re-centred so that a mean of ``Norm(e)`` moves to μ_t."""
-        return replace(self, recentring=self.target_mean - sphere_mean)
-
-    def calibrated(self, rows: Float32) -> AffineMap:
-        """Return the map re-centred so that the mean of ``Norm(e)`` over ``rows`` moves to μ_t."""
-        return self.recentred(self.sphere_mean(rows))
-
-
-def to_sphere(rows: Float32, first: int = 0) -> Float32:
-    """Return ``z / ‖z‖``; an error names the row (counted from ``first``) that is the origin."""
-    return unit_rows(rows, _lengths(rows, first))
-
-
-def _onto_sphere(rows: Float32, first: int) -> Float32:
-    """:func:`to_sphere` in place, with one more rounding: of the inverse norm to float32."""
-    rows *= (1.0 / _lengths(rows, first)).astype(np.float32)[:, None]
-    return rows
-
-
-def _lengths(rows: Float32, first: int) -> Float64:
-    norms = row_norms(rows)
-    lost = np.flatnonzero(~(norms > 1e-12))
-    if len(lost):
-        raise InvalidRowsError(
-            f"Row {first + int(lost[0])} falls on the origin under this map ({len(lost)} such "
-            "rows in the block), so it has no direction. Choose another method or leave it out.",
-            (lost + first).tolist(),
-        )
-    return norms
 
 
 class Aligner(BaseEstimator):  # type: ignore[misc]

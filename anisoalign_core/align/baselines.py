@@ -7,7 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from anisoalign_core.align.base import AffineMap, Aligner
+from anisoalign_core.align.affine import AffineMap
+from anisoalign_core.align.base import Aligner
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Progress, unit_rows

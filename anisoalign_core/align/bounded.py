@@ -13,7 +13,8 @@ from typing import Literal, Self
 
 import numpy as np
 
-from anisoalign_core.align.base import AffineMap, Aligner
+from anisoalign_core.align.affine import AffineMap
+from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.gaussian import bures_map
 from anisoalign_core.align.realign import isotropic_scale
 from anisoalign_core.errors import NotFittedError, ParameterError

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from anisoalign_core.align.base import AffineMap, Aligner
+from anisoalign_core.align.affine import AffineMap
+from anisoalign_core.align.base import Aligner
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, eigh, psd_power

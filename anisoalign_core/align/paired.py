@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
-from anisoalign_core.align.base import AffineMap, Aligner
+from anisoalign_core.align.affine import AffineMap
+from anisoalign_core.align.base import Aligner
 from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Progress, eigh, generator, read_only, unit_rows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from anisoalign_core.align.base import AffineMap
+    from anisoalign_core.align.affine import AffineMap
 
 
 def affine_module(affine: AffineMap) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from anisoalign_core.align.base import AffineMap
+from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.pieces import Piece, cut

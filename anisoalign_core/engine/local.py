@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from anisoalign_core.align.base import AffineMap
+from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.pieces import NormRange, Piece, RawBlock, raw_blocks

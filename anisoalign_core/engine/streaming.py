@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, TypeVar
 
-from anisoalign_core.align.base import AffineMap, Aligner
+from anisoalign_core.align.affine import AffineMap
+from anisoalign_core.align.base import Aligner
 from anisoalign_core.engine.facts import FileFacts, SetFacts
 from anisoalign_core.engine.local import LocalEngine
 from anisoalign_core.engine.outputs import Output, OutputPlan

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anisoalign_core.align.base import AffineMap
+from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.engine.pieces import NormRange, Piece, RawBlock, UnitBlock, raw_blocks
 from anisoalign_core.moments import BlockSum, Moments, MomentSum
 from anisoalign_core.numerics import Float32, Float64, Integers

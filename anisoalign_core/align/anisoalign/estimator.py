@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 
+from anisoalign_core.align.affine import AffineMap, to_sphere
 from anisoalign_core.align.anisoalign.frame import Frame, FrameKind, Mixing, build_frame
 from anisoalign_core.align.anisoalign.initial import Bounds, Initialisation, State, state_of
 from anisoalign_core.align.anisoalign.network import Network
@@ -21,7 +22,7 @@ from anisoalign_core.align.anisoalign.prior import (
     train_prior,
 )
 from anisoalign_core.align.anisoalign.refine import Problem, Weights, train_refinement
-from anisoalign_core.align.base import AffineMap, Aligner, Rows, to_sphere
+from anisoalign_core.align.base import Aligner, Rows
 from anisoalign_core.align.bounded import BoundedTransport
 from anisoalign_core.errors import AnisoAlignError, NotFittedError, ParameterError
 from anisoalign_core.moments import Moments

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from anisoalign_core.align.affine import to_sphere
 from anisoalign_core.align.anisoalign.frame import Frame
 from anisoalign_core.align.anisoalign.initial import Bounds, State
 from anisoalign_core.align.anisoalign.refine import limited
-from anisoalign_core.align.base import to_sphere
 from anisoalign_core.geometry.polar import kappa
 from anisoalign_core.numerics import Float32, Float64
 

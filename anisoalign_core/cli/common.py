@@ -137,9 +137,7 @@ def read_pair(options: argparse.Namespace) -> tuple[EmbeddingPair, dict[str, Any
     from anisoalign_core.pairs import EmbeddingPair
     from anisoalign_core.samples import load_sample
 
-    by: Literal["row", "id", "none"] = (
-        "id" if options.join_ids else "row" if options.paired else "none"
-    )
+    by = pairing_of(options)
     if options.rows < 0:
         raise ParameterError(f"--rows is {options.rows}; give a number of rows, or 0 for all.")
     bundled = {one for one in (*options.source, *options.target) if one.startswith(SAMPLE)}
@@ -195,14 +193,22 @@ def _read_one(options: argparse.Namespace, side: str) -> EmbeddingSet:
     return sample_set(open_set(options, side), drop_invalid=options.drop_invalid)
 
 
+def pairing_of(options: argparse.Namespace) -> Literal["row", "id", "none"]:
+    """Return how the options pair source and target."""
+    return "id" if options.join_ids else "row" if options.paired else "none"
+
+
 def _say_set(options: argparse.Namespace, found: EmbeddingSet) -> None:
-    dropped = len(found.provenance.dropped_rows)
-    words = f"{found.name}: {len(found):,} × {found.dim}"
-    say(options, words + (f", {dropped} dropped" if dropped else ""))
-    if len(found) < found.dim:
+    say_read(options, found.name, len(found), found.dim, len(found.provenance.dropped_rows))
+
+
+def say_read(options: argparse.Namespace, name: str, rows: int, dim: int, dropped: int) -> None:
+    """Say what was read of a set, and warn where its covariance is singular."""
+    say(options, f"{name}: {rows:,} × {dim}" + (f", {dropped:,} dropped" if dropped else ""))
+    if rows < dim:
         say(
             options,
-            f"warning: {found.name} has fewer rows than dimensions; its covariance is singular "
+            f"warning: {name} has fewer rows than dimensions; its covariance is singular "
             "and is shrunk (Ledoit–Wolf) where it is inverted.",
         )
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from anisoalign_core.cli.common import (
     emit_json,
     engine_of,
+    pairing_of,
     parameters_of,
     places_of,
     say,
+    say_read,
     telling,
 )
 from anisoalign_core.errors import FormatError, ParameterError
@@ -28,9 +30,6 @@ def fit(options: argparse.Namespace) -> None:
     """Fit a method and save it."""
     from anisoalign_core.engine.jobs import FitJob
 
-    pairing: Literal["none", "row", "id"] = (
-        "id" if options.join_ids else "row" if options.paired else "none"
-    )
     out = Path(options.out)
     if not out.parent.is_dir():
         raise FormatError(f'There is no folder "{out.parent}" to write {out.name} into.')
@@ -44,7 +43,7 @@ def fit(options: argparse.Namespace) -> None:
         options.source_key,
         options.target_key,
         options.drop_invalid,
-        pairing,
+        pairing_of(options),
         options.split_seed,
         options.holdout,
         options.rows,
@@ -56,14 +55,7 @@ def fit(options: argparse.Namespace) -> None:
     read: dict[str, Any] = method.fitted_on_
     for side in ("source", "target"):
         known = read[side]
-        dropped = f", {known['dropped_rows']:,} dropped" if known["dropped_rows"] else ""
-        say(options, f"{known['name']}: {known['rows']:,} × {known['dim']}{dropped}")
-        if known["rows"] < known["dim"]:
-            say(
-                options,
-                f"warning: {known['name']} has fewer rows than dimensions; its covariance is "
-                "singular and is shrunk (Ledoit–Wolf) where it is inverted.",
-            )
+        say_read(options, known["name"], known["rows"], known["dim"], known["dropped_rows"])
     if hasattr(method, "bound_"):
         say(options, f"bound {method.bound_:g}")
     say(options, f"{method.label} fitted on {method.n_source_:,} + {method.n_target_:,} rows.")

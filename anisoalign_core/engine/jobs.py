@@ -97,12 +97,14 @@ class FitJob:
         source, target = self.open()
         method = ALIGNERS[self.method](**self.parameters)
         if self.streams:
-            if self.pairing == "row" and source.counted().rows != target.counted().rows:
-                raise ParameterError(
-                    f"{source.name} has {source.counted().rows:,} rows and {target.name} has "
-                    f"{target.counted().rows:,}, so row i cannot belong to row i. Leave --paired "
-                    f"out: {method.label} reads no pairs."
-                )
+            if self.pairing == "row":
+                source, target = source.counted(), target.counted()
+                if source.rows != target.rows:
+                    raise ParameterError(
+                        f"{source.name} has {source.rows:,} rows and {target.name} has "
+                        f"{target.rows:,}, so row i cannot belong to row i. Leave --paired out: "
+                        f"{method.label} reads no pairs."
+                    )
             _, read_source, read_target = fit_streamed(
                 method,
                 source,
@@ -290,13 +292,13 @@ def run_apply(
     """
     engine, say = engine or LocalEngine(), say or (lambda words: None)
     data, plan = job.plan(method)
+    if method is not None:
+        check_row_by_row(method, plan)
     checked = None
     if plan.format == "revision":
         checked = preflight(plan, data, job.training_json, say)
     elif job.training_json is not None:
         raise ParameterError("A training file is compared with ReVision chunks only.")
-    if method is not None:
-        check_row_by_row(method, plan)
     identity = {**asdict(job), "model": model_digest, "versions": versions()}
     work = begin(plan, identity)
     if work.finished:

@@ -23,13 +23,12 @@ from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.pieces import NormRange, Piece, RawBlock, raw_blocks
-from anisoalign_core.engine.sums import PieceResult, SumRequest, sphere_block, sum_block
+from anisoalign_core.engine.sums import PieceResult, PieceSum, SumRequest, sphere_block, sum_block
 from anisoalign_core.engine.work import Change, Written, write_output
 from anisoalign_core.io.digests import PassingDigest
 from anisoalign_core.io.shards import Shard, ShardedSet
 from anisoalign_core.lapack import one_thread
-from anisoalign_core.moments import MomentSum
-from anisoalign_core.numerics import Float32, Float64, Progress
+from anisoalign_core.numerics import Float64, Progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,29 +57,20 @@ class LocalEngine:
         self, data: ShardedSet, request: SumRequest, progress: Progress | None = None
     ) -> tuple[PieceResult, tuple[FileFacts, ...]]:
         """Sum a set in one pass, and take the digest of every file on the way."""
-        total, norms, files = MomentSum(), NormRange(), []
-        nothing = np.empty((0, data.dim), dtype=np.float32)
-        picked: list[list[Float32]] = [[nothing] for _ in request.wanted]
+        total, files = PieceSum(request, data.dim), []
         told = _Told(data, progress, "summed")
         with self._running() as run:
             begin = 0
             for shard in data.shards:
-                digest, before = PassingDigest(), norms
+                digest = PassingDigest()
                 work = partial(sum_block, request=request, begin=begin)
-                blocks = _blocks_of(shard, request.drop_invalid, digest)
-                for result in run(work, blocks):
+                for result in run(work, _blocks_of(shard, request.drop_invalid, digest)):
                     told.step(result.norms)
-                    norms = norms + result.norms
-                    if result.sums is not None:
-                        total.add(result.sums)
-                    for group, rows in zip(picked, result.picked, strict=True):
-                        group.append(rows)
-                rows_here = (norms.rows + norms.dropped) - (before.rows + before.dropped)
-                files.append(_facts(shard, rows_here, digest))
-                begin += rows_here
-        groups = tuple(np.concatenate(group) for group in picked)
-        moments = total.moments() if norms.rows else None
-        return PieceResult(moments, norms, groups), tuple(files)
+                    total.add(result)
+                end = total.norms.rows + total.norms.dropped
+                files.append(_facts(shard, end - begin, digest))
+                begin = end
+        return total.result(), tuple(files)
 
     def sphere_mean(
         self,

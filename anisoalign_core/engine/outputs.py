@@ -6,7 +6,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 from anisoalign_core.engine.pieces import Piece, cut
 from anisoalign_core.errors import FormatError, ParameterError
@@ -15,7 +14,6 @@ from anisoalign_core.io.keys import role_of
 from anisoalign_core.io.places import as_path, is_local
 from anisoalign_core.io.shards import STREAMED, ShardedSet
 
-OutFormat = Literal["npy", "safetensors", "parquet", "clip-retrieval", "revision"]
 SUFFIXES: dict[str, str] = {
     "npy": ".npy",
     "safetensors": ".safetensors",

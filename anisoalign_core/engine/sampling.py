@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import InvalidRowsError, ParameterError, ShapeError
-from anisoalign_core.io.chunks import About
+from anisoalign_core.io.chunks import About, joined_labels, joined_texts
 from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.shards import Shard, ShardedSet, stream_limits
 from anisoalign_core.numerics import BLOCK_ROWS, Integers, generator
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 GAP = 64
 """Wanted rows that are closer than this are read together with what lies between."""
@@ -77,15 +74,15 @@ def sample_set(
         for array, about in _taken(shard, local - start):
             arrays.append(array)
             abouts.append(about)
-    ids = _joined([about.ids for about in abouts])
+    ids = joined_texts([about.ids for about in abouts])
     complete = len(wanted) == total
     try:
         return EmbeddingSet.from_array(
             np.concatenate(arrays),
             modality=data.modality,
             ids=ids if ids is not None or complete else wanted,
-            captions=_joined([about.captions for about in abouts]),
-            labels=_labels(abouts),
+            captions=joined_texts([about.captions for about in abouts]),
+            labels=joined_labels([about.labels for about in abouts]),
             name=data.name,
             files=tuple(shard.name for shard in data.shards),
             model=data.shards[0].facts.metadata.get("model"),
@@ -162,18 +159,3 @@ def _taken(shard: Shard, rows: Integers) -> Iterator[tuple[npt.NDArray[np.generi
         if len(here):
             yield np.array(chunk.array[here]), chunk.about.take(here).plain(limits)
         first += len(chunk.array)
-
-
-def _joined(parts: list[npt.NDArray[np.object_] | None]) -> npt.NDArray[np.object_] | None:
-    there = [part for part in parts if part is not None]
-    return np.concatenate(there) if there and len(there) == len(parts) else None
-
-
-def _labels(abouts: list[About]) -> pd.DataFrame | None:
-    import pandas as pd
-
-    frames = [about.labels for about in abouts if about.labels is not None]
-    if not frames or len(frames) < len(abouts):
-        return None
-    shared = [c for c in frames[0].columns if all(c in frame.columns for frame in frames)]
-    return pd.concat([frame[shared] for frame in frames], ignore_index=True) if shared else None

@@ -59,6 +59,30 @@ class PieceResult:
         return PieceResult(moments, self.norms + other.norms, picked)
 
 
+class PieceSum:
+    """Adds up the blocks of a piece, or of a whole set, in the order in which they come."""
+
+    def __init__(self, request: SumRequest, dim: int) -> None:
+        self.norms = NormRange()
+        self._total = MomentSum()
+        nothing = np.empty((0, dim), dtype=np.float32)
+        self._picked: list[list[Float32]] = [[nothing] for _ in request.wanted]
+
+    def add(self, block: BlockResult) -> None:
+        """Add one block."""
+        self.norms = self.norms + block.norms
+        if block.sums is not None:
+            self._total.add(block.sums)
+        for group, rows in zip(self._picked, block.picked, strict=True):
+            group.append(rows)
+
+    def result(self) -> PieceResult:
+        """Return the sums; moments are None where there were no rows."""
+        moments = self._total.moments() if self.norms.rows else None
+        picked = tuple(np.concatenate(group) for group in self._picked)
+        return PieceResult(moments, self.norms, picked)
+
+
 def sum_block(raw: RawBlock, request: SumRequest, begin: int) -> BlockResult:
     """Sum one block; ``begin`` is the number of its shard's first row in the set."""
     block = raw.unit()
@@ -72,18 +96,10 @@ def sum_block(raw: RawBlock, request: SumRequest, begin: int) -> BlockResult:
 
 def sum_piece(piece: Piece, request: SumRequest) -> PieceResult:
     """Sum one piece."""
-    total, norms = MomentSum(), NormRange()
-    nothing = np.empty((0, piece.shard.facts.dim), dtype=np.float32)
-    picked: list[list[Float32]] = [[nothing] for _ in request.wanted]
+    total = PieceSum(request, piece.shard.facts.dim)
     for raw in raw_blocks(piece, drop_invalid=request.drop_invalid):
-        result = sum_block(raw, request, piece.first - piece.start)
-        norms = norms + result.norms
-        if result.sums is not None:
-            total.add(result.sums)
-        for group, rows in zip(picked, result.picked, strict=True):
-            group.append(rows)
-    moments = total.moments() if norms.rows else None
-    return PieceResult(moments, norms, tuple(np.concatenate(group) for group in picked))
+        total.add(sum_block(raw, request, piece.first - piece.start))
+    return total.result()
 
 
 def sphere_block(raw: RawBlock, affine: AffineMap) -> tuple[Float64, NormRange]:

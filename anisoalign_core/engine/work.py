@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,12 @@ from anisoalign_core.engine.pieces import NormRange, RawBlock, raw_blocks
 from anisoalign_core.errors import FormatError, InvalidRowsError, ShapeError
 from anisoalign_core.io import lines, parquet
 from anisoalign_core.io.atomic import atomic_path
-from anisoalign_core.io.chunks import Chunk
+from anisoalign_core.io.chunks import About, Chunk, joined_labels, joined_texts
 from anisoalign_core.io.clip_retrieval import CAPTION_COLUMN, PATH_COLUMN, check_metadata
 from anisoalign_core.io.digests import PassingDigest
 from anisoalign_core.io.places import COPY_BYTES
 from anisoalign_core.io.shards import STREAMED, stream_limits
-from anisoalign_core.io.source import Payload, Texts
+from anisoalign_core.io.source import Payload
 from anisoalign_core.numerics import row_norms
 
 Run = Callable[[Callable[[RawBlock], Any], Iterable[RawBlock]], Iterator[Any]]
@@ -45,6 +46,17 @@ def corrected_block(raw: RawBlock, method: Aligner, dtype: str) -> tuple[Chunk, 
             f"{raw.name}, from row {raw.first:,}: {error}", [r + raw.first for r in error.rows]
         ) from error
     return Chunk(rows.astype(dtype, copy=False), block.about), block.norms
+
+
+def normalised_block(raw: RawBlock, dtype: str) -> tuple[Chunk, NormRange]:
+    """Check and normalise one block.
+
+    Raises
+    ------
+    InvalidRowsError
+    """
+    block = raw.unit()
+    return Chunk(block.rows.astype(dtype, copy=False), block.about), block.norms
 
 
 def recoded_block(raw: RawBlock, dtype: str) -> tuple[Chunk, NormRange]:
@@ -112,7 +124,7 @@ def write_output(
     path = plan.path(output)
     path.parent.mkdir(parents=True, exist_ok=True)
     copied = output.copied and not plan.drop_invalid and _copies(plan, output)
-    norms, ids, captions, labels = NormRange(), _Texts(), _Texts(), []
+    norms, said = NormRange(), list[About]()
     beside = STREAMED[plan.suffix].beside and not copied
     limits = stream_limits()
 
@@ -136,9 +148,7 @@ def write_output(
     def described(chunk: Chunk) -> Chunk:
         about = chunk.about if plan.format in _OWN_TERMS else chunk.about.plain(limits)
         if beside:
-            ids.add(about.ids)
-            captions.add(about.captions)
-            labels.append(about.labels)
+            said.append(replace(about, native=None))
         return Chunk(chunk.array, about)
 
     writer = STREAMED[plan.suffix].write
@@ -156,7 +166,7 @@ def write_output(
                 with source.open("rb") as read, copy.open("wb") as write:
                     shutil.copyfileobj(read, write, COPY_BYTES)
         elif beside:
-            _write_beside(stack, plan, output, ids.all(), captions.all(), labels, rows)
+            _write_beside(stack, plan, output, said, rows)
         facts = FileFacts(output.name, rows, temporary.stat().st_size, digest.of(temporary))
     return Written(facts, norms)
 
@@ -245,16 +255,11 @@ def _beside(plan: OutputPlan, output: Output) -> list[tuple[Path, Path]]:
 
 
 def _write_beside(
-    stack: ExitStack,
-    plan: OutputPlan,
-    output: Output,
-    ids: Texts | None,
-    captions: Texts | None,
-    labels: list[Any],
-    rows: int,
+    stack: ExitStack, plan: OutputPlan, output: Output, said: list[About], rows: int
 ) -> None:
-    import pandas as pd
-
+    """Write what was said of the rows, chunk by chunk, where the format keeps it."""
+    ids = joined_texts([about.ids for about in said])
+    captions = joined_texts([about.captions for about in said])
     path, metadata = plan.path(output), plan.metadata_path(output)
     if metadata is None:
         numbered = np.arange(rows).astype(str).astype(object) if ids is None else ids
@@ -268,59 +273,14 @@ def _write_beside(
     columns: dict[str, Any] = {PATH_COLUMN: pa.array(names, pa.string())}
     if captions is not None:
         columns[CAPTION_COLUMN] = pa.array(captions.tolist(), pa.string())
-    known = [one for one in labels if one is not None]
-    table = None
-    if known and len(known) == len(labels):
-        table = pd.concat(known, join="inner", ignore_index=True)
+    table = joined_labels([about.labels for about in said])
     metadata.parent.mkdir(parents=True, exist_ok=True)
     with stack.enter_context(atomic_path(metadata)).open("wb") as stream:
         parquet.write_columns(stream, columns, table, {})
 
 
-class _Texts:
-    """Texts of all rows, as long as every chunk brings some."""
-
-    def __init__(self) -> None:
-        self._parts: list[Texts] | None = []
-
-    def add(self, texts: Texts | None) -> None:
-        if texts is None:
-            self._parts = None
-        elif self._parts is not None:
-            self._parts.append(texts)
-
-    def all(self) -> Texts | None:
-        return np.concatenate(self._parts) if self._parts else None
-
-
 def change_of(method: Aligner | None, plan: OutputPlan) -> Change:
     """Return what a job does with each block: correct it, normalise it, or give it another type."""
-    if method is None:
-        return _Normalise(plan.dtype) if plan.normalise else _Recode(plan.dtype)
-    return _Correct(method, plan.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class _Correct:
-    method: Aligner
-    dtype: str
-
-    def __call__(self, raw: RawBlock) -> tuple[Chunk, NormRange]:
-        return corrected_block(raw, self.method, self.dtype)
-
-
-@dataclass(frozen=True, eq=False)
-class _Normalise:
-    dtype: str
-
-    def __call__(self, raw: RawBlock) -> tuple[Chunk, NormRange]:
-        block = raw.unit()
-        return Chunk(block.rows.astype(self.dtype, copy=False), block.about), block.norms
-
-
-@dataclass(frozen=True, eq=False)
-class _Recode:
-    dtype: str
-
-    def __call__(self, raw: RawBlock) -> tuple[Chunk, NormRange]:
-        return recoded_block(raw, self.dtype)
+    if method is not None:
+        return partial(corrected_block, method=method, dtype=plan.dtype)
+    return partial(normalised_block if plan.normalise else recoded_block, dtype=plan.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
@@ -88,6 +88,23 @@ class ShardFacts:
     dim: int
     dtype: np.dtype[Any]
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def joined_texts(parts: Sequence[Texts | None]) -> Texts | None:
+    """Texts of consecutive rows together; None where a part brings none."""
+    there = [part for part in parts if part is not None]
+    return np.concatenate(there) if there and len(there) == len(parts) else None
+
+
+def joined_labels(parts: Sequence[pd.DataFrame | None]) -> pd.DataFrame | None:
+    """Labels of consecutive rows together: the columns that every part has; None without any."""
+    import pandas as pd
+
+    frames = [part for part in parts if part is not None]
+    if not frames or len(frames) < len(parts):
+        return None
+    shared = [c for c in frames[0].columns if all(c in frame.columns for frame in frames)]
+    return pd.concat([frame[shared] for frame in frames], ignore_index=True) if shared else None
 
 
 def read_rows(

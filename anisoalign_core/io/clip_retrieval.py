@@ -15,11 +15,11 @@ import numpy as np
 from anisoalign_core.errors import FormatError
 from anisoalign_core.io import npy, parquet
 from anisoalign_core.io.atomic import atomic_path
-from anisoalign_core.io.chunks import About
+from anisoalign_core.io.chunks import About, joined_labels, joined_texts
 from anisoalign_core.io.keys import role_of
 from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.parquet_footer import read_footer
-from anisoalign_core.io.source import MAX_LABELS, Payload, RawTable, Source, Texts, readable
+from anisoalign_core.io.source import Payload, RawTable, Source, Texts, readable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,20 +215,12 @@ def _metadata(
     """Read ids, captions and labels that every metadata shard has."""
     if not found:
         return None, None, None
-    import pandas as pd
-
-    ids: list[Texts | None] = []
-    captions: list[Texts | None] = []
-    frames: list[pd.DataFrame] = []
-    for number, path in found.items():
-        one = read_metadata(path, rows[number], limits)
-        ids.append(one.ids)
-        captions.append(one.captions)
-        frames.append(pd.DataFrame() if one.labels is None else one.labels)
-    shared = [c for c in frames[0].columns if all(c in frame.columns for frame in frames)]
-    columns = shared[:MAX_LABELS]
-    labels = pd.concat([frame[columns] for frame in frames], ignore_index=True) if columns else None
-    return _together(ids), _together(captions), labels
+    said = [read_metadata(path, rows[number], limits) for number, path in found.items()]
+    return (
+        joined_texts([one.ids for one in said]),
+        joined_texts([one.captions for one in said]),
+        joined_labels([one.labels for one in said]),
+    )
 
 
 def read_metadata(path: Path, rows: int, limits: Limits) -> About:
@@ -265,11 +257,6 @@ def check_metadata(path: Path, rows: int) -> None:
         raise FormatError(
             f"{source.name} has {found} rows, its embeddings {rows}. Write the folder again."
         )
-
-
-def _together(parts: list[Texts | None]) -> Texts | None:
-    there = [part for part in parts if part is not None]
-    return np.concatenate(there) if len(there) == len(parts) else None
 
 
 def _write_metadata(

@@ -37,10 +37,10 @@ def preflight(
     counter, limits, first = PreflightCounter(), stream_limits(), 0
     for shard in data.shards:
         for chunk in shard.chunks(BLOCK_ROWS, about=True):
-            array, about = chunk.array, chunk.about.plain(limits)
+            array, ids = chunk.array, chunk.about.names(limits)
             numbers = np.arange(first, first + len(array))
             first += len(array)
-            ids = numbers.astype(str).astype(object) if about.ids is None else about.ids
+            ids = numbers.astype(str).astype(object) if ids is None else ids
             norms = row_norms(array)
             kept = np.isfinite(norms) & (norms > 0)
             # as they will be written: on the unit sphere

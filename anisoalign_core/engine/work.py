@@ -193,8 +193,8 @@ def _blocks(
 def _with_ids(raw: RawBlock, begin: int, plan: OutputPlan) -> RawBlock:
     """Let row numbers of the whole set serve as ids where the input brings none."""
     about = raw.chunk.about
-    if plan.format == "parquet" and about.native is not None:
-        return raw  # keeps its own columns
+    if getattr(about.native, "form", None) == plan.format:
+        return raw  # keeps its own
     about = about.plain(stream_limits())
     if about.ids is None:
         first = begin + raw.first

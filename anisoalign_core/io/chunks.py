@@ -29,7 +29,8 @@ class About:
     labels : pandas.DataFrame of m rows, or None
     native : object
         The same in the file's own terms, so that a file of the same format loses nothing:
-        :class:`anisoalign_core.io.parquet_stream.Columns`, or a list of dictionaries.
+        :class:`anisoalign_core.io.parquet_stream.Columns`,
+        :class:`anisoalign_core.io.alike.AlikeRows`, or a list of dictionaries.
     """
 
     ids: Texts | None = None
@@ -40,6 +41,10 @@ class About:
     def plain(self, limits: Limits) -> About:
         """Return ids, captions and labels, also where only the file's own terms are here yet."""
         return self.native.plain(limits) if hasattr(self.native, "plain") else self
+
+    def names(self, limits: Limits) -> Texts | None:
+        """Return the ids alone, where they can be had for less than :meth:`plain`."""
+        return self.native.ids() if hasattr(self.native, "ids") else self.plain(limits).ids
 
     def take(self, rows: Integers) -> About:
         """Return what is said about some of the rows."""

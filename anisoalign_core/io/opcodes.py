@@ -16,7 +16,7 @@ from anisoalign_core.io.limits import MIB
 KIND = "a pickled list of records"
 
 
-def _lengths(width: int) -> bytes:
+def lengths(width: int) -> bytes:
     """Return a pattern for a length below 256 in ``width`` bytes, and as many bytes after it."""
     zeros = rb"\x00" * (width - 1)
     groups = []
@@ -29,8 +29,8 @@ def _lengths(width: int) -> bytes:
 _OPCODES = (
     rb"[(01NQRabdelotsu)}\]\x81\x85-\x89\x92-\x94\x97\x98]++",  # without an argument
     rb"[hKq\x80].|M..|[Jj].{4}|G.{8}",  # of a fixed length
-    rb"[\x8cCU\x8a]" + _lengths(1),
-    rb"[XBT\x8b]" + _lengths(4),
+    rb"[\x8cCU\x8a]" + lengths(1),
+    rb"[XBT\x8b]" + lengths(4),
     rb"r..[\x00-\x3f]\x00",  # LONG_BINPUT of an index below 2²²: 64 MiB
     rb"[SVIFLPg][^\n]*+\n|[ci][^\n]*+\n[^\n]*+\n",
 )

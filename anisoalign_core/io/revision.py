@@ -8,32 +8,22 @@ length in the whole folder. The training code finds rows by ``str(id)``.
 from __future__ import annotations
 
 import copy
-import copyreg
-import pickle
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.errors import (
-    FormatError,
-    InvalidRowsError,
-    LimitError,
-    ParameterError,
-    ShapeError,
-)
+from anisoalign_core.errors import FormatError, LimitError
+from anisoalign_core.io.alike import holds, learn, read_alike
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts
-from anisoalign_core.io.keys import role_of
 from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.opcodes import KIND
 from anisoalign_core.io.source import MAX_LABELS, Source, malformed, printable
+from anisoalign_core.io.tokens import Unlike
 from anisoalign_core.io.unpickling import Array, Record, first_record, load_records
 from anisoalign_core.validate import as_strings
 
-MAX_RECORDS = 200_000
-"""Records in one chunk."""
 KEY = "embed"
 
 PLAIN = (str, int, float, type(None), np.generic)
@@ -79,7 +69,8 @@ def read_chunks(
 ) -> Iterator[Chunk]:
     """Read records ``start`` to ``stop`` in order, at most ``rows`` at a time.
 
-    The file is loaded whole, and let go of as the chunks are taken.
+    Records that are all alike are read a few MiB at a time (:mod:`anisoalign_core.io.alike`),
+    others are unpickled together and let go of as the chunks are taken.
 
     Parameters
     ----------
@@ -91,7 +82,8 @@ def read_chunks(
     start, stop : int
     about : bool, default False
         Also give ids; captions if every record of the file has one; labels from the other keys
-        that every record has with a number or text; and the records without their vectors.
+        that every record has with a number or text; and the records without their vectors
+        (records that are alike: as they stand in the file, until they are asked for).
 
     Yields
     ------
@@ -105,6 +97,31 @@ def read_chunks(
         first, naming the record.
     LimitError
     """
+    layout = learn(source, limits, key)
+    if layout is not None and (not about or holds(layout, source)):
+        try:
+            for chunk in read_alike(
+                layout, source, limits, rows=rows, start=start, stop=stop, about=about
+            ):
+                start += len(chunk.array)
+                yield chunk
+        except Unlike:  # from there on
+            pass
+        else:
+            return
+    yield from _unpickled(source, limits, key, rows, start, stop, about)
+
+
+def _unpickled(
+    source: Source,
+    limits: Limits,
+    key: str,
+    rows: int,
+    start: int,
+    stop: int | None,
+    about: bool,
+) -> Iterator[Chunk]:
+    """Read records of any kind: the file is loaded whole, and let go of as chunks are taken."""
     name = source.name
     records: list[Any] = load_records(source, limits)
     first = _vector(records[0], 0, key, name)
@@ -121,120 +138,6 @@ def read_chunks(
         said = _about(part, key, has_captions, labels, name) if about else About()
         del part
         yield Chunk(array, said)
-
-
-def write_shard(
-    stream: BinaryIO,
-    chunks: Iterable[Chunk],
-    modality: str,
-    metadata: Mapping[str, str],
-    rows: int | None = None,
-) -> int:
-    """Write one chunk file: a pickled list of records, protocol 4.
-
-    Records that were read from such a file keep all their keys, in order, and get the new vector.
-    Others become ``id``, ``caption`` and ``embed`` for texts, ``id``, ``image_path`` and ``embed``
-    for images (the path is the label of that name, or the id), and ``id``, ``caption`` if there
-    are captions, and ``embed`` for any other modality.
-
-    Vectors are one-dimensional float32 arrays that own their memory once they are loaded. numpy
-    lets a loaded array point into the bytes it came from, unless it has to swap them; so they are
-    stored big-endian, which comes out native. Arrays name ``numpy.ndarray`` and ``numpy.dtype``
-    only, which every version of numpy has.
-
-    Parameters
-    ----------
-    stream : binary stream
-    chunks : iterable of Chunk
-        Rows of unit norm, with ids.
-    modality : str
-    metadata : mapping of str to str
-        Not written: the format has no room. It belongs beside the folder.
-    rows : int, optional
-        How many are expected; not needed here.
-
-    Returns
-    -------
-    int
-        Records written.
-
-    Raises
-    ------
-    InvalidRowsError
-        If a row holds numbers that are not finite, naming its id.
-    ParameterError
-        If there are more than :data:`MAX_RECORDS` rows, or rows without ids.
-    ShapeError
-        If there are no rows, or chunks differ in their number of columns.
-    """
-    records: list[Record] = []
-    shape: tuple[int, ...] = ()
-    for chunk in chunks:
-        first, count = len(records), len(chunk.array)
-        if first + count > MAX_RECORDS:
-            raise ParameterError(
-                f"A ReVision chunk holds at most {MAX_RECORDS:,} records, and there are at least "
-                f"{first + count:,} rows for one. Spread them over several chunks."
-            )
-        shape = shape or chunk.array.shape[1:]  # one object, which the file then holds once
-        if chunk.array.shape[1:] != shape:
-            raise ShapeError(
-                f"Rows of {chunk.array.shape[1:]} and {shape} numbers cannot share one chunk. The "
-                "training code needs one length."
-            )
-        own = _records(chunk, modality, first)
-        with np.errstate(over="ignore", invalid="ignore"):
-            stored = np.ascontiguousarray(chunk.array, dtype=_STORED)
-        _check_finite(stored, own, first)
-        for record, row in zip(own, stored, strict=True):
-            record[KEY] = _StoredVector(row.tobytes(), shape)
-        records.extend(own)
-    if not records:
-        raise ShapeError("There are no rows to write.")
-    pickler = pickle.Pickler(stream, protocol=4)
-    pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_array}
-    pickler.dump(records)
-    return len(records)
-
-
-def chunk_name(modality: str, number: int, method: str) -> str:
-    """Return the file name of a chunk: ``text_embeds_{number}_{method}.pkl``.
-
-    Parameters
-    ----------
-    modality : str
-        ``text`` and ``image``, by any name for them; other modalities stand for themselves.
-    number : int
-        Counts the chunks of a folder.
-    method : str
-        How the rows were aligned. Only letters of ASCII, digits, ``_`` and ``-`` are kept.
-    """
-    known = {"source": "text", "target": "image", None: _kept(modality) or "other"}
-    return f"{known[role_of(modality)]}_embeds_{number}_{_kept(method) or 'aligned'}.pkl"
-
-
-_STORED = np.dtype(">f4")
-
-
-class _StoredVector:
-    """The bytes of a vector, pickled as the array that it becomes: ten times lighter than one."""
-
-    __slots__ = ("data", "shape")
-
-    def __init__(self, data: bytes, shape: tuple[int, ...]) -> None:
-        self.data = data
-        self.shape = shape
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return np.ndarray, _EMPTY, (1, self.shape, _STORED, False, self.data)
-
-
-_EMPTY = ((0,),)
-
-
-def _reduce_array(array: npt.NDArray[Any]) -> tuple[Any, ...]:
-    reduced: Any = array.__reduce__()
-    return np.ndarray, _EMPTY, reduced[2]
 
 
 def _vector(record: Record, number: int, key: str, name: str) -> Array:
@@ -330,48 +233,3 @@ def _real(record: Record, memo: dict[int, Any]) -> Record:
     if not _NESTED.isdisjoint(map(type, record.values())):
         return copy.deepcopy(record, memo)
     return record
-
-
-def _records(chunk: Chunk, modality: str, first: int) -> list[Record]:
-    """Return the records of a chunk, as they were or new, without their vectors."""
-    native, count = chunk.about.native, len(chunk.array)
-    if isinstance(native, list):
-        if len(native) != count:
-            raise ShapeError(f"{count:,} rows came with {len(native):,} records. Give one each.")
-        return [dict(record) for record in native]
-    about = chunk.about.plain(Limits.from_env())
-    if about.ids is None:
-        raise ParameterError(
-            f"The rows from {first:,} on have no ids, by which the training code finds them. Read "
-            "them with their ids, or put these in a file beside."
-        )
-    made: list[Record] = [{"id": key} for key in about.ids.tolist()]
-    role, labels = role_of(modality), about.labels
-    if role == "target":
-        named = labels is not None and "image_path" in labels.columns
-        given = labels["image_path"] if named and labels is not None else about.ids
-        paths = given.tolist()
-        for record, path in zip(made, paths, strict=True):
-            record["image_path"] = path
-    elif role == "source" or about.captions is not None:
-        captions = [""] * count if about.captions is None else about.captions.tolist()
-        for record, caption in zip(made, captions, strict=True):
-            record["caption"] = caption
-    return made
-
-
-def _check_finite(stored: npt.NDArray[Any], records: list[Record], first: int) -> None:
-    bad = np.flatnonzero(~np.isfinite(stored).all(axis=1))
-    if len(bad):
-        key = printable(str(records[bad[0]].get("id")), 60)
-        more = f" ({len(bad):,} such rows nearby)" if len(bad) > 1 else ""
-        raise InvalidRowsError(
-            f'Row {first + bad[0]:,} with the id "{key}" holds numbers that are not finite in '
-            f"float32{more}, so nothing was written. Drop such rows with drop_invalid=True, or "
-            "mend the input.",
-            (bad + first).tolist(),
-        )
-
-
-def _kept(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9_-]+", "", text)

@@ -13,7 +13,15 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from anisoalign_core.errors import FormatError, ShapeError
-from anisoalign_core.io import clip_retrieval, lines, npy, parquet, parquet_stream, revision
+from anisoalign_core.io import (
+    clip_retrieval,
+    lines,
+    npy,
+    parquet,
+    parquet_stream,
+    revision,
+    revision_file,
+)
 from anisoalign_core.io import safetensors as safetensors_file
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts, ShardWriter
 from anisoalign_core.io.delimited import METADATA_ENDING
@@ -128,7 +136,7 @@ STREAMED: dict[str, Streamed] = {
             revision.keys,
             revision.shard_facts,
             revision.read_chunks,
-            revision.write_shard,
+            revision_file.write_shard,
         ),
         *(
             Streamed(suffix, _whole_keys, _whole_facts, _whole_chunks)

@@ -119,21 +119,33 @@ def first_record(source: Source, limits: Limits) -> Record:
             break
         with source.open() as stream:
             prefix = stream.read(size)
-        check_opcodes(prefix, source.name, whole=False)
-        unpickler = _Unpickler(io.BytesIO(prefix))
-        try:
-            _load(unpickler, source.name)
-        except FormatError as error:
-            if not isinstance(error.__cause__, _ERRORS):
-                raise
         # The prefix ends amid a record, but those before it are complete and in the memo, where
         # dictionaries are entered when they are begun and filled when all their values are there.
-        memo: Any = unpickler.memo.copy()
+        memo = memo_of(prefix, source.name)
         record = next((memo[index] for index in sorted(memo) if type(memo[index]) is dict), None)
         if record:
             _check_values([record], source.name)
             return dict(record)
     return load_records(source, limits)[0]
+
+
+def memo_of(prefix: bytes, name: str) -> dict[int, Any]:
+    """Return the memo after the beginning of a file was loaded, as far as it goes.
+
+    Raises
+    ------
+    FormatError
+        If it asks for something else than arrays, numbers and text.
+    """
+    check_opcodes(prefix, name, whole=False)
+    unpickler = _Unpickler(io.BytesIO(prefix))
+    try:
+        _load(unpickler, name)
+    except FormatError as error:
+        if not isinstance(error.__cause__, _ERRORS):
+            raise
+    memo: Any = unpickler.memo.copy()
+    return dict(memo)
 
 
 class _Refused(Exception):

@@ -22,11 +22,12 @@ from anisoalign_core.errors import (
     ParameterError,
     ShapeError,
 )
-from anisoalign_core.io import revision
+from anisoalign_core.io import revision_file
 from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.limits import Limits
 from anisoalign_core.io.preflight import PreflightCounter, training_ids
-from anisoalign_core.io.revision import chunk_name, read_chunks, shard_facts, write_shard
+from anisoalign_core.io.revision import keys, read_chunks, shard_facts
+from anisoalign_core.io.revision_file import chunk_name, write_shard
 from anisoalign_core.io.source import Source
 
 LIMITS = Limits()
@@ -68,7 +69,7 @@ def test_facts_come_from_the_first_record(array: NDArray[np.float32], dtype: str
     facts = shard_facts(source, LIMITS, "embed")
     assert (facts.rows, facts.dim) == (None, 8)
     assert facts.dtype == np.dtype(dtype).newbyteorder("=") and facts.dtype.isnative
-    assert revision.keys(source, LIMITS) == ("embed",)
+    assert keys(source, LIMITS) == ("embed",)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -300,8 +301,8 @@ def test_rows_that_are_not_finite_are_refused(value: float) -> None:
 
 
 def test_a_chunk_has_a_most(monkeypatch: pytest.MonkeyPatch, array: NDArray[np.float32]) -> None:
-    assert revision.MAX_RECORDS == 200_000
-    monkeypatch.setattr(revision, "MAX_RECORDS", 11)
+    assert revision_file.MAX_RECORDS == 200_000
+    monkeypatch.setattr(revision_file, "MAX_RECORDS", 11)
     with pytest.raises(ParameterError, match="at most 11 records"):
         write(read(records_of(array), about=True))
 

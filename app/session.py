@@ -21,8 +21,8 @@ from anisoalign_core.samples import SAMPLES, load_sample
 from app.widgets.progress import cancellable
 
 T = TypeVar("T")
-KEPT_RESULTS = 24
-KEPT_HEAVY = {"trial": 3, "cooked": 2}
+KEPT_RESULTS = 40
+KEPT_HEAVY = {"trial": 3, "cooked": 2, "after": 1}
 """Results that hold arrays as large as the set itself, by the first word of their key."""
 
 
@@ -62,6 +62,7 @@ def use_pair(loaded: Loaded | None) -> None:
     """Replace the session's pair; results of the previous one are let go."""
     st.session_state["loaded"] = loaded
     st.session_state["results"] = OrderedDict()
+    st.session_state["selections"] = {}
 
 
 def loaded() -> Loaded | None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import blake2b
 
 import numpy as np
 
-from anisoalign_core.errors import NeedsPairsError, ParameterError
+from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
 from anisoalign_core.geometry.residual import Residual
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers, eigh, fix_signs
@@ -37,12 +38,14 @@ class Direction:
     ----------
     vector : (d,) float64
     kind : str
-        A key of :data:`KINDS`.
+        A key of :data:`KINDS`, or ``"given"``.
     number : int
         Which of its kind, from 1.
     strength : float
         What the direction was chosen by; ``meaning`` says what that is.
     meaning : str
+    name : str
+        What to call a given direction.
     """
 
     vector: Float64
@@ -50,11 +53,19 @@ class Direction:
     number: int
     strength: float
     meaning: str
+    name: str = ""
 
     @property
     def label(self) -> str:
         """Short words for an axis."""
+        if self.name:
+            return self.name
         return KINDS[self.kind] + ("" if self.kind == "gap" else f" {self.number}")
+
+    @property
+    def digest(self) -> str:
+        """Short digest of the vector, to tell directions apart."""
+        return blake2b(self.vector.tobytes(), digest_size=8).hexdigest()
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +175,31 @@ class Directions:
         vector = fix_signs(vectors[:, [at]])[:, 0]
         words = "variance of one side above the other's"
         return Direction(vector, kind, number, abs(float(values[at])), words)
+
+
+def given(vector: Float64, name: str, meaning: str) -> Direction:
+    """Make a direction of any vector, such as the difference of two selections or of two texts.
+
+    Parameters
+    ----------
+    vector : (d,) array
+        Its norm becomes the direction's strength.
+    name : str
+    meaning : str
+        What the norm says.
+
+    Raises
+    ------
+    ShapeError
+        If the vector is zero, or has numbers that are not finite.
+    """
+    size = float(np.linalg.norm(vector))
+    if not np.isfinite(size) or size < 1e-12:
+        raise ShapeError(
+            f'"{name}" is no direction: both of its ends lie in the same place. Choose two '
+            "different ones."
+        )
+    return Direction(np.asarray(vector, dtype=np.float64) / size, "given", 1, size, meaning, name)
 
 
 def ends(rows: Float32, vector: Float64, count: int) -> tuple[Integers, Integers, Float32]:

@@ -261,3 +261,62 @@ def _top_k_torch(
         indices[part] = np.take_along_axis(column, order, 1)
         values[part] = np.take_along_axis(value, order, 1)
     return _without_self(indices, values) if exclude_self else (indices, values)
+
+
+@dataclass(frozen=True, eq=False)
+class NeighbourChange:
+    """The k nearest keys of one query before and after a correction.
+
+    Attributes
+    ----------
+    before, after : Neighbours
+        Rows and cosines, nearest first, of shape (k,).
+    """
+
+    before: Neighbours
+    after: Neighbours
+
+    @property
+    def kept(self) -> Integers:
+        """Rows near both before and after, nearest after first."""
+        return self.after[0][np.isin(self.after[0], self.before[0])]
+
+    @property
+    def gained(self) -> Integers:
+        """Rows near only after, nearest first."""
+        return self.after[0][~np.isin(self.after[0], self.before[0])]
+
+    @property
+    def lost(self) -> Integers:
+        """Rows near only before, nearest first."""
+        return self.before[0][~np.isin(self.before[0], self.after[0])]
+
+
+def neighbour_change(
+    before: tuple[Float32, Float32],
+    after: tuple[Float32, Float32],
+    k: int,
+    *,
+    leave_out: int | None = None,
+) -> NeighbourChange:
+    """Find which neighbours of a row a correction keeps, gains and loses.
+
+    Parameters
+    ----------
+    before, after : tuple of (d,) and (m, d) float32
+        The row and the keys, unit, as they were and as they are.
+    k : int
+    leave_out : int, optional
+        Key that is the row itself.
+
+    Raises
+    ------
+    ParameterError
+        If there are fewer than k keys.
+    """
+    found = []
+    for query, keys in (before, after):
+        rows, cosines = top_k(query[None], keys, k + (leave_out is not None))
+        others = rows[0] != leave_out
+        found.append((rows[0][others][:k], cosines[0][others][:k]))
+    return NeighbourChange(*found)

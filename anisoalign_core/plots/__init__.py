@@ -2,6 +2,7 @@
 
 from anisoalign_core.plots.clouds import before_after, clouds, density, histogram_1d
 from anisoalign_core.plots.correction import pareto, stretches, tradeoff
+from anisoalign_core.plots.explore import Layer, linked
 from anisoalign_core.plots.gap import (
     add_random_overlap,
     angles,
@@ -21,6 +22,7 @@ from anisoalign_core.plots.phases import (
 from anisoalign_core.plots.training import losses
 
 __all__ = [
+    "Layer",
     "add_random_overlap",
     "angles",
     "before_after",
@@ -34,6 +36,7 @@ __all__ = [
     "energy",
     "few_coordinates",
     "histogram_1d",
+    "linked",
     "losses",
     "overlap",
     "pareto",

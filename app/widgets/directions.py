@@ -1,44 +1,48 @@
-"""The Directions page's pieces: choosing, projecting, rows at the ends, selections, UMAP."""
+"""The Directions page's pieces: choosing an axis, what lies at its ends, and a map."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 import streamlit as st
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.geometry.directions import KINDS, Direction, Directions, ends
-from anisoalign_core.geometry.umap_map import joint_map
-from anisoalign_core.metrics import top_k
-from anisoalign_core.numerics import Float32, Integers, generator
+from anisoalign_core.geometry.reading import Contents, Reading, read_direction
+from anisoalign_core.geometry.umap_map import JointMap, joint_map
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots import clouds
-from anisoalign_core.plots.style import MAX_HOVER_POINTS
-from app.session import require_pair, result
+from app.session import result
 from app.widgets.common import figure, plain, three
+from app.widgets.prompts import prompt_direction, prompts_offered
+from app.widgets.rows import captions_of, cards
+from app.widgets.selections import kept, selection_direction
 
-SHOWN_ROWS = 6000
 END_ROWS = 6
-TABLE_ROWS = 200
-NEIGHBOURS = 6
+MOST_FINDINGS = 6
+GIVEN = {
+    "selections": "Difference of two selections",
+    "prompt": "A text's direction",
+}
 
 
 def choose(label: str, known: Directions, key: str, index: int) -> Direction:
-    """Choose a direction by kind and number."""
-    kinds = known.kinds
+    """Choose a direction: by kind and number, or one that a person makes."""
+    kinds = [*known.kinds]
+    kinds += ["selections"] if kept() else []
+    kinds += ["prompt"] if prompts_offered() else []
     left, right = st.columns([3, 1])
     kind = left.selectbox(
         label,
         kinds,
         index=min(index, len(kinds) - 1),
-        format_func=KINDS.get,
+        format_func=(KINDS | GIVEN).get,
         key=f"{key}_kind",
         persist_state="session",
     )
+    if kind == "selections":
+        return selection_direction(known.pair, key)
+    if kind == "prompt":
+        return prompt_direction(known, key)
     count, number = known.count(kind), 1
     if count > 1:
         number = right.number_input(
@@ -64,133 +68,73 @@ def direction_words(direction: Direction, known: Directions) -> str:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Projected:
-    """All rows on two directions, and which of them are drawn."""
-
-    target: Float32
-    source: Float32
-    shown_target: Integers
-    shown_source: Integers
-    cosine: float
-
-    @staticmethod
-    def captions_of(side: EmbeddingSet, rows: Integers) -> npt.NDArray[np.object_] | None:
-        """Captions of drawn rows, or None when there are none or too many."""
-        if side.captions is None or len(rows) > MAX_HOVER_POINTS:
-            return None
-        return side.captions[rows]
-
-
-def projected(first: Direction, second: Direction) -> Projected:
-    """Project both sets; kept per pair and directions."""
-    pair = require_pair()
-    key = ("projected", first.kind, first.number, second.kind, second.number)
-
-    def build() -> Projected:
-        columns = np.column_stack([first.vector, second.vector]).astype(np.float32)
-        shown = [
-            np.sort(generator(0).permutation(len(side))[:SHOWN_ROWS])
-            for side in (pair.target, pair.source)
-        ]
-        return Projected(
-            pair.target.vectors @ columns,
-            pair.source.vectors @ columns,
-            shown[0],
-            shown[1],
-            float(first.vector @ second.vector),
-        )
-
-    return result(key, build)
-
-
 def extremes(pair: EmbeddingPair, direction: Direction) -> None:
-    """Show the rows at both ends of a direction, for each modality."""
-    for side in (pair.target, pair.source):
+    """Show the rows at both ends of a direction, for each modality, and what they share."""
+    for role, side in (("target", pair.target), ("source", pair.source)):
         low, high, values = ends(side.vectors, direction.vector, END_ROWS)
         st.markdown(f"**{plain(side.modality)}**")
+        read = reading(role, side, direction)
         left, right = st.columns(2)
         for column, rows, words in ((left, low, "low end"), (right, high, "high end")):
             with column.container(border=True):
                 st.caption(f"{words}, {three(float(values[rows[0]]))} outermost")
+                if read is not None:
+                    st.markdown(findings_in_words(read, words.split()[0]))
                 cards(side, rows, [three(float(values[row])) for row in rows])
+        if read is not None:
+            st.caption(
+                f"In words: among the {read.rows:,} rows at each end, against all "
+                f"{len(side):,}, what chance would give less than once in twenty such readings "
+                f"({read.tested:,} labels and words tested at both ends, corrected by Holm)."
+            )
 
 
-def cards(side: EmbeddingSet, rows: Integers, numbers: list[str]) -> None:
-    """Show rows as thumbnail, caption and number; captions are data, shown as text."""
-    for row, number in zip(rows, numbers, strict=True):
-        if side.thumbnails is not None:
-            picture, text = st.columns([1, 6], vertical_alignment="center")
-            picture.image(side.thumbnails[row], width=48, alt=row_words(side, int(row)))
-        else:
-            text = st
-        text.markdown(f"{plain(row_words(side, int(row)))}  \n:gray[{number}]")
-
-
-def row_words(side: EmbeddingSet, row: int) -> str:
-    """Return a row's caption, or its id when it has none."""
-    words = side.captions[row] if side.captions is not None else f"{side.modality} {side.ids[row]}"
-    return words if len(words) <= 120 else words[:119] + "…"
-
-
-def selected(event: Any) -> dict[int, list[int]]:
-    """Read a selection event: side (0 target, 1 source) → row numbers."""
-    found: dict[int, list[int]] = {}
-    selection = event.get("selection", {}) if event else {}
-    for point in selection.get("points", []):
-        data = point.get("customdata")
-        if isinstance(data, dict):  # a typed array arrives as {"0": row, "1": side}
-            data = [data.get("0"), data.get("1")]
-        if data is not None and len(data) >= 2 and None not in data[:2]:
-            found.setdefault(int(data[1]), []).append(int(data[0]))
-    return {side: sorted(set(rows)) for side, rows in found.items()}
-
-
-def table_of(side: EmbeddingSet, rows: list[int]) -> pd.DataFrame:
-    """Return ids, captions and labels of rows."""
-    table = pd.DataFrame({"row": rows, "id": side.ids[rows]})
-    if side.captions is not None:
-        table["caption"] = side.captions[rows]
-    if side.labels is not None:
-        labels = side.labels.iloc[rows].reset_index(drop=True)
-        table = pd.concat([table, labels], axis=1)
-    return table
-
-
-def show_selection(pair: EmbeddingPair, rows_by_side: dict[int, list[int]]) -> None:
-    """Show the rows in a lasso or box, then the neighbours of one of them in both modalities."""
-    if not rows_by_side:
-        return
-    sides = (pair.target, pair.source)
-    for number, rows in sorted(rows_by_side.items()):
-        side = sides[number]
-        st.markdown(f"**{len(rows):,} {plain(side.modality)} rows selected**")
-        st.dataframe(table_of(side, rows[:TABLE_ROWS]), hide_index=True, height=220)
-        if len(rows) > TABLE_ROWS:
-            st.caption(f"The first {TABLE_ROWS} are listed.")
-    number = min(rows_by_side)
-    side, rows = sides[number], rows_by_side[number][:TABLE_ROWS]
-    row = st.selectbox(
-        "Neighbours in all dimensions of",
-        rows,
-        format_func=lambda r: f"{side.modality} {side.ids[r]}: {row_words(side, r)}",
-        key="neighbours_of",
+def reading(role: str, side: EmbeddingSet, direction: Direction) -> Reading | None:
+    """Read a direction from labels and captions; None where there are none, or too few rows."""
+    if (side.labels is None and side.captions is None) or len(side) < 40:
+        return None
+    contents = result(("contents", role), lambda: Contents.of(side))
+    if not contents.names:
+        return None
+    projections = side.vectors @ direction.vector.astype(np.float32)
+    return result(
+        ("reading", role, direction.digest), lambda: read_direction(contents, projections)
     )
-    query = side.vectors[[row]]
-    for column, other in zip(st.columns(2), sides, strict=True):
-        same = other is side
-        count = min(NEIGHBOURS + same, len(other))
-        near, cosines = top_k(query, other.vectors, count)
-        kept = [(r, c) for r, c in zip(near[0], cosines[0], strict=True) if not (same and r == row)]
-        with column.container(border=True):
-            st.caption(f"nearest {plain(other.modality)} rows, by cosine")
-            picked = kept[:NEIGHBOURS]
-            cards(other, np.array([r for r, _ in picked]), [three(float(c)) for _, c in picked])
+
+
+def findings_in_words(read: Reading, end: str) -> str:
+    """Say what one end has more often than chance."""
+    found = read.at(end)
+    if not found:
+        return f":gray[Nothing stands out among {read.tested:,} labels and words.]"
+    parts = [
+        f"**{plain(one.value)}**"
+        + ("" if one.label == "word" else f" ({plain(one.label)})")
+        + f" {one.share:.0%} against {one.overall:.0%}"
+        for one in found[:MOST_FINDINGS]
+    ]
+    more = f" and {len(found) - MOST_FINDINGS} more" if len(found) > MOST_FINDINGS else ""
+    return ", ".join(parts) + more
 
 
 def umap_section(pair: EmbeddingPair) -> None:
     """Draw a UMAP of both sets, on request: its first use in a server compiles for a minute."""
-    key = "umap"
+    names = (pair.target.modality, pair.source.modality)
+    fits = {
+        "both": "both sets",
+        "target": f"{names[0]} only; {names[1]} placed among them",
+        "source": f"{names[1]} only; {names[0]} placed among them",
+    }
+    fit_on = st.segmented_control(
+        "Fitted on",
+        list(fits),
+        default="both",
+        format_func=fits.get,
+        key="umap_fit",
+        persist_state="session",
+    )
+    fit_on = fit_on or "both"
+    key = ("umap", fit_on)
     results = st.session_state["results"]
     if (pair.digest, key) not in results:
         st.caption(
@@ -202,12 +146,13 @@ def umap_section(pair: EmbeddingPair) -> None:
             return
         place.empty()
 
-    def build() -> Any:
+    def build() -> JointMap:
         with st.spinner("Laying out with UMAP; the first time it compiles for about a minute …"):
-            return joint_map(pair.target.vectors, pair.source.vectors, random_state=0)
+            return joint_map(
+                pair.target.vectors, pair.source.vectors, random_state=0, fit_on=fit_on
+            )
 
     found = result(key, build)
-    names = (pair.target.modality, pair.source.modality)
     figure(
         clouds(
             found.target,
@@ -216,10 +161,10 @@ def umap_section(pair: EmbeddingPair) -> None:
             axis_labels=("UMAP 1", "UMAP 2"),
             target_rows=found.target_rows,
             source_rows=found.source_rows,
-            target_captions=Projected.captions_of(pair.target, found.target_rows),
-            source_captions=Projected.captions_of(pair.source, found.source_rows),
+            target_captions=captions_of(pair.target, found.target_rows),
+            source_captions=captions_of(pair.source, found.source_rows),
         ),
-        caption=f"UMAP of both sets together (cosine, seeded, first reduced to "
+        caption=f"UMAP fitted on {plain(fits[fit_on])} (cosine, seeded, first reduced to "
         f"{found.reduced_to} principal components); {len(found.target_rows):,} + "
         f"{len(found.source_rows):,} rows of {len(pair.target):,} + {len(pair.source):,}.",
         alt="UMAP layout of both modalities",

@@ -239,20 +239,6 @@ def test_names_and_captions_are_shown_as_text():
             assert "<script>" not in element.value
 
 
-def test_selections_are_read_in_both_forms_that_arrive():
-    from app.widgets.directions import selected
-
-    points = [
-        {"customdata": [7, 0]},
-        {"customdata": {"0": 3, "1": 1}},
-        {"customdata": {"0": 2, "1": 1}},
-        {"customdata": None},
-        {},
-    ]
-    assert selected({"selection": {"points": points}}) == {0: [7], 1: [2, 3]}
-    assert selected(None) == {}
-
-
 def test_the_split_settings_are_kept_and_used():
     at = open_page("data", pair_of(n=200))
     at.slider(key="holdout_slider").set_value(0.4).run()

@@ -87,3 +87,23 @@ def test_impossible_requests_say_how_many_neighbours_there_are():
         top_k(rows, rows, 0)
     with pytest.raises(ShapeError, match="dimensions"):
         top_k(rows, rows[:, :2], 1)
+
+
+def test_a_correction_keeps_gains_and_loses_neighbours():
+    from anisoalign_core.metrics.neighbours import neighbour_change
+
+    rng = np.random.default_rng(4)
+    before, after = (rng.standard_normal((50, 6)).astype(np.float32) for _ in range(2))
+    before /= np.linalg.norm(before, axis=1, keepdims=True)
+    after /= np.linalg.norm(after, axis=1, keepdims=True)
+    change = neighbour_change((before[3], before), (after[3], after), 7, leave_out=3)
+    near = [
+        [r for r in np.argsort(-(rows @ rows[3])).tolist() if r != 3][:7]
+        for rows in (before, after)
+    ]
+    assert change.kept.tolist() == [r for r in near[1] if r in near[0]]
+    assert change.gained.tolist() == [r for r in near[1] if r not in near[0]]
+    assert change.lost.tolist() == [r for r in near[0] if r not in near[1]]
+    assert 3 not in change.before[0] and len(change.after[0]) == 7
+    same = neighbour_change((before[3], before), (before[3], before), 5)
+    assert same.kept[0] == 3 and not len(same.gained) and not len(same.lost)

@@ -190,3 +190,18 @@ def test_umap_is_seeded_and_keeps_rows(monkeypatch):
     assert np.isfinite(first.target).all()
     again = umap_map.joint_map(x, y, random_state=0)
     np.testing.assert_array_equal(first.target, again.target)
+
+
+@pytest.mark.parametrize("fit_on", ["target", "source"])
+def test_a_umap_fitted_on_one_set_places_the_other(fit_on, monkeypatch):
+    from anisoalign_core.geometry import umap_map
+
+    y, x = paired_world(60, 10)
+    found = umap_map.joint_map(x, y, random_state=0, fit_on=fit_on)
+    assert found.fitted_on == fit_on
+    assert found.target.shape == found.source.shape == (60, 2)
+    other = np.array([1.0, -1.0] * 5)
+    moved = {"target": (x, y * other), "source": (x * other, y)}[fit_on]
+    again = umap_map.joint_map(*map(np.float32, moved), random_state=0, fit_on=fit_on)
+    # the fitted side does not know the other one
+    np.testing.assert_array_equal(getattr(again, fit_on), getattr(found, fit_on))

@@ -1,0 +1,66 @@
+"""Rows on screen: as cards with a picture, as a table, by their captions."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import streamlit as st
+
+from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.numerics import Integers
+from anisoalign_core.plots.style import MAX_HOVER_POINTS
+from app.widgets.common import plain
+
+
+def cards(side: EmbeddingSet, rows: Integers, numbers: list[str]) -> None:
+    """Show rows as thumbnail, caption and number; captions are data, shown as text."""
+    for row, number in zip(rows, numbers, strict=True):
+        if side.thumbnails is not None:
+            picture, text = st.columns([1, 6], vertical_alignment="center")
+            picture.image(side.thumbnails[row], width=48, alt=row_words(side, int(row)))
+        else:
+            text = st
+        text.markdown(f"{plain(row_words(side, int(row)))}  \n:gray[{number}]")
+
+
+def row_words(side: EmbeddingSet, row: int) -> str:
+    """Return a row's caption, or its id when it has none."""
+    words = side.captions[row] if side.captions is not None else f"{side.modality} {side.ids[row]}"
+    return words if len(words) <= 120 else words[:119] + "…"
+
+
+def captions_of(side: EmbeddingSet, rows: Integers) -> npt.NDArray[np.object_] | None:
+    """Captions of drawn rows, or None when there are none or too many."""
+    if side.captions is None or len(rows) > MAX_HOVER_POINTS:
+        return None
+    return side.captions[rows]
+
+
+def table_of(side: EmbeddingSet, rows: Integers) -> pd.DataFrame:
+    """Return ids, captions and labels of rows."""
+    table = pd.DataFrame({"row": rows, "id": side.ids[rows]})
+    if side.captions is not None:
+        table["caption"] = side.captions[rows]
+    if side.labels is not None:
+        labels = side.labels.iloc[rows].reset_index(drop=True)
+        table = pd.concat([table, labels], axis=1)
+    return table
+
+
+def pictured(side: EmbeddingSet, rows: Integers) -> pd.DataFrame:
+    """Return the table of rows with their thumbnails before it, as addresses that hold the data."""
+    table = table_of(side, rows)
+    if side.thumbnails is not None:
+        table.insert(0, "picture", [_address(side.thumbnails[row]) for row in rows])
+    return table
+
+
+def _address(picture: npt.NDArray[np.uint8]) -> str:
+    import base64
+    import io
+
+    from PIL import Image
+
+    Image.fromarray(picture).save(stream := io.BytesIO(), format="PNG")
+    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
+
+from anisoalign_core.errors import ParameterError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -265,6 +268,38 @@ class GapReport:
             add("rmg", t.rmg, None, "", True)
         add("separability", self.separability, 0.5, "no linear rule", False)
         return pd.DataFrame(rows).set_index("name")
+
+
+def side_by_side(reports: Mapping[str, GapReport]) -> pd.DataFrame:
+    """Compare the reports of several encoders, or of one encoder on several sets.
+
+    Parameters
+    ----------
+    reports : mapping of str to GapReport
+        By the name each is to be called.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each headline number that any report has, in the order of
+        :meth:`GapReport.to_frame`; for each report a column ``(name, "value")`` and one
+        ``(name, "null")``: what chance would give for it, where that is known. Numbers of
+        different encoders are comparable where their nulls are; a set of other rows, or of another
+        number of rows, has other nulls.
+
+    Raises
+    ------
+    ParameterError
+        If there is no report.
+    """
+    import pandas as pd
+
+    if not reports:
+        raise ParameterError("There is no report to compare. Give at least one.")
+    frames = {name: report.to_frame()[["value", "null"]] for name, report in reports.items()}
+    order = dict.fromkeys(name for frame in frames.values() for name in frame.index)
+    table = pd.concat(frames, axis=1, names=["set", "number"]).astype(float)
+    return table.reindex(list(order))
 
 
 def _plain(value: Any) -> Any:

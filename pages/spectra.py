@@ -14,6 +14,7 @@ from anisoalign_core.plots import (
 )
 from app.session import report, require_pair
 from app.widgets.common import Number, figure, guard, number_row, page_header, plain, three
+from app.widgets.shelf import side_by_side_section
 from app.widgets.spectra import spectra_numbers, spectra_parts
 
 page_header("Spectra", "How large is the gap, and over how many directions is it spread?")
@@ -114,3 +115,4 @@ with guard():
         for note in found.notes:
             st.caption(plain(note))
         st.download_button("Report (JSON)", found.to_json(), "gap-report.json", on_click="ignore")
+    side_by_side_section()

@@ -2,6 +2,7 @@
 
 from anisoalign_core.plots.clouds import before_after, clouds, density, histogram_1d
 from anisoalign_core.plots.correction import pareto, stretches, tradeoff
+from anisoalign_core.plots.encoders import NamedSpectra, encoder_spectra
 from anisoalign_core.plots.explore import Layer, linked
 from anisoalign_core.plots.gap import (
     add_random_overlap,
@@ -23,6 +24,7 @@ from anisoalign_core.plots.training import losses
 
 __all__ = [
     "Layer",
+    "NamedSpectra",
     "add_random_overlap",
     "angles",
     "before_after",
@@ -33,6 +35,7 @@ __all__ = [
     "couplings",
     "density",
     "directional_ratio",
+    "encoder_spectra",
     "energy",
     "few_coordinates",
     "histogram_1d",

@@ -19,6 +19,13 @@ from .align import load_aligner as load_aligner
 from .diagnose import diagnose as diagnose
 from .embeddings import EmbeddingSet as EmbeddingSet
 from .embeddings import Provenance as Provenance
+from .encode import Encoded as Encoded
+from .encode import Encoder as Encoder
+from .encode import EncodingState as EncodingState
+from .encode import available_models as available_models
+from .encode import encode as encode
+from .encode import find_items as find_items
+from .encode import load_encoder as load_encoder
 from .engine import fit_streamed as fit_streamed
 from .engine import moments_of as moments_of
 from .engine import plan_outputs as plan_outputs
@@ -48,5 +55,6 @@ from .recipe import read_recipe as read_recipe
 from .recipe import replay as replay
 from .report import GapReport as GapReport
 from .samples import load_sample as load_sample
+from .samples import sample_encoder_path as sample_encoder_path
 
 __version__: str

@@ -1,18 +1,25 @@
 """The bundled sample data: a small contrastive encoder trained on captioned scenes.
 
-How it was made is written in ``sample_data/make_samples.py`` and ``sample_data/README.md``.
+How it was made is written in ``sample_data/make_samples.py``, ``sample_data/make_training.py`` and
+``sample_data/README.md``.
 """
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, ParameterError
+from anisoalign_core.numerics import Float32, Integers, read_only, unit_rows
 from anisoalign_core.pairs import EmbeddingPair
+
+if TYPE_CHECKING:
+    from anisoalign_core.teach.story import Checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent / "sample_data"
 LABELS = ("shape", "colour", "size", "position", "background")
@@ -98,12 +105,110 @@ def sample_file(name: str, modality: str) -> Path:
     if name not in SAMPLES:
         raise ParameterError(f"There is no sample {name!r}; choose one of {', '.join(SAMPLES)}.")
     folder = ROOT / SAMPLES[name].folder
+    return _beside(folder) / f"{modality}.npy"
+
+
+def _beside(folder: Path) -> Path:
     if not folder.is_dir():
         raise FormatError(
             "The sample data is not beside the installed package. Install from a checkout with "
             "pip install -e ., or load your own files."
         )
-    return folder / f"{modality}.npy"
+    return folder
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """Checkpoints of the sample's encoder while it learned, once for each logit scale.
+
+    Attributes
+    ----------
+    scales : tuple of float
+        Frozen logit scales, ascending; a scale is the inverse of the temperature.
+    steps : tuple of int
+        Steps of training after which the encoder was looked at, from 0.
+    rows : (n,) int
+        Which pairs of the sample were embedded; the encoder was trained on none of them.
+    source, target : (scales, steps, n, d) float32
+        Unit rows of captions and of scenes.
+    measured : dict
+        (scale, step) → what was measured when the file was made.
+    """
+
+    scales: tuple[float, ...]
+    steps: tuple[int, ...]
+    rows: Integers
+    source: Float32
+    target: Float32
+    measured: dict[tuple[float, int], Checkpoint]
+
+    def at(self, scale: float, step: int) -> tuple[Float32, Float32]:
+        """Return the source and the target rows, (n, d) each, of one checkpoint.
+
+        Raises
+        ------
+        ParameterError
+            If there is no such checkpoint.
+        """
+        if scale not in self.scales or step not in self.steps:
+            raise ParameterError(
+                f"There is no checkpoint at scale {scale:g} after {step} steps; scales are "
+                f"{', '.join(f'{known:g}' for known in self.scales)}, steps "
+                f"{', '.join(map(str, self.steps))}."
+            )
+        place = self.scales.index(scale), self.steps.index(step)
+        return self.source[place], self.target[place]
+
+
+def load_training() -> Training:
+    """Return the bundled checkpoints of the sample's training.
+
+    Raises
+    ------
+    FormatError
+        If the files are not beside the package.
+    """
+    from anisoalign_core.teach.story import Checkpoint
+
+    folder = _beside(ROOT / "training")
+    about = json.loads((folder / "about.json").read_text(encoding="utf-8"))
+    with np.load(folder / "training.npz", allow_pickle=False) as stored:
+        scales, steps = (tuple(stored[name].tolist()) for name in ("scales", "steps"))
+        sides = {}
+        for name in ("image", "text"):
+            start = np.broadcast_to(
+                stored[f"{name}_start"], (len(scales), 1, *stored[name].shape[2:])
+            )
+            halves = np.concatenate([start, stored[name]], axis=1)
+            rows = unit_rows(halves.reshape(-1, halves.shape[-1]))
+            sides[name] = read_only(rows.reshape(halves.shape))
+        numbers = read_only(stored["rows"].astype(np.intp))
+    measured = {
+        (scale, step): Checkpoint(**about["measured"][f"{scale:g}"][str(step)])
+        for scale in scales
+        for step in steps
+    }
+    return Training(scales, steps, numbers, sides["text"], sides["image"], measured)
+
+
+def sample_encoder_path() -> Path:
+    """Return where the weights of the small CLIP lie that made the sample "scenes".
+
+    Its configuration and vocabulary lie beside: ``load_encoder(checkpoint=sample_encoder_path())``
+    gives an encoder whose embeddings of the bundled scenes and captions are the bundled ones.
+
+    Raises
+    ------
+    FormatError
+        If the sample files are not beside the package.
+    """
+    path = ROOT / "encoder" / "encoder.safetensors"
+    if not path.is_file():
+        raise FormatError(
+            "The sample's encoder is not beside the installed package. Install from a checkout "
+            "with pip install -e ., or make it again with sample_data/make_samples.py --checkpoint."
+        )
+    return path
 
 
 def _tiles(path: Path, count: int, size: int = 32) -> np.typing.NDArray[np.uint8]:

@@ -9,17 +9,20 @@ ROOT = Path(__file__).resolve().parent.parent
 if str(ROOT) not in sys.path:  # `streamlit run` puts only app/ on the path
     sys.path.insert(0, str(ROOT))
 
+from app.links import announce, say_what_is_wanted, take_up  # noqa: E402
 from app.session import start_session  # noqa: E402
 from app.widgets.common import guard, sidebar_card  # noqa: E402
 
 PAGES = (
     ("home", "Home", ":material/home:"),
     ("data", "Data", ":material/upload_file:"),
+    ("encode", "Encode", ":material/image_search:"),
     ("spectra", "Spectra", ":material/show_chart:"),
     ("directions", "Directions", ":material/explore:"),
     ("correct", "Correct", ":material/tune:"),
     ("compare", "Compare", ":material/leaderboard:"),
     ("export", "Export", ":material/download:"),
+    ("learn", "Learn", ":material/school:"),
 )
 
 st.set_page_config(
@@ -36,5 +39,8 @@ page = st.navigation(
 )
 with guard():
     start_session()
+    take_up()
+    announce()
     sidebar_card()
+    say_what_is_wanted()
     page.run()

@@ -21,6 +21,8 @@ from anisoalign_core.samples import SAMPLES, load_sample
 from app.widgets.progress import cancellable
 
 T = TypeVar("T")
+DEFAULT_SAMPLE = "scenes"
+DEFAULT_HOLDOUT = 0.2
 KEPT_RESULTS = 40
 KEPT_HEAVY = {"trial": 3, "cooked": 2, "after": 1}
 """Results that hold arrays as large as the set itself, by the first word of their key."""
@@ -36,26 +38,27 @@ class Loaded:
 
 
 @st.cache_resource(show_spinner="Loading the bundled sample …")
-def _sample(name: str) -> EmbeddingPair:
+def sample_pair(name: str) -> EmbeddingPair:
+    """Return a bundled sample; sessions share it."""
     return load_sample(name)
 
 
 @st.cache_resource(show_spinner="Measuring the bundled sample …")
 def _sample_report(name: str) -> GapReport:
-    return diagnose(_sample(name))
+    return diagnose(sample_pair(name))
 
 
 def start_session() -> None:
     """Load the bundled sample when a session begins; later runs change nothing."""
     if "loaded" not in st.session_state:
-        use_sample("scenes")
+        use_sample(DEFAULT_SAMPLE)
     st.session_state.setdefault("split_seed", 0)
-    st.session_state.setdefault("holdout", 0.2)
+    st.session_state.setdefault("holdout", DEFAULT_HOLDOUT)
 
 
 def use_sample(name: str) -> None:
     """Make a bundled sample the session's pair."""
-    use_pair(Loaded(_sample(name), SAMPLES[name].title, sample=name))
+    use_pair(Loaded(sample_pair(name), SAMPLES[name].title, sample=name))
 
 
 def use_pair(loaded: Loaded | None) -> None:

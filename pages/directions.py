@@ -29,7 +29,9 @@ with guard():
     with left:
         colour = colour_choice(pair)
     with right:
-        search = from_search(pair, st.text_input("Search captions", key="search"))
+        search = from_search(
+            pair, st.text_input("Search captions", key="search", bind="query-params")
+        )
     correction = after()
     drawn = from_event(picture(first, second, colour, search, correction))
     selection = drawn or search

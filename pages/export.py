@@ -35,7 +35,7 @@ with guard():
             ["all", "split"],
             format_func={"all": "All rows", "split": "The split's fit rows only"}.get,
             key="export_fit",
-            persist_state="session",
+            bind="query-params",
             help="All rows is what `anisoalign fit` on the two files does. The split's fit keeps "
             "held-out rows unseen, as the numbers on Correct do.",
         )
@@ -45,14 +45,14 @@ with guard():
             list(FORMATS),
             format_func=lambda key: f"{key}  ({FORMATS[key]})",
             key="export_format",
-            persist_state="session",
+            bind="query-params",
         )
     with right:
         dtype = st.radio(
             "Numbers",
             ["float32", "float16"],
             key="export_dtype",
-            persist_state="session",
+            bind="query-params",
             help="float16 halves the file; its measured error is shown below.",
         )
     cooked = build(choice, bound, fit_on)

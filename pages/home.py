@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.session import page_path, report, require_pair, use_sample
-from app.widgets.common import Number, guard, number_row, page_header, plain
+from app.widgets.common import CARD_WIDTH, Number, guard, number_row, page_header, plain
 
 page_header(
     "AnisoAlign Studio",
@@ -73,23 +73,26 @@ with st.expander("Why this verdict"):
 st.subheader("Where to go from here", anchor=False)
 steps = (
     ("data", "Data", "Load your own embeddings, paired or not."),
+    ("encode", "Encode", "Pictures and captions of your own, through a model of your choice."),
     ("spectra", "Spectra", "How large is the gap, and how is it spread over directions?"),
     ("directions", "Directions", "What do the directions that carry it mean? Look at the rows."),
     ("correct", "Correct", "Tune a bounded correction and watch what it costs in meaning."),
     ("compare", "Compare", "Every method on the same splits, with floor, ceiling and controls."),
     ("export", "Export", "Take corrected vectors home, with a recipe that rebuilds them."),
+    ("learn", "Learn", "New to the gap? Eight steps with pictures that move; nothing to upload."),
 )
-for column, (name, title, words) in zip(st.columns(len(steps)), steps, strict=True):
-    with column.container(border=True, height="stretch"):
+row = st.container(horizontal=True)  # wraps on narrow screens, unlike columns
+for name, title, words in steps:
+    with row.container(border=True, height="stretch", width=CARD_WIDTH):
         st.page_link(page_path(name), label=f"**{title}**")
         st.caption(words)
 st.subheader("Bundled samples", anchor=False)
-left, right, _ = st.columns([1, 1, 2])
+row = st.container(horizontal=True)
 with guard():
-    if left.button("Captioned scenes", width="stretch", key="home_sample"):
+    if row.button("Captioned scenes", key="home_sample"):
         use_sample("scenes")
         st.rerun()
-    if right.button("The same, untrained encoder", width="stretch", key="home_control"):
+    if row.button("The same, untrained encoder", key="home_control"):
         use_sample("scenes-untrained")
         st.rerun()
 st.caption(

@@ -21,7 +21,7 @@ import math
 import platform
 import re
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from importlib.metadata import version
 from pathlib import Path
@@ -506,8 +506,8 @@ def model_config(settings: Settings, vocab_size: int) -> dict[str, Any]:
     }
 
 
-def build_model(config: dict[str, Any], seed: int) -> CLIP:
-    """Build an untrained open_clip ``CLIP`` whose logit scale is frozen at 100."""
+def build_model(config: dict[str, Any], seed: int, scale: float = SCALE_OF_LOGITS) -> CLIP:
+    """Build an untrained open_clip ``CLIP`` whose logit scale, 1/temperature, is frozen."""
     import torch
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
@@ -516,7 +516,7 @@ def build_model(config: dict[str, Any], seed: int) -> CLIP:
         config["embed_dim"],
         CLIPVisionCfg(**config["vision_cfg"]),
         CLIPTextCfg(**config["text_cfg"]),
-        init_logit_scale=math.log(SCALE_OF_LOGITS),
+        init_logit_scale=math.log(scale),
     )
     model.logit_scale.requires_grad_(False)
     return model
@@ -529,7 +529,11 @@ def _pixels(images: NDArray[np.uint8]) -> torch.Tensor:
 
 
 def train(
-    model: CLIP, images: NDArray[np.uint8], tokens: NDArray[np.int64], settings: Settings
+    model: CLIP,
+    images: NDArray[np.uint8],
+    tokens: NDArray[np.int64],
+    settings: Settings,
+    after_step: Callable[[int], None] | None = None,
 ) -> None:
     """Train in place with the symmetric contrastive loss.
 
@@ -542,6 +546,8 @@ def train(
         Row i describes image i.
     settings : Settings
         Steps, batch size, learning rate, weight decay, warm-up and seed.
+    after_step : callable (int), optional
+        Called after each step with the number of steps taken; may look at the model.
     """
     import torch
     from torch.nn.functional import cross_entropy
@@ -569,6 +575,9 @@ def train(
         if step % 50 == 0 or step == settings.steps - 1:
             passed = time.perf_counter() - began
             print(f"step {step:4d}  loss {loss.item():.3f}  {passed:.0f} s", flush=True)
+        if after_step is not None:
+            after_step(step + 1)
+            model.train()
 
 
 def _batches(count: int, settings: Settings) -> Iterable[torch.Tensor]:
@@ -706,27 +715,57 @@ def about(settings: Settings, tokenizer: Tokenizer, measured: dict[str, Any]) ->
     }
 
 
-def make(settings: Settings, out: Path, checkpoint: Path | None = None) -> dict[str, Any]:
-    """Draw, train, encode and write everything under ``out``; return the measurements."""
-    import torch
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """What a seed determines before anything is trained: pictures, captions and their tokens."""
 
-    torch.set_num_threads(settings.threads)
-    torch.use_deterministic_algorithms(True)
+    tokenizer: Tokenizer
+    scenes: list[Scene]
+    captions: list[str]
+    images: NDArray[np.uint8]
+    tokens: NDArray[np.int64]
+    train_images: NDArray[np.uint8]
+    train_tokens: NDArray[np.int64]
+
+
+def draw(settings: Settings) -> Drawn:
+    """Draw and describe the held-out scenes and those to train on."""
     rng = np.random.default_rng([settings.seed, 1])
     train_scenes, scenes = sample_scenes(settings.train_scenes, settings.held_out_scenes, rng)
     captions = distinct_captions(scenes, rng)
     tokenizer = Tokenizer.from_templates(settings.context_length)
-    tokens = tokenizer(captions)
     train_tokens = tokenizer([caption(scene, rng) for scene in train_scenes])
     print(f"drawing {len(train_scenes) + len(scenes)} scenes", flush=True)
-    write_scenes(out / "scenes", scenes, captions)
-    images = np.stack([render_scene(scene) for scene in scenes])
-    train_images = np.stack([render_scene(scene) for scene in train_scenes])
+    return Drawn(
+        tokenizer=tokenizer,
+        scenes=scenes,
+        captions=captions,
+        images=np.stack([render_scene(scene) for scene in scenes]),
+        tokens=tokenizer(captions),
+        train_images=np.stack([render_scene(scene) for scene in train_scenes]),
+        train_tokens=train_tokens,
+    )
+
+
+def use_torch(settings: Settings) -> None:
+    """Make torch repeat itself: a fixed number of threads, deterministic algorithms."""
+    import torch
+
+    torch.set_num_threads(settings.threads)
+    torch.use_deterministic_algorithms(True)
+
+
+def make(settings: Settings, out: Path, checkpoint: Path | None = None) -> dict[str, Any]:
+    """Draw, train, encode and write everything under ``out``; return the measurements."""
+    use_torch(settings)
+    drawn = draw(settings)
+    tokenizer, images, tokens = drawn.tokenizer, drawn.images, drawn.tokens
+    write_scenes(out / "scenes", drawn.scenes, drawn.captions)
 
     config = model_config(settings, tokenizer.size)
     model = build_model(config, settings.seed)
     before = encode(model, images, tokens)
-    train(model, train_images, train_tokens, settings)
+    train(model, drawn.train_images, drawn.train_tokens, settings)
     after = encode(model, images, tokens)
     if checkpoint is not None:
         save_checkpoint(model, config, tokenizer.vocabulary, checkpoint)

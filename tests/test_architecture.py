@@ -20,6 +20,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     "pairs": {"errors", "numerics", "validate", "embeddings"},
     "moments": {"errors", "numerics", "io"},
     "io": {"errors", "numerics", "validate", "embeddings", "pairs"},
+    "encode": {"errors", "numerics", "validate", "embeddings", "pairs", "io"},
     "geometry": {"errors", "lapack", "numerics", "embeddings", "pairs", "moments"},
     "metrics": {"errors", "lapack", "numerics", "embeddings", "pairs", "moments", "geometry"},
     "align": {
@@ -58,6 +59,16 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "rounds",
         "diagnose",
     },
+    "teach": {
+        "errors",
+        "numerics",
+        "embeddings",
+        "pairs",
+        "moments",
+        "geometry",
+        "align",
+        "metrics",
+    },
     "plots": {
         "errors",
         "numerics",
@@ -68,6 +79,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "align",
         "leaderboard",
         "report",
+        "teach",
     },
     "publish": {"errors", "metrics", "leaderboard", "plots"},
 }

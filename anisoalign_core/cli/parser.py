@@ -25,6 +25,8 @@ EXAMPLES = """examples:
   anisoalign evaluate --model model.npz --target image_eval.npy --source text_eval.npy --paired
   anisoalign compare --target image.npy --source text.npy --paired --splits 5 --out board.html
   anisoalign falsify --target image.npy --source text.npy --paired --splits 10 --json found.json
+  anisoalign encode --images photos.zip --captions captions.csv --model ViT-B-32
+      --pretrained laion2b_s34b_b79k --out-images image.npy --out-texts text.npy
   anisoalign convert --source texts.parquet --out texts/ --format npy --shard-rows 100000
   anisoalign replay aligned.recipe.json --out again/
 
@@ -74,6 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     _evaluate(verb)
     _compare(verb)
     _falsify(verb)
+    _encode(verb)
     _convert(verb)
     _replay(verb)
     return parser
@@ -225,6 +228,54 @@ def _falsify(verb: Verb) -> None:
     _add_parameters(falsify, "a parameter of AnisoAlign, as JSON; repeatable")
     falsify.add_argument("--json", metavar="FILE", help="write every score; - for stdout")
     falsify.set_defaults(method="anisoalign", bound=None, frame=None, rank=None)
+
+
+def _encode(verb: Verb) -> None:
+    encode = verb(
+        "encode",
+        "encode",
+        "images and captions to embeddings, through a model of open_clip",
+        "anisoalign encode --images photos.zip --captions captions.csv --model ViT-B-32 "
+        "--pretrained laion2b_s34b_b79k --out-images image.npy --out-texts text.npy",
+    )
+    encode.add_argument(
+        "--images", nargs="+", default=[], metavar="PATH", help="files, .zip archives, folders"
+    )
+    encode.add_argument(
+        "--captions",
+        metavar="FILE",
+        help="a table with the columns image and caption (.csv, .tsv), or one caption per line; "
+        "default: NAME.txt or NAME.json beside each image",
+    )
+    encode.add_argument("--model", metavar="ARCH", help="architecture; see --list-models")
+    encode.add_argument("--pretrained", metavar="TAG", help="its published weights")
+    encode.add_argument(
+        "--checkpoint", metavar="FILE", help="weights from a file: .safetensors, .pt"
+    )
+    encode.add_argument(
+        "--config",
+        metavar="FILE",
+        help="what the checkpoint is for, instead of --model; default: NAME.json or "
+        "open_clip_config.json beside it",
+    )
+    encode.add_argument("--batch-size", type=int, default=64, metavar="N")
+    encode.add_argument("--precision", default="fp32", metavar="NAME", help="fp32, fp16 or bf16")
+    encode.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda, cuda:1 or mps")
+    encode.add_argument("--out-images", metavar="FILE", help="where the images' embeddings go")
+    encode.add_argument("--out-texts", metavar="FILE", help="where the captions' embeddings go")
+    encode.add_argument(
+        "--unpaired",
+        action="store_true",
+        help="keep images without caption, and captions whose image is broken",
+    )
+    encode.add_argument(
+        "--list-models",
+        nargs="?",
+        const="",
+        metavar="PATTERN",
+        help="list architectures with their sizes and tags, and do nothing else",
+    )
+    encode.add_argument("--json", metavar="FILE", help="write what was encoded; - for stdout")
 
 
 def _convert(verb: Verb) -> None:

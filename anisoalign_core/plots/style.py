@@ -121,6 +121,25 @@ def line(
     )
 
 
+def as_page(figure: go.Figure, title: str) -> str:
+    """Return a figure as an HTML page of its own, which fetches nothing.
+
+    Parameters
+    ----------
+    figure : plotly Figure
+    title : str
+        Of the page; data, never markup.
+    """
+    import html
+
+    return (
+        "<!doctype html><html><head><meta charset='utf-8'>"
+        f"<title>{html.escape(title)}</title><script>{drawing_script()}</script>"
+        "<style>body{margin:1rem;font-family:sans-serif;background:#fff;color:#1b1f24}</style>"
+        f"</head><body>{as_div(figure)}<p>{html.escape(title)}</p></body></html>"
+    )
+
+
 def as_div(figure: go.Figure) -> str:
     """Return a figure as HTML that needs :func:`drawing_script` on the page."""
     found: str = figure.to_html(

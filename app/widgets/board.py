@@ -35,14 +35,14 @@ def picture(board: Leaderboard) -> None:
         [name for name in AXES[0] if name in have],
         format_func=_words,
         key="compare_across",
-        persist_state="session",
+        bind="query-params",
     )
     up = right.selectbox(
         "Gain: support or use",
         [name for name in (*AXES[1], *MORE_SUPPORT) if name in have],
         format_func=_words,
         key="compare_up",
-        persist_state="session",
+        bind="query-params",
     )
     rows = board.setting.rows
     figure(
@@ -71,7 +71,7 @@ def tables(board: Leaderboard) -> None:
         default=groups[0],
         required=True,
         key="compare_group",
-        persist_state="session",
+        bind="query-params",
     )
     header, rows = table(board, group)
     metrics = board.metrics(group)
@@ -137,7 +137,7 @@ def better(board: Leaderboard) -> None:
         index=measures.index(usual),
         format_func=_words,
         key="compare_metric",
-        persist_state="session",
+        bind="query-params",
     )
     figure(
         answers(board, metric),

@@ -14,6 +14,7 @@ from app.widgets.common import figure
 from app.widgets.correct import Choice
 
 MAX_BOUND = 1.5
+DEFAULT_BOUND = 0.2
 
 
 def bound_control(trial: Trial, choice: Choice) -> float | None:
@@ -21,8 +22,6 @@ def bound_control(trial: Trial, choice: Choice) -> float | None:
     if trial.sweep is None:
         st.session_state["bound_in_force"] = None
         return None
-    if "bound" not in st.session_state:
-        st.session_state["bound"] = st.session_state.get("bound_in_force") or 0.2
     left, right = st.columns([4, 1], vertical_alignment="bottom")
     with right:
         if st.button(
@@ -38,8 +37,10 @@ def bound_control(trial: Trial, choice: Choice) -> float | None:
             "Bound α",
             0.0,
             MAX_BOUND,
+            DEFAULT_BOUND,
             step=0.01,
             key="bound",
+            bind="query-params",
             help="How far each direction's stretch may leave the overall scale: a factor e^±α. "
             "0 is ReAlign; large values approach Gaussian optimal transport.",
         )

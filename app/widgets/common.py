@@ -17,6 +17,7 @@ from app.session import loaded
 
 LOG = logging.getLogger("anisoalign")
 CARD_WIDTH = 186
+FIGURE_FORMATS = ("svg", "png")
 ARROWS = {"higher": "↑ better", "lower": "↓ better", "neutral": ""}
 
 
@@ -60,14 +61,55 @@ def number_row(numbers: list[Number]) -> None:
 
 
 def figure(fig: go.Figure, *, caption: str, alt: str, key: str, select: bool = False) -> object:
-    """Show a figure with its caption; returns the selection event when ``select``."""
-    config = {"displaylogo": False, "toImageButtonOptions": {"format": "svg", "filename": key}}
+    """Show a figure with its caption; returns the selection event when ``select``.
+
+    The camera in its toolbar saves a picture, of the kind that the session prefers; the menu
+    beside the caption changes that, and saves a page that can still be moved.
+    """
+    config = {
+        "displaylogo": False,
+        "toImageButtonOptions": {
+            "format": st.session_state.get("figure_format", FIGURE_FORMATS[0]),
+            "filename": key,
+            "scale": 2,
+        },
+    }
     if select:
         event = st.plotly_chart(fig, key=key, config=config, alt=alt, on_select="rerun")
     else:
         event = st.plotly_chart(fig, key=key, config=config, alt=alt)
-    st.caption(caption)
+    row = st.container(horizontal=True, vertical_alignment="top", gap="small", wrap=False)
+    row.caption(caption, width="stretch")
+    with row.popover("Save", icon=":material/download:", type="tertiary"):
+        st.segmented_control(
+            "The camera in the figure's toolbar saves",
+            FIGURE_FORMATS,
+            default=st.session_state.get("figure_format", FIGURE_FORMATS[0]),
+            required=True,
+            format_func=str.upper,
+            key=f"format_{key}",
+            on_change=_prefer,
+            args=(f"format_{key}",),
+        )
+        st.download_button(
+            "HTML, to be moved and zoomed",
+            lambda: _as_page(fig, alt),
+            f"{key}.html",
+            "text/html",
+            key=f"html_{key}",
+            on_click="ignore",
+        )
     return event
+
+
+def _as_page(fig: go.Figure, title: str) -> str:
+    from anisoalign_core.plots.style import as_page  # Home, which has no figure, paints sooner
+
+    return as_page(fig, title)
+
+
+def _prefer(key: str) -> None:
+    st.session_state["figure_format"] = st.session_state[key]
 
 
 def sidebar_card() -> None:

@@ -51,7 +51,7 @@ def choose_contest(pair: EmbeddingPair) -> Contest | None:
         accept_new_options=True,
         # a choice that is no option of the next set would come back as if it had been typed
         key="compare_methods" if pair.paired else "compare_methods_unpaired",
-        persist_state="session",
+        bind="query-params",
         help="Type to add a setting, for example bounded:bound=0.5 or "
         "anisoalign:variant=corrected,rank=16. The raw source, ReAlign and the target's own rows "
         "always stand on the board.",
@@ -63,7 +63,7 @@ def choose_contest(pair: EmbeddingPair) -> Contest | None:
         default=5,
         required=True,
         key="compare_splits",
-        persist_state="session",
+        bind="query-params",
         help="Every method is fitted and scored on the same seeded splits. More splits narrow "
         "the intervals, down to what the rows themselves allow.",
     )
@@ -131,14 +131,14 @@ def _lessons(pair: EmbeddingPair, row: DeltaGenerator) -> tuple[tuple[str, ...],
             required=True,
             format_func={"labels": "labels of the set", "keywords": "words in captions"}.get,
             key="compare_way",
-            persist_state="session",
+            bind="query-params",
         )
     if way == "keywords":
         text = st.text_input(
             "Classes, as words in captions",
             placeholder="dog: dog, puppy; cat: cat, kitten",
             key="compare_keywords",
-            persist_state="session",
+            bind="query-params",
             help="A row belongs to a class when its caption holds a word of that class and of no "
             "other. One class per semicolon; the name, a colon, its words.",
         )
@@ -156,7 +156,7 @@ def _lessons(pair: EmbeddingPair, row: DeltaGenerator) -> tuple[tuple[str, ...],
         selection_mode="multi",
         format_func=plain,
         key="compare_columns",
-        persist_state="session",
+        bind="query-params",
     )
     if not chosen:
         st.caption("None is chosen, so all are taught.")

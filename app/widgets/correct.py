@@ -85,7 +85,7 @@ def choose_method(paired: bool) -> Choice:
             index=usable.index("bounded"),
             format_func=lambda key: ALIGNERS[key].label + _tag(key),
             key="method",
-            persist_state="session",
+            bind="query-params",
         )
     method = ALIGNERS[name]
     with right:
@@ -144,7 +144,7 @@ def plane(study: Study) -> Plane:
         default="Gap × leading residual",
         label_visibility="collapsed",
         key="plane",
-        persist_state="session",
+        bind="query-params",
     )
     kind = PLANES[chosen or "Gap × leading residual"]
     key = ("plane", kind, st.session_state["split_seed"], st.session_state["holdout"])

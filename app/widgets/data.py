@@ -166,8 +166,11 @@ def server_form() -> None:
 
 def set_table(pair: EmbeddingPair) -> None:
     """Show what each set holds, and what was measured on the way in."""
-    columns = {side.modality + role: _facts(side) for side, role in _sides(pair)}
-    st.dataframe(pd.DataFrame(columns), width="stretch", height="content")
+    columns = {
+        plain(side.modality + role): {fact: plain(words) for fact, words in _facts(side).items()}
+        for side, role in _sides(pair)
+    }
+    st.table(pd.DataFrame(columns))  # wraps; its cells are Markdown
     if pair.paired:
         words = f"Paired: {len(pair.source):,} rows correspond."
         lost = len(pair.unmatched_source), len(pair.unmatched_target)

@@ -30,14 +30,14 @@ def choose(label: str, known: Directions, key: str, index: int) -> Direction:
     kinds = [*known.kinds]
     kinds += ["selections"] if kept() else []
     kinds += ["prompt"] if prompts_offered() else []
-    left, right = st.columns([3, 1])
-    kind = left.selectbox(
+    row = st.container(horizontal=True, vertical_alignment="bottom", wrap=False)
+    kind = row.selectbox(
         label,
         kinds,
         index=min(index, len(kinds) - 1),
         format_func=(KINDS | GIVEN).get,
         key=f"{key}_kind",
-        persist_state="session",
+        bind="query-params",
     )
     if kind == "selections":
         return selection_direction(known.pair, key)
@@ -45,8 +45,8 @@ def choose(label: str, known: Directions, key: str, index: int) -> Direction:
         return prompt_direction(known, key)
     count, number = known.count(kind), 1
     if count > 1:
-        number = right.number_input(
-            "number", 1, count, 1, key=f"{key}_{kind}_number", persist_state="session"
+        number = row.number_input(
+            "number", 1, count, 1, key=f"{key}_{kind}_number", bind="query-params", width=110
         )
     return known.get(kind, int(number))
 
@@ -93,7 +93,12 @@ def reading(role: str, side: EmbeddingSet, direction: Direction) -> Reading | No
     """Read a direction from labels and captions; None where there are none, or too few rows."""
     if (side.labels is None and side.captions is None) or len(side) < 40:
         return None
-    contents = result(("contents", role), lambda: Contents.of(side))
+
+    def build() -> Contents:
+        with st.spinner(f"Reading labels and words of {plain(side.modality)} …"):
+            return Contents.of(side)
+
+    contents = result(("contents", role), build)
     if not contents.names:
         return None
     projections = side.vectors @ direction.vector.astype(np.float32)
@@ -131,7 +136,7 @@ def umap_section(pair: EmbeddingPair) -> None:
         default="both",
         format_func=fits.get,
         key="umap_fit",
-        persist_state="session",
+        bind="query-params",
     )
     fit_on = fit_on or "both"
     key = ("umap", fit_on)

@@ -37,7 +37,7 @@ def after() -> tuple[Float32, str] | None:
     choice, bound = to_export()
     method = ALIGNERS[choice.method]
     words = in_words(choice, bound)
-    if not st.toggle(f"After {words}", value=True, key="show_after", persist_state="session"):
+    if not st.toggle(f"After {words}", value=True, key="show_after", bind="query-params"):
         return None
     if method.trains or method.moves_target or method.is_control or not method.row_independent:
         st.caption("This correction is shown on Correct only. Choose another there to see it here.")
@@ -90,7 +90,7 @@ def colour_choice(pair: EmbeddingPair) -> str:
         for name in side.labels.columns
     ]
     options = [MODALITY, *dict.fromkeys(labels)]
-    chosen: str = st.selectbox("Colour by", options, key="colour_by", persist_state="session")
+    chosen: str = st.selectbox("Colour by", options, key="colour_by", bind="query-params")
     return chosen
 
 

@@ -46,7 +46,7 @@ def falsifiers(learned: Learned) -> None:
         default=3,
         required=True,
         key="falsify_splits",
-        persist_state="session",
+        bind="query-params",
         help="More splits narrow the intervals and take proportionally longer.",
     )
     key = ("falsified", learned.shown_as.key, splits)

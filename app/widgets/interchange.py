@@ -29,7 +29,7 @@ def gallery(board: Leaderboard) -> None:
         default=[name for name in DRAWN if name in board.mixed],
         format_func=lambda name: board.named(name).label,
         key="compare_gallery",
-        persist_state="session",
+        bind="query-params",
     )
     figure(
         mixed_gallery(board, names),

@@ -27,7 +27,7 @@ def _bounded_parameters() -> dict[str, Any]:
         default="shift",
         required=True,
         key="recentre",
-        persist_state="session",
+        bind="query-params",
         help="A shift is what ReAlign does. A rotation turns one mean onto the other and keeps "
         "every cosine between two rows, so fewer neighbours are lost.",
     )
@@ -37,7 +37,7 @@ def _bounded_parameters() -> dict[str, Any]:
         default="clip",
         required=True,
         key="rule",
-        persist_state="session",
+        bind="query-params",
         help="Clip: no stretch leaves a factor e^±α of the overall scale. Relax: every stretch "
         "goes the same part, 1 − e^−α, of its way; only the lower bound s·e^−α is kept.",
     )
@@ -52,7 +52,7 @@ def _bounded_frame(row: DeltaGenerator) -> dict[str, Any]:
         ["full", "joint", "target"],
         default="full",
         key="frame",
-        persist_state="session",
+        bind="query-params",
         help="Full: every direction has its own bounded stretch. Joint or target: only the leading "
         "directions of both sets, or of the target, do; the rest share one.",
     )
@@ -65,7 +65,7 @@ def _bounded_frame(row: DeltaGenerator) -> dict[str, Any]:
         dim - 1 if dim > 3 else 3,
         min(max(dim // 8, 2), dim - 1),
         key="rank",
-        persist_state="session",
+        bind="query-params",
         help="How many leading directions the frame holds.",
     )
     return {"frame": frame, "rank": int(rank)}
@@ -79,7 +79,7 @@ def _anisoalign_parameters() -> dict[str, Any]:
         default="paper",
         required=True,
         key="aa_variant",
-        persist_state="session",
+        bind="query-params",
         help="Paper: the published equations, weaknesses included. Corrected: centred phases, "
         "couplings only above chance, losses that compare whole rows and their neighbours, a hard "
         "limit on every row's step, and no weight on the prior.",
@@ -88,7 +88,7 @@ def _anisoalign_parameters() -> dict[str, Any]:
         "Refine",
         True,
         key="aa_refine",
-        persist_state="session",
+        bind="query-params",
         help="Off: the published start alone (phases kept, radii matched). Nothing is trained.",
     )
     chosen = {"variant": variant, "refine": bool(refine), "rank": _rank(row)}
@@ -101,7 +101,7 @@ def _anisoalign_parameters() -> dict[str, Any]:
             REFINEMENT[variant][0],
             step=50,
             key=f"aa_steps_{variant}",
-            persist_state="session",
+            bind="query-params",
             width=170,
             help="Steps of Adam"
             + (", for the prior and again for the refinement." if has_prior else "."),
@@ -123,7 +123,7 @@ def _rank(place: Any) -> int | None:
         "Automatic rank",
         True,
         key="aa_auto_rank",
-        persist_state="session",
+        bind="query-params",
         help="The smallest even rank with 90 % of the variance of both sets, at most a tenth of "
         "the rows of the smaller side.",
     )
@@ -136,7 +136,7 @@ def _rank(place: Any) -> int | None:
         max(most // 4 // 2 * 2, 2),
         step=2,
         key="aa_rank",
-        persist_state="session",
+        bind="query-params",
         width=260,
         help="Even: its coordinates are paired into blocks, each with a phase and a radius.",
     )
@@ -151,17 +151,17 @@ def _more(has_prior: bool) -> dict[str, Any]:
         default="joint",
         required=True,
         key="aa_frame",
-        persist_state="session",
+        bind="query-params",
         help="Leading directions of both sets together (published), or of the target alone.",
     )
-    seed = middle.number_input("Seed", 0, 2**31 - 1, 0, key="aa_seed", persist_state="session")
+    seed = middle.number_input("Seed", 0, 2**31 - 1, 0, key="aa_seed", bind="query-params")
     partners = right.number_input(
         "Partners of each block",
         1,
         64,
         4,
         key="aa_partners",
-        persist_state="session",
+        bind="query-params",
         help="How many strongest couplings each block keeps in the graph.",
     )
     chosen: dict[str, Any] = {
@@ -177,7 +177,7 @@ def _more(has_prior: bool) -> dict[str, Any]:
             default="target",
             required=True,
             key="aa_prior",
-            persist_state="session",
+            bind="query-params",
             help="The last two are falsifiers: a prior that knows nothing, or nothing about how "
             "blocks belong together. If they correct as well, the prior adds nothing.",
         )
@@ -188,7 +188,7 @@ def _more(has_prior: bool) -> dict[str, Any]:
 def _slider(name: str, label: str, low: float, high: float, default: float, words: str) -> Any:
     def build() -> dict[str, Any]:
         value = st.slider(
-            label, low, high, default, key=f"p_{name}", persist_state="session", help=words
+            label, low, high, default, key=f"p_{name}", bind="query-params", help=words
         )
         return {name: value}
 

@@ -47,7 +47,7 @@ def prior_section(learned: Learned, bounds: Bounds) -> None:
             required=True,
             label_visibility="collapsed",
             key="prior_view",
-            persist_state="session",
+            bind="query-params",
         )
         views[chosen](learned, bounds)
 

@@ -66,15 +66,13 @@ def prompt_direction(known: Directions, key: str) -> Direction:
     encoder = session_encoder()
     assert encoder is not None  # only then prompts are offered
     left, right = st.columns(2)
-    text = left.text_input(
-        "text", "a red circle", key=f"{key}_prompt", persist_state="session"
-    ).strip()
+    text = left.text_input("text", "a red circle", key=f"{key}_prompt", bind="query-params").strip()
     other = right.text_input(
         "instead of",
         "",
         key=f"{key}_instead",
         placeholder="the mean of the source",
-        persist_state="session",
+        bind="query-params",
     ).strip()
     text = text or "a red circle"
 

@@ -17,11 +17,11 @@ def cards(side: EmbeddingSet, rows: Integers, numbers: list[str]) -> None:
     """Show rows as thumbnail, caption and number; captions are data, shown as text."""
     for row, number in zip(rows, numbers, strict=True):
         if side.thumbnails is not None:
-            picture, text = st.columns([1, 6], vertical_alignment="center")
-            picture.image(side.thumbnails[row], width=48, alt=row_words(side, int(row)))
+            line = st.container(horizontal=True, vertical_alignment="center", wrap=False)
+            line.image(side.thumbnails[row], width=48, alt=row_words(side, int(row)))
         else:
-            text = st
-        text.markdown(f"{plain(row_words(side, int(row)))}  \n:gray[{number}]")
+            line = st.container()
+        line.markdown(f"{plain(row_words(side, int(row)))}  \n:gray[{number}]")
 
 
 def row_words(side: EmbeddingSet, row: int) -> str:

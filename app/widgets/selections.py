@@ -164,8 +164,8 @@ def selection_direction(pair: EmbeddingPair, key: str) -> Direction:
     """Choose two selections, and take the difference of their means for a direction."""
     left, right = st.columns(2)
     names = list(kept())
-    first = left.selectbox("from", [REST, *names], key=f"{key}_from", persist_state="session")
-    second = right.selectbox("to", names, key=f"{key}_to", persist_state="session")
+    first = left.selectbox("from", [REST, *names], key=f"{key}_from", bind="query-params")
+    second = right.selectbox("to", names, key=f"{key}_to", bind="query-params")
     vector, within = _difference(pair, kept().get(first), kept()[second])
     if not within:
         st.caption(

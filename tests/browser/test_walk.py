@@ -23,7 +23,7 @@ from tests.conftest import paired_world
 
 ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-PAGES = ("", "data", "spectra", "directions", "correct", "compare", "export")
+PAGES = ("", "data", "encode", "spectra", "directions", "correct", "compare", "export", "learn")
 
 pytestmark = pytest.mark.browser
 
@@ -161,14 +161,14 @@ def select_rows(page):
     plot.scroll_into_view_if_needed()
     page.wait_for_timeout(1000)  # the page settles into place while its thumbnails load
     box = plot.bounding_box()
-    corners = [(0.6, 0.3), (0.84, 0.3), (0.84, 0.85), (0.6, 0.85), (0.6, 0.3)]
+    corners = [(0.36, 0.25), (0.51, 0.25), (0.51, 0.8), (0.36, 0.8), (0.36, 0.25)]
     spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
     page.mouse.move(*spots[0])
     page.mouse.down()
     for spot in spots[1:]:
         page.mouse.move(*spot, steps=8)
     page.mouse.up()
-    page.get_by_text("rows selected").first.wait_for()
+    page.get_by_text("Selected (drawn)").first.wait_for()
     page.get_by_text("Neighbours in all dimensions of").first.wait_for()
     settle(page)
     assert page.get_by_text("Something unexpected went wrong").count() == 0

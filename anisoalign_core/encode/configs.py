@@ -1,0 +1,234 @@
+"""What a model is: its shape, how images are prepared for it, and its words."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from anisoalign_core.encode.building import need_open_clip
+from anisoalign_core.encode.registry import architecture_config, tag_settings
+from anisoalign_core.errors import FormatError
+from anisoalign_core.io.limits import Limits, check_text_size
+from anisoalign_core.io.lines import decode_utf8
+from anisoalign_core.io.source import printable, readable
+
+CONFIG_NAME = "open_clip_config.json"
+"""What the configuration is called in a folder that open_clip wrote."""
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spiece.model")
+PREPARED = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
+MAX_LAYERS = 1000
+MAX_WIDTH = 1_000_000
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model's configuration, before anything is built.
+
+    Attributes
+    ----------
+    name : str
+        The architecture, or the configuration's file name.
+    model : dict
+        ``embed_dim``, ``vision_cfg``, ``text_cfg``, … as open_clip has them.
+    preprocess : dict
+        ``size``, ``mean``, ``std``, ``interpolation``, ``resize_mode`` and ``fill_color``.
+    vocabulary : tuple of str or None
+        Words of a word tokenizer; None for open_clip's own tokenizers.
+    folder : Path or None
+        Where the files of a Hugging Face tokenizer lie.
+    """
+
+    name: str
+    model: dict[str, Any]
+    preprocess: dict[str, Any]
+    vocabulary: tuple[str, ...] | None = None
+    folder: Path | None = None
+
+    @property
+    def dim(self) -> int:
+        """Dimensions d of the embeddings."""
+        return int(self.model["embed_dim"])
+
+
+def registered(architecture: str, tag: str | None) -> ModelSpec:
+    """Return the configuration of an architecture of open_clip.
+
+    Mean, spread and the way of resizing are those of the tag; without one, those that all published
+    weights of the architecture share, or else open_clip's usual ones. Where the weights of a tag
+    were trained with the quick approximation of GELU, the model gets it too: open_clip itself only
+    warns there.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such architecture or tag.
+    """
+    config = architecture_config(architecture)
+    open_clip = need_open_clip()
+    tags = [tag] if tag else open_clip.list_pretrained_tags_by_model(architecture)
+    settings = [tag_settings(architecture, each) for each in tags]
+    shared = [{key: one[key] for key in PREPARED if one.get(key) is not None} for one in settings]
+    if tag and settings[0].get("quick_gelu"):
+        config["quick_gelu"] = True
+    agreed = shared[0] if shared and all(one == shared[0] for one in shared) else {}
+    return ModelSpec(architecture, config, _prepared(agreed, config, architecture))
+
+
+def read_config(path: Path) -> ModelSpec:
+    """Read a local configuration.
+
+    Three kinds are known. ``{"model_cfg", "preprocess", "vocabulary"}``, as
+    ``sample_data/make_samples.py`` writes it beside a checkpoint: images are resized to ``size``
+    pixels (untouched if they have them), scaled to [0, 1], and normalised by ``mean`` and ``std``.
+    ``{"model_cfg", "preprocess_cfg"}``, which folders of the Hugging Face hub hold as
+    ``open_clip_config.json``. A bare ``model_cfg``, as open_clip's own registry has them.
+
+    Raises
+    ------
+    FormatError
+        If the file is missing, not JSON, or not such a configuration.
+    LimitError
+    """
+    name = path.name
+    with readable(name):
+        check_text_size(path.stat().st_size, name, Limits.from_env())
+        data = path.read_bytes()
+    try:
+        body = json.loads(decode_utf8(data, name))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise FormatError(
+            f"{name} is not JSON: {error}. Give the model's configuration, such as the "
+            f"{CONFIG_NAME} beside its weights."
+        ) from error
+    if not isinstance(body, dict):
+        raise FormatError(f"{name} holds no configuration but a {type(body).__name__}.")
+    model = _model(body.get("model_cfg", body), name)
+    own = body.get("preprocess")
+    if own is None:
+        given = body.get("preprocess_cfg") or {}
+        _check_kind(given, dict, f"preprocess_cfg of {name}")
+        settings = {key: given[key] for key in PREPARED if given.get(key) is not None}
+    else:
+        _check_kind(own, dict, f"preprocess of {name}")
+        absent = [key for key in ("size", "mean", "std") if key not in own]
+        if absent:
+            raise FormatError(f"preprocess of {name} lacks {', '.join(absent)}.")
+        settings = {key: own[key] for key in ("size", "mean", "std")}
+        settings["resize_mode"] = "squash"
+    words = body.get("vocabulary")
+    if words is not None and not (
+        isinstance(words, list) and all(isinstance(w, str) for w in words)
+    ):
+        raise FormatError(f"The vocabulary of {name} is not a list of words.")
+    beside = any((path.parent / file).is_file() for file in TOKENIZER_FILES)
+    return ModelSpec(
+        path.stem if path.name != CONFIG_NAME else path.resolve().parent.name,
+        model,
+        _prepared(settings, model, name),
+        None if words is None else tuple(words),
+        path.parent if beside else None,
+    )
+
+
+def config_beside(checkpoint: Path) -> Path:
+    """Return the configuration that lies beside a checkpoint.
+
+    Raises
+    ------
+    FormatError
+        If there is neither ``<stem>.json`` nor ``open_clip_config.json``.
+    """
+    places = (checkpoint.with_suffix(".json"), checkpoint.with_name(CONFIG_NAME))
+    for place in places:
+        if place.is_file():
+            return place
+    raise FormatError(
+        f"What {checkpoint.name} is for is not said: beside it lies neither {places[0].name} nor "
+        f"{CONFIG_NAME}. Name the architecture (--model), or give a configuration with config= "
+        "(--config)."
+    )
+
+
+def _model(found: Any, name: str) -> dict[str, Any]:
+    """Check what is needed to say more than open_clip's own errors would."""
+    _check_kind(found, dict, f"model_cfg of {name}")
+    absent = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in found]
+    if absent:
+        raise FormatError(
+            f"{name} is no configuration of a model: it lacks {', '.join(absent)}. Give an "
+            "open_clip configuration, or a file with model_cfg and preprocess."
+        )
+    for tower in ("vision_cfg", "text_cfg"):
+        _check_kind(found[tower], dict, f"{tower} of {name}")
+        if found[tower].get("hf_model_name") and not isinstance(found[tower]["hf_model_name"], str):
+            raise FormatError(f"hf_model_name of {name} is not a name.")
+    for key, value in {**found["text_cfg"], **found["vision_cfg"], **_flat(found)}.items():
+        most = MAX_LAYERS if key == "layers" else MAX_WIDTH
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, int) and not isinstance(number, bool) and number > most:
+                raise FormatError(
+                    f"{key} of {name} is {number:,}; no model is of that size. Check the file."
+                )
+    dim = found["embed_dim"]
+    if not isinstance(dim, int) or isinstance(dim, bool) or dim < 2:
+        raise FormatError(f"embed_dim of {name} is {printable(repr(dim), 40)}; give 2 or more.")
+    return dict(found)
+
+
+def _flat(found: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in found.items() if not isinstance(value, dict)}
+
+
+def _prepared(settings: dict[str, Any], model: dict[str, Any], name: str) -> dict[str, Any]:
+    """Fill in what is not said, and check that images will have the size the model takes."""
+    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+
+    usual: dict[str, Any] = {
+        "mean": OPENAI_DATASET_MEAN,
+        "std": OPENAI_DATASET_STD,
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+        "fill_color": 0,
+    }
+    found = usual | settings
+    takes = _sides(model["vision_cfg"].get("image_size", 224), "image_size", name)
+    if _sides(settings.get("size", takes), "size", name) != takes:
+        raise FormatError(
+            f"{name} prepares images of {settings['size']} pixels, but its model takes "
+            f"{takes[0]} × {takes[1]}. Make size and image_size agree."
+        )
+    for key in ("mean", "std"):
+        three = list(found[key]) if isinstance(found[key], list | tuple) else [found[key]] * 3
+        if len(three) != 3 or not all(_is_number(one) for one in three):
+            raise FormatError(f"{key} of {name} is not three numbers: red, green, blue.")
+        found[key] = tuple(float(one) for one in three)
+    if min(found["std"]) <= 0:
+        raise FormatError(f"std of {name} is not above zero.")
+    for key, known in (
+        ("interpolation", ("bicubic", "bilinear", "random")),
+        ("resize_mode", ("shortest", "longest", "squash")),
+    ):
+        if found[key] not in known:
+            raise FormatError(f"{key} of {name} is none of {', '.join(known)}.")
+    return found | {"size": takes}
+
+
+def _sides(size: Any, key: str, name: str) -> tuple[int, int]:
+    sides: Sequence[Any] = [size, size] if isinstance(size, int) else size
+    if isinstance(sides, list | tuple) and len(sides) == 2:
+        whole = [one for one in sides if isinstance(one, int) and not isinstance(one, bool)]
+        if len(whole) == 2 and min(whole) > 0:
+            return whole[0], whole[1]
+    raise FormatError(f"{key} of {name} is {printable(repr(size), 40)}; give whole pixels.")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _check_kind(value: Any, kind: type, what: str) -> None:
+    if not isinstance(value, kind):
+        raise FormatError(f"{what} is not a {'mapping' if kind is dict else kind.__name__}.")

@@ -1,0 +1,240 @@
+"""A model that turns images and captions into embeddings, ready to be used."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from anisoalign_core.encode.building import first_line
+from anisoalign_core.encode.tokenizers import Tokenizer, Tokens
+from anisoalign_core.errors import AnisoAlignError, ParameterError
+from anisoalign_core.io.source import printable
+from anisoalign_core.numerics import Float32, row_norms, unit_rows
+
+if TYPE_CHECKING:
+    import torch
+    from PIL.Image import Image
+
+PRECISIONS = ("fp32", "fp16", "bf16")
+_ONE_AT_A_TIME = threading.Lock()
+"""Held while a batch is on a card: its memory is for one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Encoder:
+    """Images and captions to unit rows; build one with :func:`load_encoder`.
+
+    Attributes
+    ----------
+    name : str
+        Architecture and weights in a few words.
+    dim : int
+        Dimensions d of its embeddings.
+    model : torch.nn.Module
+        On ``device``, in evaluation mode.
+    tokenizer : Tokenizer
+    transform : callable
+        From a PIL image to the (3, height, width) tensor that the model takes.
+    device : str
+    precision : {"fp32", "fp16", "bf16"}
+        Of the products inside the model; weights are held in float32, and so are the results.
+    about : mapping
+        What :meth:`describe` tells of architecture, weights and preprocessing.
+    """
+
+    name: str
+    dim: int
+    model: Any
+    tokenizer: Tokenizer
+    transform: Callable[[Image], torch.Tensor]
+    device: str
+    precision: str
+    about: Mapping[str, Any]
+
+    def describe(self) -> dict[str, Any]:
+        """Return everything that the embeddings depend on, as it goes into JSON.
+
+        Returns
+        -------
+        dict
+            ``name``, ``architecture``, ``weights`` (tag, file and its XXH3-128 digest),
+            ``dimensions``, ``parameters``, ``preprocess``, ``tokenizer``, ``precision``,
+            ``device``, ``versions``.
+        """
+        return {
+            "name": self.name,
+            **self.about,
+            "dimensions": self.dim,
+            "tokenizer": self.tokenizer.name,
+            "precision": self.precision,
+            "device": self.device,
+        }
+
+    @property
+    def summary(self) -> str:
+        """One line for the provenance of a set: name, weights, image size, precision."""
+        height, width = self.about["preprocess"]["size"]
+        digest = self.about["weights"]["digest"][:8]
+        pixels = f"{height} px" if height == width else f"{height} × {width} px"
+        return f"{self.name} (weights {digest}, {pixels}, {self.precision})"
+
+    def encode_images(self, images: Sequence[Image]) -> Float32:
+        """Encode images as one batch.
+
+        Parameters
+        ----------
+        images : sequence of n PIL images
+            Of any size; red, green and blue.
+
+        Returns
+        -------
+        (n, d) float32
+            Unit rows: ``f(x) / ‖f(x)‖``.
+
+        Raises
+        ------
+        AnisoAlignError
+            If the device has too little memory, or a row comes out zero or not finite.
+        """
+        return self.encode_pixels([self.transform(image) for image in images])
+
+    def encode_pixels(self, pixels: Sequence[torch.Tensor]) -> Float32:
+        """Encode images that ``transform`` has prepared already; otherwise as `encode_images`."""
+        import torch
+
+        if not pixels:
+            return np.empty((0, self.dim), dtype=np.float32)
+        with self._computing(len(pixels)):
+            rows = self.model.encode_image(torch.stack(list(pixels)).to(self.device))
+        return self._unit(rows, "image")
+
+    def encode_texts(self, texts: Sequence[str]) -> Float32:
+        """Encode captions as one batch: (n, d) float32 unit rows.
+
+        Raises
+        ------
+        AnisoAlignError
+            As :meth:`encode_images`.
+        """
+        return self.encode_tokens(self.tokenizer(texts))
+
+    def encode_tokens(self, tokens: Tokens) -> Float32:
+        """Encode captions that the tokenizer has read already; otherwise as `encode_texts`."""
+        import torch
+
+        if not len(tokens.ids):
+            return np.empty((0, self.dim), dtype=np.float32)
+        with self._computing(len(tokens.ids)):
+            rows = self.model.encode_text(torch.from_numpy(tokens.ids).to(self.device))
+        return self._unit(rows, "caption")
+
+    @contextmanager
+    def _computing(self, count: int) -> Iterator[None]:
+        import torch
+
+        kind, cast = self.device.partition(":")[0], _torch_type(self.precision)
+        try:
+            with (
+                nullcontext() if kind == "cpu" else _ONE_AT_A_TIME,
+                torch.inference_mode(),
+                torch.autocast(kind, dtype=cast, enabled=cast != torch.float32),
+            ):
+                yield
+        except torch.cuda.OutOfMemoryError as error:
+            raise AnisoAlignError(
+                f"{self.device} has too little memory for a batch of {count} with {self.name}. "
+                "Choose a smaller batch_size (--batch-size)."
+            ) from error
+
+    def _unit(self, rows: Any, what: str) -> Float32:
+        rows = rows[0] if isinstance(rows, tuple) else rows  # some towers give their tokens too
+        found = rows.float().cpu().numpy()
+        norms = row_norms(found)
+        bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
+        if len(bad):
+            hint = (
+                "Choose the precision bf16 or fp32."
+                if self.precision == "fp16"
+                else "Check that the weights are whole and belong to this architecture."
+            )
+            raise AnisoAlignError(
+                f"{self.name} gave no direction for {len(bad)} of {len(found)} {what}s of a batch: "
+                f"zeros, NaN or Inf. {hint}"
+            )
+        return unit_rows(found, norms)
+
+
+def check_device(device: str) -> str:
+    """Return ``device`` if it is there: ``cpu``, ``cuda``, ``cuda:1``, …, or ``mps``.
+
+    Raises
+    ------
+    ParameterError
+    """
+    import torch
+
+    kind, colon, number = device.partition(":")
+    if kind not in ("cpu", "cuda", "mps") or (colon and (kind == "cpu" or not number.isdecimal())):
+        raise ParameterError(
+            f'device is "{printable(device, 40)}"; choose cpu, cuda, cuda:1 (a card by number) or '
+            "mps."
+        )
+    there = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not there[kind]:
+        names = ", ".join(name for name, found in there.items() if found)
+        raise ParameterError(
+            f"PyTorch {torch.__version__} finds no {kind} device here; there is: {names}. Choose "
+            "one of these, or install PyTorch for that device."
+        )
+    if colon and kind == "cuda" and int(number) >= torch.cuda.device_count():
+        raise ParameterError(
+            f"device is {device}, and this machine has {torch.cuda.device_count()} card(s), "
+            "counted from 0."
+        )
+    return device
+
+
+def check_precision(precision: str, device: str) -> str:
+    """Return ``precision`` if the device computes with it: a small product is tried.
+
+    Raises
+    ------
+    ParameterError
+    """
+    import torch
+
+    if precision not in PRECISIONS:
+        raise ParameterError(
+            f'precision is "{printable(precision, 40)}"; choose {", ".join(PRECISIONS)}.'
+        )
+    cast = _torch_type(precision)
+    if cast == torch.float32:
+        return precision
+    try:
+        ones = torch.ones(8, 8, device=device)
+        with torch.autocast(device.partition(":")[0], dtype=cast):
+            found = torch.nn.functional.linear(ones, ones)
+        reason = "" if found.dtype == cast else "it computes in float32 instead"
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = first_line(error)
+    if reason:
+        raise ParameterError(
+            f"{precision} does not work on {device} with PyTorch {torch.__version__} ({reason}). "
+            "Choose another precision or device; fp32 works on all."
+        )
+    return precision
+
+
+def _torch_type(precision: str) -> torch.dtype:
+    import torch
+
+    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]

@@ -1,0 +1,142 @@
+"""Two sets of embeddings out of finished batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.encode.encoder import Encoder
+from anisoalign_core.encode.inputs import Item
+from anisoalign_core.encode.state import Broken, EncodingState, TextBatch
+from anisoalign_core.errors import ParameterError
+from anisoalign_core.io.source import printable
+from anisoalign_core.numerics import Float32
+from anisoalign_core.pairs import EmbeddingPair
+
+
+@dataclass(frozen=True, eq=False)
+class Encoded:
+    """Embeddings of images and captions, and what is not among them.
+
+    Attributes
+    ----------
+    images, texts : EmbeddingSet or None
+        None where nothing was to be encoded. Row i of one belongs to row i of the other, unless
+        ``paired=False`` was asked for.
+    broken : tuple of Broken
+        Images that could not be read.
+    left_out : tuple of str
+        Ids whose partner is missing or broken.
+    notes : tuple of str
+        Sentences about captions that were cut or have unknown words.
+    encoder : dict
+        :meth:`Encoder.describe`.
+    """
+
+    images: EmbeddingSet | None
+    texts: EmbeddingSet | None
+    broken: tuple[Broken, ...] = ()
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    encoder: dict[str, Any] = field(default_factory=dict)
+
+    def pair(self) -> EmbeddingPair:
+        """Return captions (source) and images (target) as a pair, joined by id if need be.
+
+        Raises
+        ------
+        ParameterError
+            If one side was not encoded.
+        JoinError
+            If no id occurs on both sides.
+        """
+        if self.images is None or self.texts is None:
+            raise ParameterError("Only one side was encoded, so there is no pair of them.")
+        if np.array_equal(self.images.ids, self.texts.ids):
+            return EmbeddingPair(source=self.texts, target=self.images, paired=True)
+        return EmbeddingPair.join(self.texts, self.images)
+
+
+def assemble(
+    items: Sequence[Item],
+    encoder: Encoder,
+    state: EncodingState,
+    read: Sequence[int],
+    told: Sequence[int],
+    files: tuple[str, ...],
+    both: bool,
+) -> Encoded:
+    """Put finished batches together.
+
+    Parameters
+    ----------
+    items : sequence of Item
+    encoder : Encoder
+    state : EncodingState
+        All batches are finished.
+    read, told : sequence of int
+        Rows of the items whose images, and whose captions, were encoded.
+    files : tuple of str
+        Names of the places, for the provenance.
+    both : bool
+        Whether the rows of both sides correspond.
+    """
+    broken = tuple(one for batch in state.images for one in batch.broken)
+    batches = [batch for batch in state.images if batch.rows]
+    small = (
+        np.concatenate([batch.thumbnails for batch in batches if batch.thumbnails is not None])
+        if batches and batches[0].thumbnails is not None
+        else None
+    )
+
+    def made(modality: str, rows: Sequence[int], parts: list[Float32]) -> EmbeddingSet | None:
+        if not rows:
+            return None
+        captions = [items[row].caption or "" for row in rows]
+        return EmbeddingSet.from_array(
+            np.concatenate(parts),
+            modality=modality,
+            ids=[items[row].id for row in rows],
+            captions=captions if any(captions) else None,
+            thumbnails=small if modality == "image" or both else None,
+            name=f"{modality}s through {encoder.name}",
+            files=files,
+            model=encoder.summary,
+        )
+
+    gone = {one.id for one in broken}
+    kept = {*read, *told}
+    return Encoded(
+        images=made("image", read, [batch.vectors for batch in batches]),
+        texts=made("text", told, [batch.vectors for batch in state.texts]),
+        broken=broken,
+        left_out=tuple(
+            one.id
+            for row, one in enumerate(items)
+            if both and row not in kept and one.id not in gone
+        ),
+        notes=_notes(state.texts, len(told)),
+        encoder=encoder.describe(),
+    )
+
+
+def _notes(batches: Sequence[TextBatch], total: int) -> tuple[str, ...]:
+    unknown = sum((batch.unknown for batch in batches), Counter[str]())
+    cut = sum(batch.cut for batch in batches)
+    notes = []
+    if unknown:
+        shown = ", ".join(f'"{printable(word, 30)}"' for word, _ in unknown.most_common(5))
+        notes.append(
+            f"The encoder does not know {len(unknown):,} words of the captions, which were left "
+            f"out {unknown.total():,} times: {shown}{', …' if len(unknown) > 5 else ''}."
+        )
+    if cut:
+        notes.append(
+            f"{cut:,} of {total:,} captions are longer than the encoder reads; they were cut."
+        )
+    return tuple(notes)

@@ -1,0 +1,181 @@
+"""The Learn page's story: eight steps, and which of them is shown.
+
+The step is kept in the link (``?step=3``), so that a teacher can send one, and in the session, so
+that it is found again after a look at another page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import streamlit as st
+
+from app.session import page_path
+from app.widgets import learn_answers, learn_balls, learn_corrections, learn_pictures
+from app.widgets.common import guard
+
+LINK = "step"
+KEPT = "learn_step"
+ROW = "learn_row"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: its name in the row, title, one sentence, a picture that moves, a question.
+
+    The last step's picture asks its own question and has none here.
+    """
+
+    short: str
+    title: str
+    sentence: str
+    picture: Callable[[], None]
+    question: str = ""
+    answer: Callable[[], str] | None = None
+
+
+STEPS = (
+    Step(
+        "One space",
+        "One space for pictures and captions",
+        "An encoder turns every picture and every caption into an arrow of length 1; contrastive "
+        "training turns the arrows of partners, a picture and its own caption, towards each other "
+        "and those of strangers away.",
+        learn_pictures.space,
+        "Often another picture comes first, and even the best cosine is far from 1. Is the "
+        "encoder broken?",
+        learn_answers.space,
+    ),
+    Step(
+        "Cone",
+        "The cone",
+        "The arrows of one kind do not point everywhere: they crowd into a cone, and the narrower "
+        "it is, the longer is the mean of its arrows.",
+        learn_balls.cone,
+        "Does training make the cone, or is it there before? (Look in the sample, at step 0.)",
+        learn_answers.cone,
+    ),
+    Step(
+        "Gap",
+        "The gap, and what temperature does to it",
+        "Pictures and captions keep to two cones of their own; the distance between their mean "
+        "arrows is the modality gap, and how much of it training leaves depends on its "
+        "temperature.",
+        learn_balls.gap,
+        "“A lower temperature leaves a wider gap.” Is that so here, and is a small gap good?",
+        learn_answers.temperature,
+    ),
+    Step(
+        "Mean shift",
+        "Why a mean shift is not enough",
+        "Adding one arrow to every caption brings the means together, but all have to return to "
+        "length 1, which bends the cloud, and its shape is still not that of the pictures.",
+        learn_balls.shift,
+        "After the mean shift the gap is nearly gone. Can captions now stand in for pictures?",
+        learn_answers.mean_shift,
+    ),
+    Step(
+        "Residual",
+        "The few directions of the residual",
+        "Take the gap away and partners still differ, each pair in its own way: this residual is "
+        "largest along a few directions, at whose ends one sees what they are about.",
+        learn_pictures.residual,
+        "The first ten directions hold most of the residual. Is that a discovery?",
+        learn_answers.residual,
+    ),
+    Step(
+        "Bound",
+        "A bounded correction",
+        "Stretch the captions' cloud, axis by axis, towards the shape of the pictures' cloud, but "
+        "let no axis leave the overall scale by more than a factor e^α.",
+        learn_balls.bounded,
+        "What does the correction do at α = 0, and what at α = ∞?",
+        learn_answers.bounded,
+    ),
+    Step(
+        "Trade-off",
+        "Meaning against fit",
+        "A larger bound lets captions cover the pictures better and keeps fewer of each caption's "
+        "neighbours: fit is paid for in meaning.",
+        learn_corrections.fit_against_meaning,
+        "Which bound is the right one?",
+        learn_answers.which_bound,
+    ),
+    Step(
+        "Claims",
+        "What may and may not be claimed",
+        "A number says something only beside what it would be without meaning, on other rows, or "
+        "for another encoder.",
+        learn_pictures.claim,
+    ),
+)
+
+
+def choose_step() -> int:
+    """Return the number of the step shown, from 1: of the link, else of the session, else 1."""
+    given = st.query_params.get(LINK, "")
+    is_number = given.isdecimal() and len(given) < 4
+    known = int(given) if is_number else st.session_state.get(KEPT, 1)
+    number = min(max(known, 1), len(STEPS))
+    _go(number)
+    st.session_state[ROW] = number
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.segmented_control(
+            "Step",
+            range(1, len(STEPS) + 1),
+            format_func=lambda k: f"{k} {STEPS[k - 1].short}",
+            required=True,
+            key=ROW,
+            on_change=lambda: _go(st.session_state[ROW]),
+            label_visibility="collapsed",
+            wrap=True,
+        )
+        st.button(
+            "Back",
+            icon=":material/arrow_back:",
+            key="learn_back",
+            disabled=number == 1,
+            on_click=_go,
+            args=(number - 1,),
+        )
+        st.button(
+            "Next",
+            icon=":material/arrow_forward:",
+            icon_position="right",
+            type="primary",
+            key="learn_next",
+            disabled=number == len(STEPS),
+            on_click=_go,
+            args=(number + 1,),
+        )
+    return number
+
+
+def _go(number: int) -> None:
+    st.session_state[KEPT] = number
+    if st.query_params.get(LINK) != str(number):  # each change is an entry of the browser's history
+        st.query_params[LINK] = str(number)
+
+
+def show_step(number: int) -> None:
+    """Show one step: heading, sentence, picture, question with a hidden answer."""
+    step = STEPS[number - 1]
+    st.subheader(f"{number} of {len(STEPS)}: {step.title}", anchor=False)
+    st.markdown(step.sentence)
+
+    @st.fragment
+    def moving() -> None:
+        with guard():
+            step.picture()
+
+    moving()
+    if step.answer is not None:
+        with st.expander(f"**Question.** {step.question}", icon=":material/help:"):
+            st.markdown(step.answer())
+    if number == len(STEPS):
+        st.markdown("That was the story. Now with your own embeddings:")
+        row = st.container(horizontal=True)
+        row.page_link(page_path("data"), label="Load them", icon=":material/upload_file:")
+        row.page_link(page_path("spectra"), label="Measure the gap", icon=":material/show_chart:")
+        row.page_link(page_path("correct"), label="Correct it", icon=":material/tune:")

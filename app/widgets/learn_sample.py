@@ -1,0 +1,188 @@
+"""What the Learn page knows about the bundled sample: computed once, shared by all sessions.
+
+The story never looks at what a person loaded, so nothing here belongs to one session. Parameters
+of cached functions are a few words or numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import streamlit as st
+
+from anisoalign_core.align import Aligner, BoundedTransport, Identity, MeanShift, ReAlign
+from anisoalign_core.geometry.directions import Directions, ends
+from anisoalign_core.metrics.retrieval import recall
+from anisoalign_core.metrics.support import delta_mu
+from anisoalign_core.numerics import Float32, Float64, Integers
+from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.samples import Training, load_training
+from anisoalign_core.study import Study, Trial, View
+from anisoalign_core.teach import (
+    BallBound,
+    Claim,
+    ConeShares,
+    ball_bound,
+    claims,
+    cone_shares,
+    gap_plane,
+    shape_axes,
+)
+from app.session import sample_pair as shared_sample
+
+END_ROWS = 4
+
+
+def pair() -> EmbeddingPair:
+    """Return the sample."""
+    return shared_sample("scenes")
+
+
+def control() -> EmbeddingPair:
+    """Return the same pairs through the encoder before training."""
+    return shared_sample("scenes-untrained")
+
+
+@st.cache_resource(show_spinner="Searching …")
+def retrieval(trained: bool) -> dict[str, dict[int, float]]:
+    """R@1 and R@10 of all pairs, both ways."""
+    sides = pair() if trained else control()
+    return recall(sides.source.vectors, sides.target.vectors, at=(1, 10))
+
+
+@st.cache_resource(show_spinner="Opening the checkpoints …")
+def training() -> Training:
+    """Return the checkpoints of the sample's training."""
+    return load_training()
+
+
+@st.cache_resource(show_spinner=False)
+def checkpoint_cones(scale: float, step: int) -> ConeShares:
+    """Return the cosines inside each side at one checkpoint."""
+    return cone_shares(*training().at(scale, step))
+
+
+@st.cache_resource(show_spinner=False)
+def checkpoint_clouds(scale: float, step: int) -> tuple[Float32, Float32]:
+    """Return captions and pictures of one checkpoint on its gap direction and one across."""
+    source, target = training().at(scale, step)
+    plane = gap_plane(source, target).astype(np.float32)
+    return source @ plane, target @ plane
+
+
+@st.cache_resource(show_spinner=False)
+def toy_bound() -> BallBound:
+    """Return the toy of the bounded correction, fitted."""
+    return ball_bound()
+
+
+@st.cache_resource(show_spinner="Measuring the residual …")
+def directions() -> Directions:
+    """Return the sample's named directions, with its residual computed."""
+    known = Directions(pair())
+    _ = known.residual.values, known.residual.repaired_values
+    return known
+
+
+@st.cache_resource(show_spinner=False)
+def residual_ends(number: int) -> tuple[Integers, Integers]:
+    """Return the pairs that differ most along a residual direction, each way."""
+    known = directions()
+    differences = pair().target.vectors - pair().source.vectors
+    low, high, _ = ends(differences, known.get("residual", number).vector, END_ROWS)
+    return low, high
+
+
+@st.cache_resource(show_spinner="Dividing the sample …")
+def study() -> Study:
+    """Return the sample under its seeded split, ready to score corrections."""
+    made = Study(pair(), pair().split(0))
+    _ = made.reference, made.uncorrected
+    return made
+
+
+SHIFTS: dict[str, tuple[str, type[Aligner], dict[str, object]]] = {
+    "identity": ("As they are", Identity, {}),
+    "mean-shift": ("Mean shift", MeanShift, {}),
+    "realign": ("ReAlign", ReAlign, {}),
+    "rotate": ("Rotation", BoundedTransport, {"bound": 0.0, "recentre": "rotate"}),
+}
+"""Ways to bring the means together: words, aligner, parameters; the toy knows the same names."""
+
+
+@st.cache_resource(show_spinner="Fitting …")
+def shifted(method: str) -> Trial:
+    """Return one way to bring the means together, fitted on the sample."""
+    _, aligner, parameters = SHIFTS[method]
+    return study().fit(aligner(**parameters))
+
+
+@st.cache_resource(show_spinner=False)
+def shift_scores(method: str) -> dict[str, float]:
+    """Return its scores."""
+    return scores_of(shifted(method).view())
+
+
+def scores_of(view: View) -> dict[str, float]:
+    """Return the live scores of a view, and ``gap``: the distance of the means that it leaves."""
+    return view.scores | {"gap": delta_mu(view.live_rows, view.target[: view.study.live])}
+
+
+AXES = (
+    "along the gap",
+    "where pictures vary more than captions",
+    "where captions vary more than pictures",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Two directions of the sample to look along, and axis ranges that hold both clouds."""
+
+    directions: Float64
+    labels: tuple[str, str]
+    ranges: tuple[tuple[float, float], tuple[float, float]]
+
+
+@st.cache_resource(show_spinner=False)
+def plane(across: int, up: int) -> Plane:
+    """Return two of the directions named in `AXES`, from the fitted rows."""
+    held, parts = study(), study().split
+    axes = shape_axes(
+        pair().source.vectors[parts.fit_source], pair().target.vectors[parts.fit_target]
+    )[:, [across, up]]
+    both = np.concatenate([held.source @ axes, held.target @ axes])
+    low, high = both.min(axis=0) - 0.12, both.max(axis=0) + 0.12
+    ranges = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+    return Plane(axes, (AXES[across], AXES[up]), (ranges[0], ranges[1]))
+
+
+@st.cache_resource(show_spinner="Fitting the bounded correction …")
+def bounded() -> Trial:
+    """Return the bounded correction, fitted once; its bound moves without a new fit."""
+    trial = study().fit(BoundedTransport(bound=0.0))
+    _ = trial.sweep
+    return trial
+
+
+@st.cache_resource(show_spinner="Following the bound …")
+def bound_curve() -> dict[str, Float64]:
+    """Return the live scores along the bound."""
+    return bounded().curve()
+
+
+@st.cache_resource(show_spinner="Looking for the automatic bound …")
+def automatic_bound() -> float:
+    """Return the bound that ``"auto"`` finds on the same fit rows."""
+    parts = study().split
+    fitted = BoundedTransport().fit(
+        pair().source.take(parts.fit_source), pair().target.take(parts.fit_target)
+    )
+    return float(fitted.bound_)
+
+
+@st.cache_resource(show_spinner="Measuring what the claims rest on …")
+def measured_claims() -> tuple[Claim, ...]:
+    """Return the claims with their numbers."""
+    return claims(pair(), control())

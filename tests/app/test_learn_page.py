@@ -1,0 +1,226 @@
+"""The Learn page: eight steps that run on any session, and answers with the sample's numbers."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+import anisoalign_core as aa
+from anisoalign_core.samples import load_training
+from app.session import Loaded
+from tests.conftest import paired_world
+
+ROOT = Path(__file__).resolve().parents[2]
+HOME = ROOT / "app" / "Home.py"
+STEPS = range(1, 9)
+BALLS = {2: "learn_cone_view", 3: "learn_gap_view", 4: "learn_shift_view", 6: "learn_bounded_view"}
+
+
+def open_learn(step: int | str | None = None, **state: object) -> AppTest:
+    at = AppTest.from_file(HOME, default_timeout=120)
+    for key, value in state.items():
+        at.session_state[key] = value
+    at.run()
+    at.switch_page("../pages/learn.py")
+    if step is not None:
+        at.query_params["step"] = str(step)
+    return at.run()
+
+
+def fine(at: AppTest) -> bool:
+    return not at.exception and not at.error
+
+
+def shown(at: AppTest) -> int:
+    return int(at.subheader[0].value.split(" of ")[0])
+
+
+def numbers(at: AppTest) -> dict[str, str]:
+    return {metric.label: metric.value for metric in at.metric}
+
+
+def words(at: AppTest) -> str:
+    return "\n".join(str(e.value) for kind in ("markdown", "caption") for e in getattr(at, kind))
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_link_opens_its_step_with_a_picture_a_caption_and_a_hidden_answer(step):
+    at = open_learn(step)
+    assert fine(at)
+    assert shown(at) == step
+    assert at.get("plotly_chart")
+    assert any(len(caption.value) > 60 for caption in at.caption)
+    question = at.expander[0]
+    assert question.label.startswith("**Question.**")
+    assert not question.proto.expanded
+    assert len(question.markdown[0].value) > 100
+
+
+@pytest.mark.parametrize("link", ["0", "9", "many", "-3", "٣", "9" * 5000])
+def test_a_wrong_link_opens_some_step(link):
+    at = open_learn(link)
+    assert fine(at)
+    assert shown(at) in STEPS
+
+
+@pytest.mark.parametrize("session", ["empty", "mine"])
+@pytest.mark.parametrize("step", [1, 5, 8])
+def test_the_story_is_the_samples_whatever_is_loaded(session, step):
+    y, x = paired_world(40, 6)
+    sides = (aa.EmbeddingSet.from_array(rows, modality="any") for rows in (y, x))
+    held = Loaded(aa.EmbeddingPair(*sides), "mine") if session == "mine" else None
+    at = open_learn(step, loaded=held, results=OrderedDict())
+    assert fine(at)
+    assert shown(at) == step
+    assert at.session_state["loaded"] is held
+    usual = open_learn(step)
+    assert numbers(at) == numbers(usual)
+    assert [c.value for c in at.main.caption] == [c.value for c in usual.main.caption]
+
+
+def test_next_and_back_walk_the_story_and_the_link_follows():
+    at = open_learn()
+    for step in STEPS:
+        assert shown(at) == step
+        assert at.query_params["step"] in (str(step), [str(step)])
+        assert at.segmented_control(key="learn_row").value == step
+        assert at.button(key="learn_back").disabled == (step == 1)
+        assert at.button(key="learn_next").disabled == (step == 8)
+        if step < 8:
+            at.button(key="learn_next").click().run()
+    at.button(key="learn_back").click().run()
+    assert shown(at) == 7
+    at.segmented_control(key="learn_row").set_value(3).run()
+    assert shown(at) == 3
+    assert fine(at)
+
+
+def test_the_step_is_found_again_after_another_page():
+    at = open_learn(4)
+    at.switch_page("../pages/export.py").run()
+    at.query_params.clear()
+    at.switch_page("../pages/learn.py").run()
+    assert shown(at) == 4
+
+
+@pytest.mark.parametrize(("step", "key"), BALLS.items())
+def test_four_steps_can_be_seen_on_a_ball_and_in_the_sample(step, key):
+    seen = set()
+    for view in ("On a ball", "In the sample"):
+        at = open_learn(step, **{key: view})
+        assert fine(at)
+        seen.add(tuple(numbers(at).items()))
+    assert len(seen) == 2
+
+
+def test_a_caption_finds_pictures_only_after_training():
+    at = open_learn(1)
+    for row in (4, 17, 22):
+        at.selectbox(key="learn_caption").set_value(row).run()
+        assert "its own comes **1st**" in words(at)
+    at.segmented_control(key="learn_encoder").set_value("Before training").run()
+    assert fine(at)
+    assert "its own comes **1st**" not in words(at)
+
+
+def test_opening_and_angle_move_the_gap_of_the_toy():
+    at = open_learn(3, learn_gap_view="On a ball")
+    gap = float(numbers(at)["Gap between the means"])
+    at.slider(key="learn_angle").set_value(20).run()
+    assert float(numbers(at)["Gap between the means"]) < gap / 2
+    at.slider(key="learn_angle").set_value(0).run()
+    assert float(numbers(at)["Partners' cosine"]) == 1
+
+
+def test_time_and_temperature_show_the_checkpoints_measurements():
+    training = load_training()
+    at = open_learn(3)
+    for scale, step in ((100.0, 0), (100.0, 300), (3.0, 850), (10.0, 850)):
+        at.segmented_control(key="learn_gap_scale").set_value(scale)
+        at.select_slider(key="learn_gap_step").set_value(step).run()
+        assert fine(at)
+        wanted = training.measured[scale, step]
+        assert float(numbers(at)["Gap between the means"]) == pytest.approx(wanted.gap, rel=6e-3)
+
+
+def test_a_rotation_on_the_ball_keeps_the_neighbours_that_a_shift_loses():
+    at = open_learn(4)
+    lost = float(numbers(at)["Neighbours kept"])
+    at.segmented_control(key="learn_shift_method").set_value("rotate").run()
+    assert float(numbers(at)["Neighbours kept"]) > 0.99 > lost + 0.2
+
+
+def test_the_residual_is_read_against_random_partners():
+    at = open_learn(5)
+    for count in (1, 10, 40):
+        at.slider(key="learn_k").set_value(count).run()
+        assert fine(at)
+        held = {label: float(value.removesuffix(" %")) for label, value in numbers(at).items()}
+        assert held["The first K hold"] < held["With random partners"]
+        assert f"Direction {count}**" in words(at)
+
+
+@pytest.mark.parametrize("view", ["On a ball", "In the sample"])
+def test_a_larger_bound_covers_more_and_keeps_less(view):
+    at = open_learn(6, learn_bounded_view=view)
+    seen = []
+    for bound in (0.0, 0.5, float("inf")):
+        at.select_slider(key="learn_alpha").set_value(bound).run()
+        assert fine(at)
+        seen.append(numbers(at))
+    kept, covered = (
+        [float(each[name]) for each in seen] for name in ("Neighbours kept", "Pictures covered")
+    )
+    assert covered == sorted(covered)
+    assert kept[1] > kept[2]
+
+
+def test_the_trade_off_moves_with_the_bound():
+    at = open_learn(7)
+    before = numbers(at)
+    at.slider(key="learn_bound").set_value(1.2).run()
+    after = numbers(at)
+    assert float(after["Pictures covered"]) > float(before["Pictures covered"])
+    assert float(after["Neighbours kept"]) < float(before["Neighbours kept"])
+
+
+def test_every_claim_has_its_verdict_hidden_beside_its_numbers():
+    at = open_learn(8)
+    verdicts = []
+    for number in range(5):
+        at.radio(key="learn_claim").set_value(number).run()
+        assert fine(at)
+        verdicts.append(at.expander[0].markdown[0].value)
+    assert len(set(verdicts)) == 5
+    assert sum(text.startswith("**No.**") for text in verdicts) == 4
+
+
+def test_the_answer_about_temperature_is_the_bundled_runs_table():
+    training = load_training()
+    answer = open_learn(3).expander[0].markdown[0].value
+    for scale in training.scales:
+        last = training.measured[scale, training.steps[-1]]
+        assert f"| {1 / scale:.2g} |" in answer
+        assert f"{last.recall_source_to_target:.1%}" in answer
+    assert "not a law" in answer
+
+
+def test_the_story_needs_neither_torch_nor_umap():
+    code = (
+        "import sys\n"
+        "from streamlit.testing.v1 import AppTest\n"
+        f"at = AppTest.from_file({str(HOME)!r}, default_timeout=120).run()\n"
+        "at.switch_page('../pages/learn.py').run()\n"
+        "for _ in range(7): at.button(key='learn_next').click().run()\n"
+        "assert not at.exception and at.subheader[0].value.startswith('8 of 8')\n"
+        "print(sorted({'torch', 'umap', 'open_clip'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,156 @@
+"""The Learn page in a real browser: the whole story, an answer opened, a slider moved, the keys."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.test_walk import browser, figures, numbers, server, settle
+
+__all__ = ["browser", "server"]  # fixtures of this module too
+
+TITLES = (
+    "One space for pictures and captions",
+    "The cone",
+    "The gap, and what temperature does to it",
+    "Why a mean shift is not enough",
+    "The few directions of the residual",
+    "A bounded correction",
+    "Meaning against fit",
+    "What may and may not be claimed",
+)
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def page(browser, server):
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context.set_default_timeout(60_000)
+    opened = context.new_page()
+    opened.goto(f"{server}/learn")
+    heading(opened, 1)
+    yield opened
+    context.close()
+
+
+def heading(page, step):
+    page.get_by_role("heading", name=f"{step} of 8: {TITLES[step - 1]}", exact=True).wait_for()
+    settle(page)
+    assert page.get_by_test_id("stException").count() == 0
+    assert page.get_by_text("Something unexpected went wrong").count() == 0
+
+
+def open_step(page, server, step):
+    page.goto(f"{server}/learn?step={step}")
+    heading(page, step)
+
+
+def follow(page, before):
+    """Wait until the numbers differ from those before."""
+    page.wait_for_function(
+        "old => JSON.stringify([...document.querySelectorAll('[data-testid=stMetricValue]')]"
+        ".map(e => e.innerText)) !== old",
+        arg=_as_json(before),
+    )
+    settle(page)
+    return numbers(page)
+
+
+def _as_json(values):
+    return "[" + ",".join(f'"{value}"' for value in values) + "]"
+
+
+def drawn(page):
+    """What the first figure of the page draws: the points of its traces, as one text."""
+    return page.evaluate(
+        "() => JSON.stringify(document.querySelector('.js-plotly-plot').data"
+        ".map(t => Array.from(t.y || []).slice(0, 20)))"
+    )
+
+
+def test_learn_from_first_to_last_step(page):
+    for step in range(1, 9):
+        heading(page, step)
+        assert f"step={step}" in page.url
+        figures(page, 1)
+        question = page.get_by_test_id("stExpander").first
+        answer = question.get_by_test_id("stMarkdownContainer").last
+        question.locator("summary").click()
+        answer.wait_for(state="visible")
+        assert len(answer.inner_text()) > 80
+        if step < 8:
+            page.get_by_role("button", name="Next").click()
+    assert page.get_by_role("button", name="Next").is_disabled()
+    page.get_by_role("link", name="Load them").click()
+    page.get_by_role("heading", name="Data", level=1).wait_for()
+
+
+def test_answers_stay_hidden_until_they_are_asked_for(page):
+    answer = page.get_by_text("Captions leave things out, so several pictures fit")
+    assert not answer.is_visible()
+    page.get_by_test_id("stExpander").locator("summary").press("Enter")
+    answer.wait_for(state="visible")
+
+
+def test_a_slider_moves_the_picture_and_its_numbers(page, server):
+    open_step(page, server, 3)
+    figures(page, 1)
+    before, picture = numbers(page), drawn(page)
+    slider = page.get_by_role("slider", name="Training steps")
+    slider.focus()
+    page.keyboard.press("ArrowLeft")
+    after = follow(page, before)
+    assert after[0] == "1.07"  # the gap at temperature 0.01 after 500 steps
+    page.wait_for_function(
+        "old => JSON.stringify(document.querySelector('.js-plotly-plot').data"
+        ".map(t => Array.from(t.y || []).slice(0, 20))) !== old",
+        arg=picture,
+    )
+
+
+def test_the_ball_is_drawn_and_turns_with_its_slider(page, server):
+    open_step(page, server, 6)
+    page.wait_for_function(
+        "() => document.querySelector('.js-plotly-plot')?.data?.[0]?.type === 'surface'"
+    )
+    page.locator(".js-plotly-plot canvas").first.wait_for()
+    before = numbers(page)
+    slider = page.get_by_role("slider", name="Bound α")
+    slider.focus()
+    page.keyboard.press("End")
+    after = follow(page, before)
+    assert float(after[2]) > float(before[2])  # covers more
+    assert float(after[1]) < float(before[1])  # and keeps less
+
+
+def test_the_story_can_be_walked_with_the_keyboard_and_found_again(page):
+    page.get_by_role("button", name="Next").focus()
+    page.keyboard.press("Enter")
+    heading(page, 2)
+    page.get_by_role("radio", name="5 Residual").press("Space")
+    heading(page, 5)
+    page.go_back()  # the browser's own button: every step is an entry of its history
+    heading(page, 2)
+    page.go_forward()
+    heading(page, 5)
+    page.reload()
+    heading(page, 5)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Export", exact=True).click()
+    page.get_by_role("heading", name="Export", level=1).wait_for()
+    settle(page)
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Learn", exact=True).click()
+    heading(page, 5)
+
+
+def test_a_moved_slider_keeps_its_value_when_one_comes_back(page, server):
+    open_step(page, server, 5)
+    slider = page.get_by_role("slider", name="Leading directions K")
+    before = numbers(page)
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    after = follow(page, before)
+    page.get_by_role("button", name="Next").click()
+    heading(page, 6)
+    page.get_by_role("button", name="Back").click()
+    heading(page, 5)
+    assert numbers(page) == after

@@ -128,9 +128,10 @@ def script() -> ModuleType:
     return module
 
 
-def test_everything_fits_in_eight_megabytes() -> None:
+def test_the_folder_stays_small_enough_for_a_checkout() -> None:
+    """Two sets, an encoder, and checkpoints of its training."""
     files = [path for path in FOLDER.rglob("*") if "__pycache__" not in path.parts]
-    assert sum(path.stat().st_size for path in files if path.is_file()) <= 8_000_000
+    assert sum(path.stat().st_size for path in files if path.is_file()) <= 15_000_000
 
 
 @pytest.mark.parametrize(

@@ -120,8 +120,10 @@ def _encoder(options: argparse.Namespace) -> Any:
 
 
 def _say_broken(options: argparse.Namespace, found: Encoded) -> None:
+    from anisoalign_core.io.source import printable
+
     for one in found.broken[:SHOWN]:
-        say(options, f"{one.id} is left out: {one.reason}.")
+        say(options, f"{printable(one.id)} is left out: {one.reason}.")
     if len(found.broken) > SHOWN:
         say(options, f"{len(found.broken) - SHOWN:,} more images are left out as well.")
     for words in found.notes:

@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
+from anisoalign_core.encode.building import first_line
 from anisoalign_core.encode.images import ImageLimits, too_large
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.io.limits import MIB, size_text
@@ -90,7 +91,7 @@ class Archive:
             with self._lock:
                 return self._zip.read(info)  # as much as is declared; the checksum tells the rest
         except ZIP_ERRORS as error:
-            raise FormatError(f"the archive is damaged there ({error})") from error
+            raise FormatError(f"the archive is damaged there ({first_line(error)})") from error
 
     def close(self) -> None:
         """Let the file go; members cannot be read any more."""

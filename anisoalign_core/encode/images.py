@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from anisoalign_core.encode.building import first_line
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.io.limits import MIB, size_text
 
@@ -95,10 +96,7 @@ def decode_image(data: bytes, limits: ImageLimits | None = None) -> Image:
     except MemoryError:
         raise LimitError("there is too little memory for it") from None
     except Exception as error:  # Pillow's readers raise whatever the damage leads to
-        lines = str(error).strip().splitlines()
-        raise FormatError(
-            f"it is damaged ({lines[0] if lines else type(error).__name__})"
-        ) from error
+        raise FormatError(f"it is damaged ({first_line(error)})") from error
 
 
 def _check_sides(width: int, height: int, limits: ImageLimits) -> None:

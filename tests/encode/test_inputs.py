@@ -78,6 +78,7 @@ def test_an_archive_is_a_folder(tmp_path):
         "pets/cat.txt": "a cat é".encode(),
         "pets/dog.JPG": image_bytes(picture(2), "JPEG"),
         "__MACOSX/pets/._cat.png": b"x",
+        "__MACOSX/pets/cow.png": PNG,
         "pets/.DS_Store": b"x",
         "pets/notes.pdf": b"%PDF",
         "inner.zip": zipped({"deep.png": PNG}),
@@ -156,8 +157,8 @@ def test_tables_give_captions_by_name_or_in_order(lines, expected):
 
 
 def test_tabs_separate_without_quotes():
-    rows = table("image\tcaption", 'cat.1\ta "big" cat, grey', name="c.tsv")
-    assert captions(find_items(archive(*NAMES), rows))[0] == 'a "big" cat, grey'
+    rows = table("image\tcaption", 'cat.1\t"big" cat, grey', name="c.tsv")
+    assert captions(find_items(archive(*NAMES), rows))[0] == '"big" cat, grey'
 
 
 def test_what_does_not_match_is_listed():

@@ -61,6 +61,7 @@ def test_an_architecture_of_the_registry_with_local_weights(tiny_architecture, t
     np.testing.assert_allclose(encoder.encode_images(images), x, atol=2e-6)
     np.testing.assert_allclose(encoder.encode_texts(TEXTS), y, atol=2e-6)
     assert encoder.encode_images(images).dtype == np.float32
+    assert not encoder.model.training  # dropout and the like are off
     assert (encoder.dim, encoder.name) == (16, f"tiny-vit mine{suffix}")
     assert encoder.describe()["parameters"] == sum(w.numel() for w in model.parameters())
     assert encoder.encode_images([]).shape == encoder.encode_texts([]).shape == (0, 16)

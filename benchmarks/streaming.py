@@ -246,6 +246,7 @@ def timed(work: Callable[[], object]) -> float:
 
 def alone(name: str, folder: Path, *arguments: str) -> tuple[float, float]:
     """Run a function of this module in its own process: its seconds, and the process's peak MiB."""
+    os.sync()  # nobody waits for what another one wrote
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.streaming", "--only", name, str(folder), *arguments],
         check=True,
@@ -472,16 +473,17 @@ def main() -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * PEAK_UNIT
         print(json.dumps({"seconds": seconds, "peak": peak}))
         return
-    lines = [
+    head = [
         "## Larger than memory",
         "",
         "Made by `python -m benchmarks.streaming`: medians of "
         f"{options.repeats} runs that take turns, each in a process of its own; ratios are medians "
         "of the ratios of neighbouring runs. Peak memory is the largest resident size of the "
         "process, Python and its libraries included. Output files are new in every run, and "
-        "flushed to disk.",
-        "",
+        "flushed to disk; what earlier runs wrote is flushed before the clock starts.",
     ]
+    if options.out:
+        replace_section(options.out, "streaming", "\n".join(head))
     for part in options.parts:
         if part == "precision":
             found = precision_section()
@@ -489,9 +491,8 @@ def main() -> None:
             with tempfile.TemporaryDirectory(dir=options.work) as folder:
                 found = SECTIONS[part](Path(folder), options.repeats)
         print("\n".join(found), flush=True)
-        lines += found
-    if options.out:
-        replace_section(options.out, "streaming", "\n".join(lines))
+        if options.out:
+            replace_section(options.out, f"streaming: {part}", "\n".join(found))
 
 
 if __name__ == "__main__":

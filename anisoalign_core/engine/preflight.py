@@ -10,7 +10,7 @@ from anisoalign_core.engine.outputs import OutputPlan
 from anisoalign_core.errors import FormatError
 from anisoalign_core.io.preflight import Preflight, PreflightCounter, training_ids
 from anisoalign_core.io.shards import ShardedSet, stream_limits
-from anisoalign_core.numerics import BLOCK_ROWS, row_norms
+from anisoalign_core.numerics import BLOCK_ROWS, UNIT_TOLERANCE, row_norms
 
 
 def preflight(
@@ -43,8 +43,9 @@ def preflight(
             ids = numbers.astype(str).astype(object) if ids is None else ids
             norms = row_norms(array)
             kept = np.isfinite(norms) & (norms > 0)
-            # as they will be written: on the unit sphere
-            array = array / np.where(kept, norms, 1.0)[:, None]
+            if not (np.abs(norms - 1.0) <= UNIT_TOLERANCE).all():
+                # as they will be written: on the unit sphere
+                array = array / np.where(kept, norms, 1.0)[:, None]
             if plan.drop_invalid:
                 array, ids = array[kept], ids[kept]
             counter.add(array, ids)

@@ -26,13 +26,13 @@ from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.layout import Layout, layout_of
 from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.opcodes import KIND
+from anisoalign_core.io.places import is_local
 from anisoalign_core.io.source import MAX_LABELS, Source, Texts, malformed
 from anisoalign_core.io.tokens import (
     LONG,
     PROTOCOL,
     READ_BYTES,
     Unlike,
-    check_texts,
     token_of,
     unframed,
     value_of,
@@ -74,7 +74,12 @@ def learn(source: Source, limits: Limits, key: str) -> Layout | None:
 
 
 def holds(layout: Layout, source: Source) -> bool:
-    """Whether every record of the file is like the first two: looks at all of it."""
+    """Whether every record of the file is like the first two.
+
+    Looks at all of it, unless it was read to its end before and has not changed since.
+    """
+    if _mark(layout, source) in _READ_WHOLE:
+        return True
     try:
         for _ in _found(layout, source):
             pass
@@ -99,8 +104,6 @@ def read_alike(
     ------
     Unlike
         Where a record differs; every chunk until then was whole.
-    FormatError
-        If a text is not valid.
     LimitError
     """
     (dim,), dtype = layout.vector.shape, layout.vector.dtype
@@ -148,9 +151,6 @@ def _parts(
         bytes_read = np.frombuffer(found[0].string, np.uint8)
         starts = np.fromiter((match.start(group) for match in found), np.intp, len(found))
         columns = {key: [match[n] for match in found] for key, n in others.items()}
-        for key in columns:
-            if layout.slots[key]:
-                check_texts(columns[key], source.name)
         windows = np.lib.stride_tricks.sliding_window_view(bytes_read, size)
         yield windows[starts], columns
 
@@ -158,7 +158,7 @@ def _parts(
 def _found(layout: Layout, source: Source) -> Iterator[list[Match]]:
     """Yield matches, buffer by buffer, from the second record to the end of the file."""
     longest = 4 * len(layout.vector.data) + READ_BYTES
-    match_at, end = layout.pattern.match, b"e."
+    mark, end = _mark(layout, source), b"e."
     with source.open() as stream:
         parts, at, rest, ended = unframed(stream), layout.begin, b"", False
         while not ended:
@@ -169,10 +169,10 @@ def _found(layout: Layout, source: Source) -> Iterator[list[Match]]:
                 waiting.append(part)
                 size += len(part)
             buffer = b"".join(waiting)
-            found: list[Match] = []
-            while match := match_at(buffer, at):
-                found.append(match)
-                at = match.end()
+            # one match after the other, each where the last one ended
+            scanner = layout.pattern.scanner(buffer, at)  # type: ignore[attr-defined]
+            found: list[Match] = list(iter(scanner.match, None))
+            at = found[-1].end() if found else at
             # what is left over for a list of its own is appended alone
             if ended and buffer[at : at + 1] == b"e" and buffer.endswith(b"a."):
                 last = layout.pattern.fullmatch(buffer, at + 1, len(buffer) - 2)
@@ -187,6 +187,23 @@ def _found(layout: Layout, source: Source) -> Iterator[list[Match]]:
                 raise Unlike
     if rest != end:
         raise Unlike
+    if mark is not None:
+        _READ_WHOLE[mark] = None
+        while len(_READ_WHOLE) > MOST_REMEMBERED:
+            _READ_WHOLE.pop(next(iter(_READ_WHOLE)), None)
+
+
+MOST_REMEMBERED = 1024
+_READ_WHOLE: dict[tuple[object, ...], None] = {}
+"""Files whose records were all seen to be alike."""
+
+
+def _mark(layout: Layout, source: Source) -> tuple[object, ...] | None:
+    """Return what tells a file from others, and from what it was before; None if nothing does."""
+    if source.path is None or not is_local(source.path):
+        return None
+    found = source.path.stat()
+    return layout.key, str(source.path), found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _check_lengths(layout: Layout, found: list[Match]) -> None:
@@ -224,8 +241,15 @@ class AlikeRows:
         return tuple(self.texts.items())
 
     def values(self, key: str) -> list[Any]:
-        """Return the values of one key."""
-        return [value_of(token) for token in self.columns[key]]
+        """Return the values of one key.
+
+        Raises
+        ------
+        FormatError
+            If a text is none.
+        """
+        with malformed(self.name, KIND, UnicodeDecodeError):
+            return [value_of(token) for token in self.columns[key]]
 
     def records(self) -> list[Record]:
         """Return the records without their vectors."""
@@ -234,8 +258,7 @@ class AlikeRows:
 
     def ids(self) -> Texts:
         """Return the ids."""
-        with malformed(self.name, KIND, UnicodeDecodeError):
-            return as_strings(self.values("id"))
+        return as_strings(self.values("id"))
 
     def plain(self, limits: Limits) -> About:
         """Return ids, captions if every record has one, and labels."""

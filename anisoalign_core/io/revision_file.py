@@ -21,7 +21,7 @@ from anisoalign_core.io.layout import layout_of
 from anisoalign_core.io.limits import Limits
 from anisoalign_core.io.revision import KEY
 from anisoalign_core.io.source import printable
-from anisoalign_core.io.tokens import PROTOCOL, unframed
+from anisoalign_core.io.tokens import PROTOCOL, check_texts, unframed
 from anisoalign_core.io.unpickling import Record, memo_of
 
 MAX_RECORDS = 200_000
@@ -90,8 +90,9 @@ def write_shard(
         native = chunk.about.native
         alike = native if isinstance(native, AlikeRows) else None
         with np.errstate(over="ignore", invalid="ignore"):
-            stored = np.ascontiguousarray(chunk.array, dtype=_STORED)
-        _check_finite(stored, chunk, modality, first)
+            rows_here = np.asarray(chunk.array, dtype=np.float32)
+        _check_finite(rows_here, chunk, modality, first)
+        stored = np.ascontiguousarray(rows_here, dtype=_STORED)
         if not len(stored):
             continue
         if file is None and alike is not None:
@@ -161,16 +162,18 @@ class _Composed:
         layout = layout_of(data, memo_of(PROTOCOL + data, "the output"), KEY)
         assert layout is not None  # our own pickler wrote it
         self._layout = layout
-        self._waiting = bytearray(data[: layout.begin])
+        self._waiting = bytearray(FRAME) + data[: layout.begin]
         self._count = 1
         stream.write(PROTOCOL)
         self.add_alike(rows, stored, begin=1)
 
     def add_alike(self, rows: AlikeRows, stored: npt.NDArray[Any], begin: int = 0) -> None:
         """Add rows like those before, with the rows of an array for vectors."""
+        for key, is_text in rows.texts.items():
+            if is_text:  # else the file could be written and not be loaded
+                check_texts(rows.columns[key], rows.name)
         size = stored.itemsize * self._shape[0]
-        numbers = memoryview(stored.tobytes())
-        vectors = [numbers[at : at + size] for at in range(0, len(numbers), size)]
+        vectors = stored.view(np.dtype((np.void, size))).ravel().tolist()
         values = [vectors if key == KEY else rows.columns[key] for key in self._layout.slots]
         parts: list[Iterable[Any]] = []
         for piece, column in zip(self._layout.pieces, values, strict=False):
@@ -215,12 +218,13 @@ class _Composed:
 
     def _flush(self) -> None:
         """Write what is waiting as one frame."""
-        if len(self._waiting) >= 4:  # as picklers do
-            self._stream.write(b"\x95" + len(self._waiting).to_bytes(8, "little"))
+        self._waiting[1:FRAMED] = (len(self._waiting) - FRAMED).to_bytes(8, "little")
         self._stream.write(self._waiting)
-        self._waiting = bytearray()
+        self._waiting = bytearray(FRAME)
 
 
+FRAME = b"\x95" + bytes(8)
+FRAMED = len(FRAME)
 BATCH = 25
 """Records that are appended to the list at a time, in one frame of about 100 kB."""
 

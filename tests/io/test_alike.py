@@ -229,6 +229,25 @@ def test_damaged_files(changes: list[tuple[int, int]], cut: int) -> None:
     assert outcomes[0] == outcomes[1]
 
 
+def test_a_file_that_was_read_to_its_end_is_not_looked_at_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.pkl"
+    path.write_bytes(pickle.dumps(records_of(3000), 4))
+    source = Source("a.pkl", path)
+    layout = learn(source, LIMITS, "embed")
+    assert layout is not None
+    looked: list[int] = []
+    with pytest.MonkeyPatch.context() as patch:
+        true = alike.unframed
+        patch.setattr(alike, "unframed", lambda *a, **k: looked.append(1) or true(*a, **k))
+        read(source, stop=5)
+        assert alike.holds(layout, source) and len(looked) == 3  # was not read to its end
+        assert alike.holds(layout, source) and len(looked) == 3
+        records = records_of(3000)
+        records[2990]["extra"] = 1
+        path.write_bytes(pickle.dumps(records, 4))
+        assert not alike.holds(layout, source) and len(looked) == 4
+
+
 def test_small_files_are_unpickled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alike, "SMALLEST", 10**6)
     assert learn(source_of(records_of(50)), LIMITS, "embed") is None
@@ -348,7 +367,7 @@ def test_what_holds_itself_cannot_follow() -> None:
 def test_text_that_is_none_is_not_copied() -> None:
     data = pickle.dumps(records_of(50), 4).replace(b"caption 31", b"caption\xff31")
     with pytest.raises(FormatError, match="a pickled list of records"):
-        read(Source("a.pkl", data=data), about=True)
+        written(read(Source("a.pkl", data=data), about=True))
 
 
 def test_vectors_under_another_key() -> None:

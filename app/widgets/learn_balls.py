@@ -55,7 +55,7 @@ def gap() -> None:
             80,
             format="%d°",
             key="learn_angle",
-            persist_state="session",
+            bind="query-params",
         )
         cones = two_cones(opening, angle)
         number_row(
@@ -79,7 +79,7 @@ def _opening() -> int:
             30,
             format="%d°",
             key="learn_opening",
-            persist_state="session",
+            bind="query-params",
         )
     )
 
@@ -110,7 +110,7 @@ def shift() -> None:
             step=5,
             format="%d°",
             key="learn_turn",
-            persist_state="session",
+            bind="query-params",
         )
         moved = ball_shift(method, turn=turn)
         number_row(corrections.numbers(moved.gap, moved.omega, moved.coverage))
@@ -134,7 +134,7 @@ def _method() -> str:
             format_func=lambda name: sample.SHIFTS[name][0],
             required=True,
             key="learn_shift_method",
-            persist_state="session",
+            bind="query-params",
             help="A mean shift adds one arrow to all and returns them to length 1. ReAlign also "
             "scales the cloud, and shifts once more. A rotation turns one mean onto the other.",
         )
@@ -183,7 +183,7 @@ def _bound() -> float:
             value=0.3,
             format_func=lambda alpha: "∞" if math.isinf(alpha) else f"{alpha:g}",
             key="learn_alpha",
-            persist_state="session",
+            bind="query-params",
             help="How far a stretch may leave the overall scale: a factor between e^−α and e^α.",
         )
     )
@@ -197,7 +197,7 @@ def _on_a_ball(key: str, first: str = BALL) -> bool:
         default=first,
         required=True,
         key=key,
-        persist_state="session",
+        bind="query-params",
         label_visibility="collapsed",
     )
     return bool(chosen == BALL)

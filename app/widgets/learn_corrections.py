@@ -91,9 +91,7 @@ def numbers(left: float, kept: float, covered: float) -> list[Number]:
 def fit_against_meaning() -> None:
     """Step 7: the curve along the bound, with other methods beside it."""
     trial, curve = sample.bounded(), sample.bound_curve()
-    bound = st.slider(
-        "Bound α", 0.0, 1.5, 0.3, step=0.05, key="learn_bound", persist_state="session"
-    )
+    bound = st.slider("Bound α", 0.0, 1.5, 0.3, step=0.05, key="learn_bound", bind="query-params")
     scores = trial.view(bound).scores
     number_row(
         [

@@ -35,7 +35,7 @@ def space() -> None:
         index=FIRST_CAPTION,
         format_func=lambda number: str(pair.source.captions[number]),
         key="learn_caption",
-        persist_state="session",
+        bind="query-params",
     )
     found = find_pictures(pair.source.vectors, pair.target.vectors, row, NEAREST)
     place = f"{found.rank:,}{_ordinal(found.rank)}"
@@ -65,7 +65,7 @@ def _encoder(key: str) -> bool:
         default="After training",
         required=True,
         key=key,
-        persist_state="session",
+        bind="query-params",
     )
     return chosen != "Before training"
 
@@ -87,7 +87,7 @@ def _checkpoint(key: str) -> tuple[float, int]:
         format_func=lambda each: f"{1 / each:.2g}",
         required=True,
         key=f"{key}_scale",
-        persist_state="session",
+        bind="query-params",
         help="The contrastive loss divides every cosine by it. Low: only the nearest rivals count. "
         "The sample's own encoder was trained at 0.01.",
     )
@@ -96,7 +96,7 @@ def _checkpoint(key: str) -> tuple[float, int]:
         runs.steps,
         value=runs.steps[-1],
         key=f"{key}_step",
-        persist_state="session",
+        bind="query-params",
     )
     return float(scale), int(step)
 
@@ -165,7 +165,7 @@ def residual() -> None:
     """Step 5: how many directions hold the residual, and what they are about."""
     known = sample.directions()
     found = known.residual
-    count = st.slider("Leading directions K", 1, 40, 3, key="learn_k", persist_state="session")
+    count = st.slider("Leading directions K", 1, 40, 3, key="learn_k", bind="query-params")
     both = cumulative_energy(found.repaired_values)
     number_row(
         [
@@ -211,7 +211,7 @@ def claim() -> None:
         range(len(every)),
         format_func=lambda k: every[k].words,
         key="learn_claim",
-        persist_state="session",
+        bind="query-params",
     )
     chosen = every[number]
     figure(

@@ -11,18 +11,7 @@ import pytest
 from PIL import Image
 
 import anisoalign_core as aa
-from tests.browser.test_walk import (
-    browser,
-    download,
-    figures,
-    go,
-    page,
-    select_rows,
-    server,
-    settle,
-)
-
-__all__ = ["browser", "page", "server"]  # fixtures of this module too
+from tests.browser.steps import download, figures, go, select_rows, settle
 
 pytestmark = pytest.mark.browser
 ROWS = 60

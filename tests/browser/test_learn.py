@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.test_walk import browser, figures, numbers, server, settle
-
-__all__ = ["browser", "server"]  # fixtures of this module too
+from tests.browser.steps import figures, numbers, settle
 
 TITLES = (
     "One space for pictures and captions",

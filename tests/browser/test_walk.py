@@ -3,15 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import time
 import urllib.request
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -19,171 +13,23 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
+from tests.browser.steps import (
+    ROOT,
+    choose,
+    download,
+    figures,
+    go,
+    move_bound,
+    numbers,
+    select_rows,
+    settle,
+    steady,
+)
 from tests.conftest import paired_world
 
-ROOT = Path(__file__).resolve().parents[2]
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 PAGES = ("", "data", "encode", "spectra", "directions", "correct", "compare", "export", "learn")
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """A real server in a clean process, started from a folder that is not the checkout."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("elsewhere")
-    log = (folder / "server.log").open("w")
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            str(ROOT / "app" / "Home.py"),
-            "--server.port",
-            str(port),
-            "--server.headless",
-            "true",
-            "--server.address",
-            "127.0.0.1",
-        ],
-        cwd=folder,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=environment,
-    )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
-            break
-        except OSError:
-            if time.monotonic() > deadline or process.poll() is not None:
-                process.kill()
-                pytest.fail((folder / "server.log").read_text())
-    yield url
-    process.terminate()
-    process.wait(20)
-    log.close()
-    assert "Traceback" not in (folder / "server.log").read_text()
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed; under CI the browser tests must run")
-        pytest.skip("Chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield chromium
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser, server):
-    context = browser.new_context(viewport={"width": 1440, "height": 1000}, accept_downloads=True)
-    context.set_default_timeout(60_000)
-    opened = context.new_page()
-    opened.goto(server)
-    opened.get_by_role("heading", name="AnisoAlign Studio").wait_for()
-    settle(opened)
-    yield opened
-    context.close()
-
-
-def settle(page):
-    """Wait until the script has run to its end."""
-    page.wait_for_timeout(400)
-    page.wait_for_function(
-        "() => document.querySelector('[data-testid=\"stApp\"]')"
-        "?.getAttribute('data-test-script-state') === 'notRunning'"
-    )
-
-
-def go(page, name):
-    page.get_by_test_id("stSidebarNav").get_by_role("link", name=name, exact=True).click()
-    page.get_by_role("heading", name=name, exact=True, level=1).wait_for()
-    settle(page)
-    assert page.get_by_test_id("stException").count() == 0
-    assert page.get_by_text("Something unexpected went wrong").count() == 0
-
-
-def numbers(page):
-    return page.get_by_test_id("stMetricValue").all_inner_texts()
-
-
-def steady(page):
-    """Wait until the numbers have stayed the same for a while."""
-    while True:
-        settle(page)
-        seen = numbers(page)
-        page.wait_for_timeout(1500)
-        settle(page)
-        if numbers(page) == seen:
-            return seen
-
-
-def figures(page, at_least):
-    page.wait_for_function(
-        f"() => document.querySelectorAll('.js-plotly-plot .main-svg').length >= {at_least}"
-    )
-
-
-def move_bound(page, steps):
-    slider = page.get_by_role("slider", name="Bound α")
-    values = numbers(page)
-    slider.focus()
-    for _ in range(steps):
-        page.keyboard.press("ArrowRight")
-    deadline = time.monotonic() + 30
-    while numbers(page) == values:
-        assert time.monotonic() < deadline, "the numbers did not follow the bound"
-        page.wait_for_timeout(100)
-    settle(page)
-    return float(slider.input_value())
-
-
-def select_rows(page):
-    """Draw a lasso over the target's cloud; its rows and their neighbours appear."""
-    settle(page)
-    plot = page.locator(".js-plotly-plot").first
-    plot.scroll_into_view_if_needed()
-    page.wait_for_timeout(1000)  # the page settles into place while its thumbnails load
-    box = plot.bounding_box()
-    corners = [(0.36, 0.25), (0.51, 0.25), (0.51, 0.8), (0.36, 0.8), (0.36, 0.25)]
-    spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
-    page.mouse.move(*spots[0])
-    page.mouse.down()
-    for spot in spots[1:]:
-        page.mouse.move(*spot, steps=8)
-    page.mouse.up()
-    page.get_by_text("Selected (drawn)").first.wait_for()
-    page.get_by_text("Neighbours in all dimensions of").first.wait_for()
-    settle(page)
-    assert page.get_by_text("Something unexpected went wrong").count() == 0
-
-
-def choose(page, side, path):
-    """Give a file to one of the Data page's uploaders."""
-    page.locator(f".st-key-{side}_0 input[type=file]").set_input_files(path)
-    settle(page)
-
-
-def download(page, label):
-    with page.expect_download() as caught:
-        page.get_by_role("button", name=re.compile(label)).first.click()
-    return Path(caught.value.path()), caught.value.suggested_filename
 
 
 def walk(page, tmp_path, image, text):

@@ -44,7 +44,15 @@ from anisoalign_core.metrics.structure import (
     uniformity,
 )
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Progress, eigh, generator, unit_rows
+from anisoalign_core.numerics import (
+    Float32,
+    Float64,
+    Progress,
+    eigh,
+    generator,
+    row_norms,
+    unit_rows,
+)
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.report import (
     Bias,
@@ -58,6 +66,8 @@ from anisoalign_core.report import (
 )
 from anisoalign_core.verdict import FEWEST_ROWS, judge
 
+ORIGIN = 1e-12
+"""Rows shorter than this have no direction."""
 STRUCTURE_ROWS = 4000
 """Neighbour, retrieval and separability measures use at most this many rows, and say so."""
 NULL_ROWS = 1000
@@ -194,7 +204,12 @@ def _bias(
     part_y, part_x = y[rng.permutation(len(y))[:rows]], x[rng.permutation(len(x))[:rows]]
     fewest = min(len(y), len(x))
     value = float(np.linalg.norm(delta))
-    shifted = unit_rows(y + delta.astype(np.float32))
+    shifted = y + delta.astype(np.float32)
+    norms = row_norms(shifted)
+    drift = math.nan  # where a row falls on the origin
+    if norms.min() > ORIGIN:
+        landed = unit_rows(shifted, norms).mean(0, dtype=np.float64)
+        drift = float(np.linalg.norm(landed - target.mean))
     predicted = projection_drift(target.mean, source.covariance)
     ranks = [r for r in (32, 64, 128) if r < source.dim] or [max(source.dim // 2, 1)]
     nonzero = value > 0
@@ -205,7 +220,7 @@ def _bias(
         floor=math.sqrt(source.trace / source.n + target.trace / target.n),
         top_coordinates=tuple(few_coordinates(delta)[:10].tolist()) if nonzero else (),
         inside={r: energy_inside(frame[:, :r], delta) for r in ranks} if nonzero else {},
-        projection_drift=float(np.linalg.norm(shifted.mean(0, dtype=np.float64) - target.mean)),
+        projection_drift=drift,
         projection_drift_predicted=float(np.linalg.norm(predicted - target.mean)),
     )
 
@@ -230,11 +245,12 @@ def _spectra(
     source: Moments, target: Moments, values_y: Float64, values_x: Float64, y: Float32, x: Float32
 ) -> SpectraFacts:
     absolute = float(np.linalg.norm(target.covariance - source.covariance))
+    spread = float(np.linalg.norm(target.covariance))
     decay = decay_exponent(values_x, min(source.n, target.n))
     return SpectraFacts(
         source=_side(source, values_y, y),
         target=_side(target, values_x, x),
-        covariance_gap_relative=absolute / float(np.linalg.norm(target.covariance)),
+        covariance_gap_relative=absolute / spread if spread > 0 else math.nan,
         covariance_gap_absolute=absolute,
         spectral_correlation=spectral_correlation(values_x, values_y),
         decay_range=(decay.first, decay.last),
@@ -285,6 +301,7 @@ def _residual(
         )
 
     energy = residual.energy
+    both = residual.source.trace + residual.target.trace
     return ResidualFacts(
         trace=residual.trace,
         share=spread(residual.share, _share, 0.0, 1.0),
@@ -298,7 +315,7 @@ def _residual(
         matched_cosine=spread(matched_cosine(x, y), lambda a, b: matched_cosine(b, a), -1.0, 1.0),
         mean_distance=float(np.linalg.norm((x - y).astype(np.float64), axis=1).mean()),
         energy_ranks={k: float(energy[k - 1]) for k in (1, 2, 5, 10, 20, 50) if k <= d},
-        trace_ratio=residual.trace / (residual.source.trace + residual.target.trace),
+        trace_ratio=residual.trace / both if both > 0 else math.nan,
     )
 
 

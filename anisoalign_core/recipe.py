@@ -18,6 +18,7 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError
 from anisoalign_core.numerics import Float32, Progress
 from anisoalign_core.pairs import EmbeddingPair, Split
+from anisoalign_core.plain import from_plain
 
 RECIPE_FORMAT = "anisoalign-recipe"
 RECIPE_VERSION = 1
@@ -108,21 +109,13 @@ class Recipe:
             If the text is not a recipe of this version.
         """
         try:
-            body = json.loads(text)
-            if body.pop("format") != RECIPE_FORMAT or body.pop("format_version") != RECIPE_VERSION:
-                raise FormatError("This recipe was written by another version of this library.")
-            for side in ("source", "target"):
-                facts = body[side]
-                facts["files"], facts["norm_range"] = (
-                    tuple(facts["files"]),
-                    tuple(facts["norm_range"]),
-                )
-                body[side] = InputFacts(**facts)
-            return cls(**body)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FormatError(
-                f"This is not a recipe written by this library ({type(error).__name__})."
-            ) from error
+            recipe = from_plain(cls, recipe_body(text, RECIPE_VERSION))
+            check_method(recipe.method, recipe.parameters)
+            if not 0 < recipe.split_holdout < 1 or recipe.split_seed < 0:
+                raise ValueError("its split is none")
+            return recipe
+        except ValueError as error:
+            raise FormatError(f"This is not a recipe written by this library: {error}.") from error
 
     def python_lines(self, target: str, source: str, out: str) -> str:
         """Return Python that rebuilds the output from the two files."""
@@ -207,6 +200,45 @@ class Recipe:
     def _matters(self) -> bool:
         """Whether matching changed which rows are there."""
         return self.pairing == "id" or (self.pairing == "row" and self._drops)
+
+
+def recipe_body(text: str, version: int) -> dict[str, Any]:
+    """Return the fields of a recipe's JSON.
+
+    Raises
+    ------
+    FormatError
+        If it was written by another version.
+    ValueError
+        If it is no recipe.
+    """
+    try:
+        body = json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    except ValueError:
+        raise ValueError("it is not JSON") from None
+    if not isinstance(body, dict) or "format" not in body or "format_version" not in body:
+        raise ValueError("it has no format")
+    if (body.pop("format"), body.pop("format_version")) != (RECIPE_FORMAT, version):
+        raise FormatError("This recipe was written by another version of this library.")
+    return body
+
+
+def check_method(method: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse a method that is not there, and parameters that it does not have.
+
+    Raises
+    ------
+    ValueError
+    """
+    from anisoalign_core.align import ALIGNERS
+
+    if method not in ALIGNERS:
+        raise ValueError("its method is not known")
+    known = ALIGNERS[method]().get_params()
+    if not set(parameters) <= set(known):
+        raise ValueError(f"{method} has no such parameters")
 
 
 def vectors_digest(vectors: Float32) -> str:

@@ -14,6 +14,7 @@ HEAVY = ("torch", "streamlit", "umap", "plotly", "open_clip", "sklearn", "pandas
 MAY_IMPORT = {  # room: the rooms of the library below it
     "errors": set(),
     "lapack": set(),
+    "plain": set(),
     "numerics": {"lapack"},
     "validate": {"errors", "numerics"},
     "embeddings": {"errors", "numerics", "validate"},
@@ -44,6 +45,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "moments",
         "io",
         "align",
+        "plain",
         "recipe",
     },
     "rounds": {"errors", "numerics", "embeddings", "pairs", "metrics", "align", "recipe"},

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anisoalign_core.errors import InvalidRowsError, ShapeError
 from anisoalign_core.lapack import orthogonal_triangular
@@ -157,7 +159,7 @@ class AffineMap:
         return self.recentred(self.sphere_mean(rows))
 
 
-def to_sphere(rows: Float32, first: int = 0) -> Float32:
+def to_sphere(rows: npt.NDArray[np.floating[Any]], first: int = 0) -> Float32:
     """Return ``z / ‖z‖``; an error names the row (counted from ``first``) that is the origin."""
     return unit_rows(rows, _lengths(rows, first))
 
@@ -168,9 +170,16 @@ def _onto_sphere(rows: Float32, first: int) -> Float32:
     return rows
 
 
-def _lengths(rows: Float32, first: int) -> Float64:
+def _lengths(rows: npt.NDArray[np.floating[Any]], first: int) -> Float64:
     norms = row_norms(rows)
-    lost = np.flatnonzero(~(norms > 1e-12))
+    beyond = np.flatnonzero(~np.isfinite(norms))
+    if len(beyond):
+        raise InvalidRowsError(
+            f"Row {first + int(beyond[0])} leaves the range of float32 under this map "
+            f"({len(beyond)} such rows in the block). Choose another method, or a smaller bound.",
+            (beyond + first).tolist(),
+        )
+    lost = np.flatnonzero(norms <= 1e-12)
     if len(lost):
         raise InvalidRowsError(
             f"Row {first + int(lost[0])} falls on the origin under this map ({len(lost)} such "

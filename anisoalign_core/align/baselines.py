@@ -7,11 +7,11 @@ from typing import ClassVar
 
 import numpy as np
 
-from anisoalign_core.align.affine import AffineMap
+from anisoalign_core.align.affine import AffineMap, to_sphere
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Progress, unit_rows
+from anisoalign_core.numerics import Float32, Float64, Progress
 
 ONE: Float64 = np.array(1.0)
 
@@ -121,7 +121,7 @@ class C3(Aligner):
         """Shift, add the row's own noise, and return unit rows."""
         shifted = self.map_.before_projection(rows)
         noise = row_noise(rows, self.random_state)
-        return unit_rows(shifted + np.float32(self.sigma) * noise)
+        return to_sphere(shifted + np.float32(self.sigma) * noise)
 
     def to_torch(self) -> object:
         """Refuse: the noise is part of the method. Shift with MeanShift and add it in training."""

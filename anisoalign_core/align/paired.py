@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from scipy import linalg
 
-from anisoalign_core.align.affine import AffineMap
+from anisoalign_core.align.affine import AffineMap, to_sphere
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Progress, eigh, generator, read_only, unit_rows
+from anisoalign_core.numerics import Float32, Progress, eigh, generator, read_only, row_norms
 
 
 class Procrustes(Aligner):
@@ -83,6 +83,11 @@ class PermutedTarget(Aligner):
 
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         self.rows_ = read_only(x[generator(self.random_state).permutation(len(x))])
+
+    def _check_loaded(self) -> None:
+        fits = self.rows_.shape == (self.n_target_, self.n_features_in_)
+        if not fits or not np.allclose(row_norms(self.rows_), 1.0, atol=1e-5):
+            raise ShapeError("The rows of a permuted-target model are not unit rows.")
 
     def correct(
         self, rows: Float32, partners: Float32 | None = None, *, progress: Progress | None = None
@@ -158,4 +163,4 @@ class Oracle(Aligner):
             )
         shifted = self.map_.before_projection(rows)
         residual = partners - shifted  # equals (x − μ_x) − (y − μ_y)
-        return unit_rows(shifted + self.strength * (residual @ self.frame_) @ self.frame_.T)
+        return to_sphere(shifted + self.strength * (residual @ self.frame_) @ self.frame_.T)

@@ -63,7 +63,7 @@ class Archive:
         the archive loses what leads out: it is only a name here.
         """
         for info in self._zip.infolist():
-            if info.is_dir():
+            if not info.filename or info.is_dir():
                 continue
             parts = PurePosixPath(info.filename.replace("\\", "/")).parts
             kept = tuple(part for part in parts if part.strip("/") not in ("", ".", ".."))

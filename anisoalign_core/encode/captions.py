@@ -233,7 +233,7 @@ def caption_in(data: bytes, name: str) -> tuple[str, int]:
     if name.lower().endswith(".json"):
         try:
             body = json.loads(decode_utf8(data, name))
-        except (json.JSONDecodeError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise FormatError(f"{name} is not JSON: {error}. Write it again.") from error
         text = body.get("caption") if isinstance(body, dict) else None
         return (one_line(text) if isinstance(text, str) else "", 0)

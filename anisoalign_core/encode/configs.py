@@ -98,7 +98,7 @@ def read_config(path: Path) -> ModelSpec:
         data = path.read_bytes()
     try:
         body = json.loads(decode_utf8(data, name))
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(
             f"{name} is not JSON: {error}. Give the model's configuration, such as the "
             f"{CONFIG_NAME} beside its weights."
@@ -170,7 +170,8 @@ def _model(found: Any, name: str) -> dict[str, Any]:
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int) and not isinstance(number, bool) and number > most:
                 raise FormatError(
-                    f"{key} of {name} is {number:,}; no model is of that size. Check the file."
+                    f"{printable(key, 60)} of {name} is above {most:,}; no model is of that size. "
+                    "Check the file."
                 )
     dim = found["embed_dim"]
     if not isinstance(dim, int) or isinstance(dim, bool) or dim < 2:
@@ -226,7 +227,8 @@ def _sides(size: Any, key: str, name: str) -> tuple[int, int]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """Whether a value is a number that is neither enormous nor none at all."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
 
 
 def _check_kind(value: Any, kind: type, what: str) -> None:

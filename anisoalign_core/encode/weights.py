@@ -17,6 +17,7 @@ from anisoalign_core.encode.building import first_line, need_open_clip
 from anisoalign_core.encode.registry import tag_settings
 from anisoalign_core.errors import AnisoAlignError, FormatError
 from anisoalign_core.io.source import malformed, printable, readable
+from anisoalign_core.io.torch_file import DAMAGE
 
 if TYPE_CHECKING:
     import torch
@@ -64,7 +65,7 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
             loaded = load_file(path)
     else:
         errors = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError)
-        with readable(name), malformed(name, "a PyTorch file", *errors, EOFError, AssertionError):
+        with readable(name), malformed(name, "a PyTorch file", *errors, *DAMAGE):
             try:
                 loaded = torch.load(path, map_location="cpu", weights_only=True)
             except pickle.UnpicklingError as error:

@@ -8,6 +8,7 @@ from typing import Any
 
 from anisoalign_core.engine.pieces import NormRange
 from anisoalign_core.io.shards import ShardedSet
+from anisoalign_core.plain import from_plain
 
 
 @dataclass(frozen=True)
@@ -64,9 +65,7 @@ class SetFacts:
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> SetFacts:
         """Read what :meth:`to_dict` gave."""
-        files = tuple(FileFacts(**each) for each in body["files"])
-        low, high = body["norm_range"]
-        return cls(**{**body, "files": files, "norm_range": (float(low), float(high))})
+        return from_plain(cls, body)
 
 
 def file_differences(now: Sequence[FileFacts], then: Sequence[FileFacts], what: str) -> list[str]:

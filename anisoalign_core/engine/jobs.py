@@ -30,6 +30,7 @@ from anisoalign_core.io.preflight import Preflight
 from anisoalign_core.io.shards import ShardedSet, open_shards
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.plain import from_plain
 from anisoalign_core.recipe import fit_rows, versions
 
 Say = Callable[[str], None]
@@ -156,12 +157,12 @@ class FitJob:
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> FitJob:
         """Read what ``dataclasses.asdict`` gave, also after JSON."""
-        lists = {side: tuple(body[side]) for side in ("source", "target")}
+        job = from_plain(cls, body)
         parameters = {
             name: tuple(value) if isinstance(value, list) else value
-            for name, value in body["parameters"].items()
+            for name, value in job.parameters.items()
         }
-        return cls(**{**body, **lists, "parameters": parameters})
+        return replace(job, parameters=parameters)
 
 
 @dataclass(frozen=True)
@@ -220,7 +221,7 @@ class ApplyJob:
     @classmethod
     def from_dict(cls, body: Mapping[str, Any]) -> ApplyJob:
         """Read what ``dataclasses.asdict`` gave, also after JSON."""
-        return cls(**{**body, "source": tuple(body["source"])})
+        return from_plain(cls, body)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from anisoalign_core.engine.jobs import Applied, ApplyJob, FitJob, Say, run_appl
 from anisoalign_core.engine.streaming import Engine
 from anisoalign_core.errors import FormatError, ParameterError
 from anisoalign_core.numerics import Progress
-from anisoalign_core.recipe import RECIPE_FORMAT, versions
+from anisoalign_core.plain import from_plain
+from anisoalign_core.recipe import RECIPE_FORMAT, check_method, recipe_body, versions
 
 STREAMED_VERSION = 2
 
@@ -72,17 +73,25 @@ class StreamedRecipe:
         FormatError
         """
         try:
-            body = json.loads(text)
-            if (body.pop("format"), body.pop("format_version")) != (
-                RECIPE_FORMAT,
-                STREAMED_VERSION,
-            ):
-                raise FormatError("This recipe was written by another version of this library.")
-            return cls(**body)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise FormatError(
-                f"This is not a recipe written by this library ({type(error).__name__})."
-            ) from error
+            recipe = from_plain(cls, recipe_body(text, STREAMED_VERSION))
+            recipe._check()
+            return recipe
+        except (ValueError, KeyError) as error:
+            why = f"it has no {error}" if isinstance(error, KeyError) else str(error)
+            raise FormatError(f"This is not a recipe written by this library: {why}.") from error
+
+    def _check(self) -> None:
+        """Read every part, so that what is wrong is said now and not amid a replay."""
+        check_method(self.method, self.parameters)
+        ApplyJob.from_dict(self.apply["job"])
+        SetFacts.from_dict(self.apply["input"])
+        for each in self.apply["files"] if isinstance(self.apply["files"], list) else [None]:
+            from_plain(FileFacts, each)
+        if self.fit is not None:
+            job = FitJob.from_dict(self.fit["job"])
+            check_method(job.method, job.parameters)
+            for side in ("source", "target"):
+                SetFacts.from_dict(self.fit[side])
 
     @property
     def files(self) -> tuple[FileFacts, ...]:
@@ -95,7 +104,7 @@ def is_streamed_recipe(text: str) -> bool:
     try:
         body = json.loads(text)
         return bool(body["format"] == RECIPE_FORMAT and body["format_version"] == STREAMED_VERSION)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return False
 
 

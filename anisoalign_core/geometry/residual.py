@@ -147,8 +147,11 @@ def projection_drift(mean: Float64, covariance: Float64) -> Float64:
 
     ``E π(μ+ε) ≈ u (1 − tr Σ/(2m²) + 3 uᵀΣu/(2m²)) − Σu/m²`` with ``m = ‖μ‖``, ``u = μ/m``:
     projecting to the sphere moves the mean, which is why a mean shift alone does not land on μ_x.
+    Not a number where μ is zero: there is no direction to expand around.
     """
     m = np.linalg.norm(mean)
+    if m <= 1e-12:
+        return np.full(len(mean), np.nan)
     u = mean / m
     along = float(u @ covariance @ u)
     factor = 1 - np.trace(covariance) / (2 * m**2) + 1.5 * along / m**2

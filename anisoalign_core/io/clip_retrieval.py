@@ -18,7 +18,7 @@ from anisoalign_core.io.atomic import atomic_path
 from anisoalign_core.io.chunks import About, joined_labels, joined_texts
 from anisoalign_core.io.keys import role_of
 from anisoalign_core.io.limits import Limits, check_declared
-from anisoalign_core.io.parquet_footer import read_footer
+from anisoalign_core.io.parquet_footer import check_pages, read_footer
 from anisoalign_core.io.source import Payload, RawTable, Source, Texts, readable
 
 if TYPE_CHECKING:
@@ -232,7 +232,8 @@ def read_metadata(path: Path, rows: int, limits: Limits) -> About:
     """
     check_metadata(path, rows)
     source = _inside(path)
-    with parquet.opened(source, limits) as (file, _):
+    with parquet.opened(source, limits) as (file, footer):
+        check_pages(source, footer)
         return About(
             *parquet.read_about_rows(
                 file,

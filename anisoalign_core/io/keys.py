@@ -77,7 +77,7 @@ def select_key(
         if (role or role_of(modality)) not in (None, other) and other is not None:
             raise FormatError(
                 f"{name} holds only {found}, and {printable(modality, 60)} was asked for. If it "
-                f'is meant, choose it by name: key="{keys[0]}".'
+                f'is meant, choose it by name: key="{printable(keys[0], 60)}".'
             )
         return keys[0]
     generic = [each for each in keys if each.lower() in GENERIC_NAMES]

@@ -109,6 +109,25 @@ def read(source: Source, limits: Limits, key: str) -> RawTable:
     return RawTable(array, texts["ids"], texts["captions"], labels, model=model)
 
 
+def read_members(source: Source, limits: Limits, required: str) -> dict[str, npt.NDArray[Any]]:
+    """Read every array of an archive, if one of them has the required name.
+
+    Raises
+    ------
+    FormatError
+        Also if there is no such array.
+    LimitError
+        If one array, or all together, declare more than the limits allow.
+    """
+    name = source.name
+    with checked_archive(source, limits, "a .npz archive") as archive:
+        headers = _headers(archive, name, limits)
+        if required not in headers:
+            raise FormatError(f'{name} has no array "{required}".')
+        check_bytes(sum(each.size for each in headers.values()), f"{name} declares", name, limits)
+        return {key: _read_member(archive, key, header, name) for key, header in headers.items()}
+
+
 def write(stream: BinaryIO, payload: Payload) -> None:
     """Write an uncompressed archive whose bytes depend on nothing but the payload."""
     key = payload.modality
@@ -240,8 +259,8 @@ def _read_member(archive: zipfile.ZipFile, key: str, header: Header, name: str) 
             chunk = stream.read(min(CHUNK, len(target) - filled))
             if not chunk:
                 raise FormatError(
-                    f"{name}:{key}.npy is cut off: {len(target):,} bytes are declared, but "
-                    f"{filled:,} were found. Copy or write it again."
+                    f"{name}:{printable(key, 60)}.npy is cut off: {len(target):,} bytes are "
+                    f"declared, but {filled:,} were found. Copy or write it again."
                 )
             target[filled : filled + len(chunk)] = np.frombuffer(chunk, dtype=np.uint8)
             filled += len(chunk)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.io.keys import GENERIC_NAMES, SOURCE_NAMES, TARGET_NAMES, listed
 from anisoalign_core.io.limits import MIB, Limits, check_bytes, check_declared
-from anisoalign_core.io.parquet_footer import Footer, read_footer
+from anisoalign_core.io.parquet_footer import Footer, check_pages, read_footer
 from anisoalign_core.io.places import is_local
 from anisoalign_core.io.source import (
     MAX_LABELS,
@@ -84,6 +84,7 @@ def read(source: Source, limits: Limits, key: str) -> RawTable:
     LimitError
     """
     with opened(source, limits) as (file, footer):
+        check_pages(source, footer)
         array = _read_embeddings(file, footer, key, source.name, limits)
         ids, captions, labels = read_about_rows(file, source.name, limits)
         described = file.schema_arrow.metadata or {}
@@ -213,7 +214,8 @@ def _embedding_columns(schema: Any, name: str) -> tuple[str, ...]:
     known = (*GENERIC_NAMES, *TARGET_NAMES, *SOURCE_NAMES)
     wrong = next((f for f in schema if f.name in known and f.name not in CAPTION_COLUMNS), None)
     if wrong is not None:
-        kind = getattr(wrong.type, "value_type", wrong.type)  # of a text read as a dictionary
+        of = getattr(wrong.type, "value_type", wrong.type)  # of a text read as a dictionary
+        kind = printable(str(of), 60)
         raise FormatError(
             f'Column "{wrong.name}" of {name} holds {kind} values, not lists of numbers. Write it '
             "as a list column of float32."
@@ -250,8 +252,9 @@ def _read_embeddings(
         odd = np.flatnonzero(lengths != out.shape[1])
         if len(odd):
             raise FormatError(
-                f'Row {done + odd[0]} of {name} has {lengths[odd[0]]} numbers in "{key}", row 0 '
-                f"has {out.shape[1]}. Every row needs a vector of one length."
+                f"Row {done + odd[0]} of {name} has {lengths[odd[0]]} numbers in "
+                f'"{printable(key, 60)}", row 0 has {out.shape[1]}. Every row needs a vector of '
+                "one length."
             )
         out[done : done + len(column)] = values.reshape(len(column), out.shape[1])
         done += len(column)

@@ -9,16 +9,21 @@ here first. The footer is a Thrift struct in the compact protocol; of it we need
 from __future__ import annotations
 
 import struct
+from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from anisoalign_core.errors import FormatError, LimitError
-from anisoalign_core.io.limits import size_text
-from anisoalign_core.io.source import Source, malformed, wrong_kind
+from anisoalign_core.io.limits import MIB, size_text
+from anisoalign_core.io.source import Source, malformed, printable, wrong_kind
 
 MAX_FOOTER = 16_000_000
 MAX_ENTRIES = 1_000_000
 MAX_DEPTH = 16
+HEAD_BYTES = (1024, 1_000_000)
+"""Of the header of a page, with its statistics: usually, and at most."""
+LEAST = 16 * MIB
+"""Pages up to this are never refused: some writers count their columns wrongly."""
 
 Struct = dict[int, Any]
 
@@ -34,11 +39,83 @@ class Footer:
         Numbers (or texts) in each column, nested ones under the name of their top column.
     sizes : dict of str to int
         Bytes of each column before compression.
+    chunks : tuple of ColumnChunk
     """
 
     rows: int
     values: dict[str, int]
     sizes: dict[str, int]
+    chunks: tuple[ColumnChunk, ...] = ()
+
+
+@dataclass(frozen=True)
+class ColumnChunk:
+    """Where the pages of one column of one row group lie, and what they hold in all.
+
+    Attributes
+    ----------
+    group : int
+    begin, end : int
+        Bytes of the file.
+    size : int
+        Bytes before compression.
+    """
+
+    group: int
+    begin: int
+    end: int
+    size: int
+
+
+def check_pages(source: Source, footer: Footer, groups: Collection[int] | None = None) -> None:
+    """Refuse pages that declare to hold more than their column does: memory would go to each.
+
+    Parameters
+    ----------
+    source : Source
+    footer : Footer
+    groups : collection of int, optional
+        The row groups to look at; all by default.
+
+    Raises
+    ------
+    FormatError
+        Also if a page goes on past the end of the file, or its header is damaged.
+    """
+    end = source.size
+    with source.open() as stream:
+        for chunk in footer.chunks:
+            at = chunk.begin
+            while at < chunk.end and (groups is None or chunk.group in groups):
+                size, stored = _page_sizes(stream, at, source.name)
+                if size > max(chunk.size, LEAST):
+                    raise FormatError(
+                        f"{source.name} has a page that declares {size_text(size)} in a column of "
+                        f"{size_text(chunk.size)}. Write it again."
+                    )
+                at += stored
+                if at > end:
+                    raise FormatError(
+                        f"{source.name} has a page that ends {at - end:,} bytes after the file. "
+                        "Copy or write it again."
+                    )
+
+
+def _page_sizes(stream: BinaryIO, at: int, name: str) -> tuple[int, int]:
+    """Bytes of a page before compression, and of it and its header in the file."""
+    reason = ""
+    for room in HEAD_BYTES:
+        stream.seek(at)
+        head = _Compact(stream.read(room), name)
+        try:
+            page = head.read_struct(0)
+            return _count(page[2]), head.at + _count(page[3])
+        except (ValueError, LookupError, TypeError, struct.error) as error:
+            reason = str(error)
+    raise FormatError(
+        f"{name} cannot be read as a .parquet file: the header of the page at byte {at:,} is "
+        f"damaged ({printable(reason, 60)}). Write it again."
+    )
 
 
 def read_footer(source: Source) -> Footer:
@@ -79,17 +156,21 @@ def read_footer(source: Source) -> Footer:
 def _summary(footer: Struct) -> Footer:
     values: dict[str, int] = {}
     sizes: dict[str, int] = {}
+    chunks: list[ColumnChunk] = []
     rows = 0
-    for group in footer.get(4, []):
+    for number, group in enumerate(footer.get(4, [])):
         rows += _count(group[3])
         for chunk in group[1]:
             column = chunk[3]
             top = column[3][0].decode("utf-8")
             values[top] = values.get(top, 0) + _count(column[5])
             sizes[top] = sizes.get(top, 0) + _count(column[6])
+            offsets = [each for each in (column.get(9), column.get(11)) if each]
+            begin = _count(min(offsets, default=0))
+            chunks.append(ColumnChunk(number, begin, begin + _count(column[7]), column[6]))
     if rows != _count(footer[3]):
         raise ValueError(f"{footer[3]:,} rows are declared and its groups hold {rows:,}")
-    return Footer(rows, values, sizes)
+    return Footer(rows, values, sizes, tuple(chunks))
 
 
 def _count(value: int) -> int:
@@ -109,8 +190,6 @@ class _Compact:
 
     def read_struct(self, depth: int) -> Struct:
         """Return fields by number."""
-        if depth > MAX_DEPTH:
-            raise ValueError("its footer is nested too deeply")
         fields: Struct = {}
         number = 0
         while head := self._byte():
@@ -120,6 +199,8 @@ class _Compact:
         return fields
 
     def _value(self, kind: int, depth: int) -> Any:
+        if depth > MAX_DEPTH:
+            raise ValueError("its footer is nested too deeply")
         self.entries += 1
         if self.entries > MAX_ENTRIES:
             raise LimitError(
@@ -147,7 +228,7 @@ class _Compact:
             ]
         if kind == 12:
             return self.read_struct(depth + 1)
-        raise ValueError(f"its footer has a field of unknown kind {kind}")
+        raise ValueError(f"it has a field of unknown kind {kind}")
 
     def _byte(self) -> int:
         value = self.data[self.at]

@@ -13,7 +13,9 @@ from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.io import parquet
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts
 from anisoalign_core.io.limits import MIB, Limits, check_declared
-from anisoalign_core.io.source import Source, malformed
+from anisoalign_core.io.parquet_footer import check_pages
+from anisoalign_core.io.places import is_local
+from anisoalign_core.io.source import Source, malformed, printable
 from anisoalign_core.numerics import Integers
 
 ROW_GROUP = 16_384
@@ -82,8 +84,9 @@ def shard_facts(source: Source, limits: Limits, key: str) -> ShardFacts:
     else:
         dim = next((c.array.shape[1] for c in read_chunks(source, limits, key, rows=1, stop=1)), 0)
     check_declared(footer.rows, dim, max(dtype.itemsize, 4), source.name, limits)
-    words = {k.decode(): v.decode("utf-8", "replace") for k, v in described.items()}
-    return ShardFacts(footer.rows, dim, dtype, {k: words[k] for k in ("model",) if k in words})
+    model = described.get(b"model")
+    words = {} if model is None else {"model": model.decode("utf-8", "replace")}
+    return ShardFacts(footer.rows, dim, dtype, words)
 
 
 def read_chunks(
@@ -109,6 +112,8 @@ def read_chunks(
         groups, first = _groups(checked.metadata, start, stop)
         if not groups:
             return
+        if source.path is None or is_local(source.path):  # elsewhere each look is a request
+            check_pages(source, footer, range(groups[0], groups[-1] + 1))
         # through a buffer: else the vectors of a whole row group lie in memory at once
         file = pq.ParquetFile(
             target, buffer_size=READ_BUFFER, page_checksum_verification=True, pre_buffer=False
@@ -201,8 +206,9 @@ def _chunk(batch: Any, key: str, name: str, first: int, about: bool) -> Chunk:
     odd = np.flatnonzero(lengths != lengths[0])
     if len(odd):
         raise FormatError(
-            f'Row {first + odd[0]} of {name} has {lengths[odd[0]]} numbers in "{key}", row {first} '
-            f"has {lengths[0]}. Every row needs a vector of one length."
+            f"Row {first + odd[0]} of {name} has {lengths[odd[0]]} numbers in "
+            f'"{printable(key, 60)}", row {first} has {lengths[0]}. Every row needs a vector of '
+            "one length."
         )
     array: npt.NDArray[Any] = values.reshape(batch.num_rows, int(lengths[0]))
     if not about:

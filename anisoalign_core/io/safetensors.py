@@ -213,8 +213,8 @@ def _header(source: Source) -> tuple[dict[str, Tensor], dict[str, str]]:
 def _tensor(key: str, entry: dict[str, Any], base: int) -> Tensor:
     """Check one entry as strictly as the format demands."""
     dtype, shape, (start, stop) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
-    if not all(isinstance(number, int) and number >= 0 for number in (*shape, start, stop)):
-        raise ValueError(f'tensor "{printable(key, 60)}" has a shape or offset below zero')
+    if not all(type(number) is int and number >= 0 for number in (*shape, start, stop)):
+        raise ValueError(f'tensor "{printable(key, 60)}" has a shape or offset that is no size')
     if not isinstance(dtype, str) or stop < start:
         raise ValueError(f'tensor "{printable(key, 60)}" is described wrongly')
     if dtype in DTYPES and math.prod(shape) * np.dtype(DTYPES[dtype]).itemsize != stop - start:

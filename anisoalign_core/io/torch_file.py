@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import torch
 
 KIND = "a PyTorch file"
+DAMAGE = (LookupError, EOFError, AssertionError, OverflowError, MemoryError, struct.error)
+"""What PyTorch's reader raises on damaged files, besides the usual."""
 ONLY = "tensor"
 """The key of a file that is one bare tensor."""
 
@@ -77,7 +80,7 @@ def _load(source: Source, limits: Limits) -> Any:
     errors = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, OSError)
     with (
         source.open() as stream,
-        malformed(name, KIND, *errors, EOFError, AssertionError, OverflowError),
+        malformed(name, KIND, *errors, *DAMAGE),
     ):
         try:
             return torch.load(stream, map_location="cpu", weights_only=True)

@@ -6,9 +6,16 @@ from anisoalign_core.plots import histogram_1d
 from app.session import require_pair
 from app.widgets.common import figure, guard, page_header, plain, three
 from app.widgets.directions import choose, direction_words, extremes, umap_section
-from app.widgets.explore import after, colour_choice, neighbours_of, picture, seen
+from app.widgets.explore import (
+    after,
+    colour_choice,
+    neighbours_of,
+    picture,
+    search_captions,
+    seen,
+)
 from app.widgets.prompts import offer_encoder
-from app.widgets.selections import from_event, from_search, kept_list, show_selection
+from app.widgets.selections import from_event, kept_list, show_selection
 from app.widgets.spectra import directions
 
 page_header("Directions", "Which directions carry the difference, and what do they mean?")
@@ -29,17 +36,13 @@ with guard():
     with left:
         colour = colour_choice(pair)
     with right:
-        search = from_search(
-            pair, st.text_input("Search captions", key="search", bind="query-params")
-        )
+        search = search_captions(pair)
     correction = after()
     drawn = from_event(picture(first, second, colour, search, correction))
     selection = drawn or search
     if selection:
         show_selection(pair, selection)
         neighbours_of(pair, selection, None if correction is None else correction[0])
-    elif st.session_state.get("search", "").strip():
-        st.caption("No caption holds that text.")
     kept_list(pair)
     st.subheader(f"Both ends of: {plain(first.label)}", anchor=False)
     view = seen(first, second, None)

@@ -23,7 +23,7 @@ from app.session import long_result, require_pair, result
 from app.widgets.common import figure, plain, three
 from app.widgets.export import in_words, to_export
 from app.widgets.rows import captions_of, cards, row_words
-from app.widgets.selections import Selection
+from app.widgets.selections import Selection, from_search
 
 SHOWN_ROWS = 6000
 NEIGHBOURS = 6
@@ -92,6 +92,18 @@ def colour_choice(pair: EmbeddingPair) -> str:
     options = [MODALITY, *dict.fromkeys(labels)]
     chosen: str = st.selectbox("Colour by", options, key="colour_by", bind="query-params")
     return chosen
+
+
+def search_captions(pair: EmbeddingPair) -> Selection:
+    """Ask for a text, and find the rows whose captions hold it."""
+    if pair.target.captions is None and pair.source.captions is None:
+        st.caption("There is no search: this set has no captions.")
+        return Selection()
+    text = st.text_input("Search captions", key="search", bind="query-params")
+    found = from_search(pair, text)
+    if text.strip() and not found:
+        st.caption("No caption holds that text.")
+    return found
 
 
 def _groups(pair: EmbeddingPair, label: str) -> tuple[list[Integers | None], list[str]]:

@@ -156,7 +156,13 @@ def test_colours_follow_a_label_and_readings_name_it():
 def test_sets_without_captions_and_labels_are_explored_too(paired):
     at = open_page("directions", pair_of(paired=paired))
     assert not at.exception and not at.error
-    at.text_input(key="search").set_value("anything").run()
+    assert "There is no search: this set has no captions." in words(at)
+    assert not at.text_input
+
+
+def test_a_search_in_vain_says_so():
+    at = open_page("directions", captioned())
+    at.text_input(key="search").set_value("green").run()
     assert "No caption holds that text" in words(at)
 
 

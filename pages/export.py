@@ -17,6 +17,8 @@ from app.widgets.export import (
     to_export,
 )
 
+FORMAT_WIDTH = 340
+
 page_header("Export", "How do the corrected vectors leave, and how can they be made again?")
 pair = require_pair()
 with guard():
@@ -28,8 +30,8 @@ with guard():
             "This is a control, not a correction: its vectors are for comparison only.",
             icon=":material/science:",
         )
-    left, middle, right = st.columns(3)
-    with left:
+    row = st.container(horizontal=True, gap="large")  # wraps on narrow screens, unlike columns
+    with row.container(width="content"):
         fit_on = st.radio(
             "Fit on",
             ["all", "split"],
@@ -39,7 +41,7 @@ with guard():
             help="All rows is what `anisoalign fit` on the two files does. The split's fit keeps "
             "held-out rows unseen, as the numbers on Correct do.",
         )
-    with middle:
+    with row.container(width=FORMAT_WIDTH):
         suffix = st.selectbox(
             "Format",
             list(FORMATS),
@@ -47,7 +49,7 @@ with guard():
             key="export_format",
             bind="query-params",
         )
-    with right:
+    with row.container(width="content"):
         dtype = st.radio(
             "Numbers",
             ["float32", "float16"],

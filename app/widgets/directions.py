@@ -17,6 +17,7 @@ from app.widgets.prompts import prompt_direction, prompts_offered
 from app.widgets.rows import captions_of, cards
 from app.widgets.selections import kept, selection_direction
 
+KIND_WIDTH = 250
 END_ROWS = 6
 MOST_FINDINGS = 6
 GIVEN = {
@@ -30,8 +31,8 @@ def choose(label: str, known: Directions, key: str, index: int) -> Direction:
     kinds = [*known.kinds]
     kinds += ["selections"] if kept() else []
     kinds += ["prompt"] if prompts_offered() else []
-    row = st.container(horizontal=True, vertical_alignment="bottom", wrap=False)
-    kind = row.selectbox(
+    row = st.container(horizontal=True, vertical_alignment="bottom")
+    kind = row.container(width=KIND_WIDTH).selectbox(
         label,
         kinds,
         index=min(index, len(kinds) - 1),

@@ -17,6 +17,7 @@ from anisoalign_core.plots.style import (
     as_text,
     layout,
     points,
+    span,
 )
 
 Rows = npt.NDArray[np.integer[Any]] | None
@@ -143,13 +144,8 @@ def before_after(
         for panel in panels:
             figure.add_trace(_mean(xy, name, colour), row=1, col=panel)
     every = np.concatenate([target_xy, source_xy, corrected_xy])
-    ranges = [range_x, range_y]
-    for axis in (0, 1):
-        low, high = float(every[:, axis].min()), float(every[:, axis].max())
-        pad = 0.05 * (high - low) + 1e-6
-        ranges[axis] = ranges[axis] or (low - pad, high + pad)
-    figure.update_xaxes(title=axis_labels[0], range=ranges[0])
-    figure.update_yaxes(range=ranges[1])
+    figure.update_xaxes(title=axis_labels[0], range=range_x or span(every[:, 0]))
+    figure.update_yaxes(range=range_y or span(every[:, 1]))
     figure.update_yaxes(title=axis_labels[1], row=1, col=1)
     figure = layout(figure, height=460, dragmode="pan")
     figure.update_layout(margin={"t": 74}, legend={"y": 1.08})

@@ -20,6 +20,7 @@ from anisoalign_core.plots.style import (
     as_text,
     layout,
     points,
+    span,
 )
 
 Rows = npt.NDArray[np.integer[Any]]
@@ -124,7 +125,7 @@ def linked(
             if layer.marked is not None and len(layer.marked):
                 figure.add_trace(_rings(layer), row=1, col=panel)
     every = np.concatenate([layer.xy for layer, *_ in layers])
-    spans = ranges or tuple(_span(every[:, axis]) for axis in (0, 1))
+    spans = ranges or tuple(span(every[:, axis]) for axis in (0, 1))
     figure.update_xaxes(title=axis_labels[0], range=spans[0])
     figure.update_yaxes(range=spans[1])
     figure.update_yaxes(title=axis_labels[1], row=1, col=1)
@@ -201,9 +202,3 @@ def _rings(layer: Layer) -> go.Scattergl:
         showlegend=False,
         hoverinfo="skip",
     )
-
-
-def _span(values: Points) -> Range:
-    low, high = float(values.min()), float(values.max())
-    pad = 0.05 * (high - low) + 1e-6
-    return low - pad, high + pad

@@ -95,6 +95,13 @@ def points(
     )
 
 
+def span(values: Points) -> tuple[float, float]:
+    """Return an axis range that holds all values, with a twentieth to spare at both ends."""
+    low, high = float(values.min()), float(values.max())
+    pad = 0.05 * (high - low) + 1e-6
+    return low - pad, high + pad
+
+
 def shorten(text: str, width: int = 80) -> str:
     """Shorten a caption for a hover label, and keep it text."""
     return as_text(text if len(text) <= width else text[: width - 1] + "…")

@@ -47,6 +47,10 @@ class Choice:
             st.session_state["holdout"],
         )
 
+    def at(self, bound: float | None) -> dict[str, Any]:
+        """Return the parameters with a bound among them, where the method has one."""
+        return self.parameters | ({} if bound is None else {"bound": bound})
+
     def auto(self, trial: Trial) -> float | None:
         """Return the bound that "auto" found, when it was asked already."""
         return st.session_state["results"].get((require_pair().digest, ("auto", self.key)))

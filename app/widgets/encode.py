@@ -8,7 +8,6 @@ import streamlit as st
 
 from anisoalign_core.encode import Encoded, EncodingState, encode
 from anisoalign_core.io import to_bytes
-from anisoalign_core.numerics import Progress
 from app.session import Loaded, loaded, page_path, use_pair
 from app.widgets.common import plain
 from app.widgets.encode_inputs import Asked, Model
@@ -41,9 +40,8 @@ def encode_now(asked: Asked, model: Model) -> None:
         return
     st.session_state["encode_state"] = (key, state)
     encoder = _encoder(model)
-
-    def work(tell: Progress) -> Encoded:
-        return encode(
+    with progress_bar("Encoding", on_cancel=lambda: None) as tell:
+        found = encode(
             asked.inputs.items,
             encoder,
             batch_size=batch,
@@ -51,9 +49,6 @@ def encode_now(asked: Asked, model: Model) -> None:
             state=state,
             files=asked.inputs.files,
         )
-
-    with progress_bar("Encoding", on_cancel=lambda: None) as tell:
-        found = work(tell)
     del st.session_state["encode_state"]
     st.session_state["encoded"] = found
     if found.images is not None and found.texts is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,6 @@ import streamlit as st
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.encode import Inputs, Item, available_models, find_items, load_encoder
 from anisoalign_core.encode.images import SUFFIXES
-from anisoalign_core.errors import FormatError
 from anisoalign_core.io.source import Source
 from anisoalign_core.numerics import Progress
 from app.loading import data_root, within
@@ -287,9 +285,6 @@ def _load(options: dict[str, Any], uploads: dict[str, tuple[str, bytes]]) -> Enc
     with tempfile.TemporaryDirectory() as folder:
         for option, (name, data) in uploads.items():
             path = Path(folder) / name
-            with path.open("wb") as stream:
-                stream.write(io.BytesIO(data).getbuffer())
+            path.write_bytes(data)
             options = options | {option: path}
-        if not options:
-            raise FormatError("No model was given.")
         return load_encoder(**options)

@@ -44,8 +44,8 @@ def after() -> tuple[Float32, str] | None:
         return None
 
     def build(tell: Progress) -> Float32:
-        parameters = dict(choice.parameters) | ({} if bound is None else {"bound": bound})
-        fitted = method(**parameters).fit(*fit_rows(pair, method.needs_pairs, None), progress=tell)
+        fitted = method(**choice.at(bound))
+        fitted.fit(*fit_rows(pair, method.needs_pairs, None), progress=tell)
         return fitted.transform(pair.source)
 
     return long_result(("after", choice.key, bound), "Correcting every row", build), words

@@ -102,12 +102,11 @@ def build(choice: Choice, bound: float | None, fit_on: Literal["all", "split"]) 
 
     def cooked(tell: Progress) -> Cooked:
         pair = require_pair()
-        parameters = dict(choice.parameters) | ({} if bound is None else {"bound": bound})
         before, after = _scores(choice, bound)
         method, corrected, recipe = cook(
             pair,
             choice.method,
-            parameters,
+            choice.at(bound),
             fit_on=fit_on,
             split_seed=st.session_state["split_seed"],
             split_holdout=st.session_state["holdout"],

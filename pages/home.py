@@ -36,7 +36,7 @@ if residual is not None and found.structure is not None:
             residual.share.value,
             f"95 % {residual.share.low:.3g} to {residual.share.high:.3g}",
             "Share of the mean squared distance between partners that the means do not explain: "
-            "trΣ_r / (G_μ² + trΣ_r).",
+            "trΣ_r / (G_μ² + trΣ_r). Neither way is better (Yu et al. 2026).",
             percent=True,
         ),
         Number(
@@ -44,7 +44,7 @@ if residual is not None and found.structure is not None:
             residual.anisotropy.value,
             f"random pairs {residual.anisotropy_repaired:.3g}",
             "Largest residual variance over the average one, A_r. Read it against random "
-            "re-pairing: below means that partners share the leading directions.",
+            "re-pairing: below means that partners share the leading directions (Yu et al. 2026).",
         ),
         Number(
             f"{names[1].capitalize()} finds its {names[0]}",

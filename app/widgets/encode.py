@@ -24,7 +24,9 @@ SHOWN_BROKEN = 20
 
 def encode_now(asked: Asked, model: Model) -> None:
     """Encode when asked to; what was stopped goes on where it stood."""
-    batch = st.select_slider("Batch size", BATCHES, value=64, key="encode_batch")
+    batch = st.select_slider(
+        "Batch size", BATCHES, value=64, key="encode_batch", bind="query-params"
+    )
     key = (asked.key, model.key, batch)
     earlier: tuple[object, EncodingState] | None = st.session_state.get("encode_state")
     state = earlier[1] if earlier is not None and earlier[0] == key else EncodingState()

@@ -46,7 +46,12 @@ def choose_inputs() -> Asked | None:
     """Ask for pictures and captions; None while there are none."""
     ways = ["Upload", "Scenes of the sample"] + (["Server folder"] if data_root() else [])
     way = st.segmented_control(
-        "Pictures and captions", ways, default="Upload", required=True, key="encode_way"
+        "Pictures and captions",
+        ways,
+        default="Upload",
+        required=True,
+        key="encode_way",
+        bind="query-params",
     )
     if way == "Upload":
         return _uploaded()
@@ -87,7 +92,12 @@ def _uploaded() -> Asked | None:
 
 def _scenes() -> Asked:
     count = st.segmented_control(
-        "How many", SCENES, default=SCENES[1], required=True, key="encode_scenes"
+        "How many",
+        SCENES,
+        default=SCENES[1],
+        required=True,
+        key="encode_scenes",
+        bind="query-params",
     )
     images = sample_pair("scenes").target
 
@@ -158,7 +168,12 @@ class Model:
 def choose_model() -> Model | None:
     """Ask for a model, precision and device; None while it is not said which."""
     way = st.segmented_control(
-        "Model", [SAMPLE, NAMED, FILE], default=SAMPLE, required=True, key="encode_model"
+        "Model",
+        [SAMPLE, NAMED, FILE],
+        default=SAMPLE,
+        required=True,
+        key="encode_model",
+        bind="query-params",
     )
     if way == SAMPLE:
         st.caption(
@@ -172,10 +187,15 @@ def choose_model() -> Model | None:
     key, options, uploads = chosen
     row = st.container(horizontal=True)
     precision = row.segmented_control(
-        "Precision", ["fp32", "fp16", "bf16"], default="fp32", required=True, key="encode_precision"
+        "Precision",
+        ["fp32", "fp16", "bf16"],
+        default="fp32",
+        required=True,
+        key="encode_precision",
+        bind="query-params",
     )
     device = row.segmented_control(
-        "Device", _devices(), default="cpu", required=True, key="encode_device"
+        "Device", _devices(), default="cpu", required=True, key="encode_device", bind="query-params"
     )
     return Model(
         (*key, precision, device),
@@ -199,7 +219,9 @@ def _named() -> Chosen | None:
     with st.spinner("Asking open_clip for its models …"):
         models = {model.name: model for model in available_models()}
     left, right = st.columns(2)
-    name = left.selectbox("Architecture", list(models), index=None, key="encode_architecture")
+    name = left.selectbox(
+        "Architecture", list(models), index=None, key="encode_architecture", bind="query-params"
+    )
     with st.expander(f"All {len(models)} architectures"):
         _table(list(models.values()))
     if name is None:
@@ -210,7 +232,9 @@ def _named() -> Chosen | None:
     count = "unknown" if model.parameters is None else f"{model.parameters / 1e6:,.1f} million"
     words = f"{model.dim:,} dimensions, {size} pixels, {count} parameters"
     st.caption(words + (f"; {plain(model.note)}" if model.note else "") + ".")
-    tag = right.selectbox("Weights", list(model.tags), index=None, key="encode_tag")
+    tag = right.selectbox(
+        "Weights", list(model.tags), index=None, key="encode_tag", bind="query-params"
+    )
     if tag is None:
         st.caption("Choose weights to go on." if model.tags else "No weights were published.")
         return None

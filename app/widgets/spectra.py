@@ -74,7 +74,9 @@ def spectra_numbers(report: GapReport) -> list[dict[str, Any]]:
             "label": "Gap between the means",
             "value": gap.value,
             "beside": f"floor {report.bias.floor:.2g}",
-            "help": "G_μ (Liang et al. 2022), with what two samples of one distribution show.",
+            "help": "Distance between the two means, G_μ; the floor is what two samples of one "
+            "distribution show. It describes the encoder: neither way is better. "
+            "(Liang et al. 2022)",
         }
     ]
     if report.residual is not None:
@@ -84,20 +86,24 @@ def spectra_numbers(report: GapReport) -> list[dict[str, Any]]:
                 "label": "Residual share",
                 "value": residual.share.value,
                 "beside": f"95 % {residual.share.low:.3g} to {residual.share.high:.3g}",
-                "help": "trΣ_r / (G_μ² + trΣ_r): what the means do not explain. Per encoder.",
+                "help": "Share of the squared distance between partners that the means do not "
+                "explain, trΣ_r / (G_μ² + trΣ_r). It describes the encoder: neither way is better. "
+                "(Yu et al. 2026)",
             },
             {
                 "label": "Residual anisotropy",
                 "value": residual.anisotropy.value,
                 "beside": f"random pairs {residual.anisotropy_repaired:.3g}",
                 "help": "A_r, largest over average variance of the residual. Isotropic noise in as "
-                f"many rows reaches {residual.marchenko_pastur_edge:.3g}.",
+                f"many rows reaches {residual.marchenko_pastur_edge:.3g}. Below that of random "
+                "pairs, partners share the leading directions. (Yu et al. 2026)",
             },
             {
                 "label": "Residual dimension",
                 "value": residual.effective_dimension_ratio,
                 "beside": "of d; isotropic 1",
-                "help": "Effective dimension of the residual over d, (trΣ)²/trΣ² / d.",
+                "help": "Effective dimension of the residual over d, (trΣ)²/trΣ² / d: the lower, "
+                "the fewer directions hold it. (Yu et al. 2026)",
             },
         ]
     else:
@@ -106,7 +112,8 @@ def spectra_numbers(report: GapReport) -> list[dict[str, Any]]:
                 "label": "Covariance gap",
                 "value": report.spectra.covariance_gap_relative,
                 "beside": f"absolute {report.spectra.covariance_gap_absolute:.2g}",
-                "help": "‖Σ_x − Σ_y‖ over ‖Σ_x‖ in Frobenius norm.",
+                "help": "How far the covariances differ, ‖Σ_x − Σ_y‖ over ‖Σ_x‖ in Frobenius norm; "
+                "0 where they are equal. (Yu et al. 2026)",
             }
         )
     if shared is not None:
@@ -115,7 +122,8 @@ def spectra_numbers(report: GapReport) -> list[dict[str, Any]]:
                 "label": f"Subspace overlap O_{q}",
                 "value": shared.value,
                 "beside": f"random {shared.random:.2g} · halves {shared.ceiling:.2g}",
-                "help": "Agreement of the leading directions of both modalities, 0 to 1.",
+                "help": "Agreement of the leading directions of both modalities, 0 to 1; higher is "
+                "more alike. (Yu et al. 2026)",
             }
         )
     return numbers

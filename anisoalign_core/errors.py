@@ -13,6 +13,10 @@ class FormatError(AnisoAlignError):
     """A file or array is not what its name or its header says, or is not supported."""
 
 
+class PlaceError(AnisoAlignError):
+    """A place cannot be written to: the disk is full, or it is not allowed."""
+
+
 class LimitError(AnisoAlignError):
     """An input declares more than the limits of :mod:`anisoalign_core.io.limits` allow."""
 

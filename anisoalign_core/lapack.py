@@ -30,6 +30,7 @@ class _OneThread:
     def __enter__(self) -> None:
         with self._lock:
             if self._inside == 0:
+                _let_any_thread_limit()
                 self._limit = _controller().limit(limits=1, user_api="blas")
             self._inside += 1
 
@@ -37,7 +38,9 @@ class _OneThread:
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
+                _let_any_thread_limit()
                 self._limit.restore_original_limits()
+                _let_any_thread_limit()
 
 
 _ONE_THREAD = _OneThread()
@@ -48,6 +51,12 @@ def one_thread() -> Iterator[None]:
     """Limit BLAS to one thread inside the block; blocks of several threads may overlap."""
     with _ONE_THREAD:
         yield
+
+
+def limit_blas(threads: int) -> None:
+    """Limit BLAS to a number of threads, for all of this process and from now on."""
+    _let_any_thread_limit()
+    _controller().limit(limits=threads, user_api="blas")
 
 
 def eigensystem(matrix: Float64) -> tuple[Float64, Float64]:
@@ -110,9 +119,23 @@ def orthogonal_triangular(matrix: Float64) -> tuple[Float64, Float64]:
     return np.asarray(q), np.asarray(r)
 
 
+def _let_any_thread_limit() -> None:
+    """Make threadpoolctl obey whichever thread asks next.
+
+    Newer versions obey the first thread to set a limit for as long as that lives, and ignore
+    others: the last to leave, being another, would leave all BLAS on one thread. They also keep
+    that thread, with what hangs on it, after its end.
+    """
+    from threadpoolctl import OpenBLASController  # type: ignore[import-untyped]
+
+    clear = getattr(OpenBLASController, "clear_controlling_thread", None)
+    if clear is not None:
+        clear(force=True)
+
+
 @cache
 def _controller() -> Any:
     import scipy.linalg  # noqa: F401  (its BLAS must be loaded to be limited)
-    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+    from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

@@ -5,6 +5,7 @@ Each of these has one definition, here, so that two rooms of the library can nev
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -82,7 +83,12 @@ def _tile_rows(rows: npt.NDArray[Any]) -> int:
     return max(TILE_ENTRIES // max(int(rows.shape[1]), 1), 1)
 
 
-def unit_rows(rows: npt.NDArray[np.floating[Any]], norms: Float64 | None = None) -> Float32:
+def unit_rows(
+    rows: npt.NDArray[np.floating[Any]],
+    norms: Float64 | None = None,
+    *,
+    in_place: bool = False,
+) -> Float32:
     """Project rows to the unit sphere: ``x / ‖x‖``.
 
     Rows that are unit already (to float32 rounding) are returned bit for bit, so the operation
@@ -93,30 +99,43 @@ def unit_rows(rows: npt.NDArray[np.floating[Any]], norms: Float64 | None = None)
     rows : (n, d) array of floats
     norms : (n,) float64, optional
         The row norms, when the caller has them.
+    in_place : bool
+        Write over ``rows`` where their memory is what is returned, and may be written: new memory
+        costs more than the work in it.
 
     Returns
     -------
     (n, d) float32, C-contiguous
     """
     norms = row_norms(rows) if norms is None else norms
-    out = np.empty(rows.shape, dtype=np.float32)
     is_float32 = rows.dtype.newbyteorder("=") == np.float32
+    flags = rows.flags
+    mine = in_place and rows.dtype == np.float32 and flags.c_contiguous and flags.writeable
+    out = rows if mine else np.empty(rows.shape, dtype=np.float32)
     room = room_for_tile(rows, np.float64)
     for part in tiles(rows):
-        scale = norms[part]
-        if is_float32:
-            scale = np.where(np.abs(scale - 1.0) <= UNIT_TOLERANCE, 1.0, scale)
-            if (scale == 1.0).all():
+        odd = np.abs(norms[part] - 1.0) > UNIT_TOLERANCE
+        if is_float32 and not odd.all():
+            if not mine:
                 out[part] = rows[part]
-                continue
-        tile = room[: part.stop - part.start]
-        np.copyto(tile, rows[part])
-        tiny = scale < 1e-290  # 1 / tiny would overflow: lift the row first
-        if tiny.any():
-            tile = np.where(tiny[:, None], tile * 2.0**600, tile)
-            scale = np.where(tiny, scale * 2.0**600, scale)
-        np.divide(tile, scale[:, None], out=out[part], casting="same_kind")
+            kept = out[part]
+            kept[odd] = _divided(rows[part][odd], norms[part][odd], room)
+        else:
+            out[part] = _divided(rows[part], norms[part], room)
     return out
+
+
+def _divided(
+    rows: npt.NDArray[np.floating[Any]], norms: Float64, room: npt.NDArray[Any]
+) -> Float64:
+    """``x / ‖x‖`` in float64, in a part of the room."""
+    tile: Float64 = room[: len(rows)]
+    np.copyto(tile, rows)
+    tiny = norms < 1e-290  # 1 / tiny would overflow: lift the row first
+    if tiny.any():
+        tile[tiny] *= 2.0**600
+        norms = np.where(tiny, norms * 2.0**600, norms)
+    return np.divide(tile, norms[:, None], out=tile)
 
 
 def fix_signs(vectors: Float64) -> Float64:
@@ -197,14 +216,46 @@ def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return view
 
 
+class _OneTorchThread:
+    """Torch's number of threads is each thread's own; new threads begin with the one set last.
+
+    Whoever leaves gets back what the first who came had. While others are inside, threads that
+    begin shall still find 1.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = self._before = 0
+
+    def __enter__(self) -> None:
+        import torch
+
+        with self._lock:
+            if self._inside == 0:
+                self._before = torch.get_num_threads()
+            torch.set_num_threads(1)
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        import torch
+
+        with self._lock:
+            self._inside -= 1
+            torch.set_num_threads(self._before)
+            if self._inside:
+                setter = threading.Thread(target=torch.set_num_threads, args=(1,))
+                setter.start()
+                setter.join()
+
+
+_ONE_TORCH_THREAD = _OneTorchThread()
+
+
 @contextmanager
 def one_torch_thread() -> Iterator[None]:
-    """Let torch use one thread of the CPU: sums do not depend on how many cores are there."""
-    import torch
+    """Let torch use one thread of the CPU: sums do not depend on how many cores are there.
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
+    Blocks of several threads may overlap.
+    """
+    with _ONE_TORCH_THREAD:
         yield
-    finally:
-        torch.set_num_threads(before)

@@ -163,13 +163,13 @@ class Trial:
         if self.prepared is not None:
             shown, fitted = self.prepared
             method = self.method
-            assert isinstance(method, AnisoAlign)  # only then is anything prepared
+            assert isinstance(method, AnisoAlign)  # noqa: S101  (else nothing is prepared)
             bounds = bound if isinstance(bound, Bounds) else method.bounds
             after = shown.corrected(bounds, method.recentring(fitted, bounds))
             return View(study, study.target, after=after)
         if self.sweep is not None:
             method = self.method
-            assert isinstance(method, BoundedTransport)  # the sweep exists only then
+            assert isinstance(method, BoundedTransport)  # noqa: S101  (the sweep is only its)
             one = bound if isinstance(bound, int | float) else method.bound_
             return View(study, study.target, at=self.sweep.at(one))
         after = self.method.transform(study.source, study.target)
@@ -208,7 +208,7 @@ class View:
         """Coordinates of the corrected rows on (d, k) unit columns."""
         if self.at is not None:
             return self.at.project(directions)
-        assert self.after is not None  # one of the two is always given
+        assert self.after is not None  # noqa: S101  (at or after is given)
         return np.asarray(self.after @ directions.astype(np.float32))
 
     @cached_property
@@ -217,7 +217,7 @@ class View:
         live = slice(self.study.live)
         if self.at is not None:
             return self.at.rows(live)
-        assert self.after is not None
+        assert self.after is not None  # noqa: S101  (at or after is given)
         return self.after[live]
 
     @cached_property
@@ -229,7 +229,7 @@ class View:
         """Every metric that applies, with intervals, on the shown rows (at most 2000)."""
         study = self.study
         after = self.at.rows() if self.at is not None else self.after
-        assert after is not None
+        assert after is not None  # noqa: S101  (at or after is given)
         return compare(
             study.source, after, self.target, paired=study.pair.paired, k=study.k, progress=progress
         )

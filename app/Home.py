@@ -10,7 +10,7 @@ if str(ROOT) not in sys.path:  # `streamlit run` puts only app/ on the path
     sys.path.insert(0, str(ROOT))
 
 from app.links import announce, say_what_is_wanted, take_up  # noqa: E402
-from app.session import start_session  # noqa: E402
+from app.session import start_session, watch_idle  # noqa: E402
 from app.widgets.common import guard, sidebar_card  # noqa: E402
 
 PAGES = (
@@ -39,6 +39,7 @@ page = st.navigation(
 )
 with guard():
     start_session()
+    watch_idle()
     take_up()
     announce()
     sidebar_card()

@@ -105,6 +105,12 @@ def within(root: Path, relative: str) -> Path:
     return path
 
 
+def size_below(path: Path) -> int:
+    """Bytes of a file, or of all files in a folder."""
+    files = path.rglob("*") if path.is_dir() else [path]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
 def listing(root: Path, limit: int = 500) -> list[str]:
     """Files and clip-retrieval folders below ``root`` that can be loaded, as relative paths."""
     found = []

@@ -14,16 +14,21 @@ from typing import Any, TypeVar
 import streamlit as st
 
 from anisoalign_core.diagnose import diagnose
+from anisoalign_core.errors import LimitError
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair, Split
 from anisoalign_core.report import GapReport
 from anisoalign_core.samples import SAMPLES, load_sample
+from app.places import bytes_of
+from app.server import Alive, give_back_later, place, server
+from app.settings import IDLE_CHECK_SECONDS, settings
 from app.widgets.progress import cancellable
 
 T = TypeVar("T")
 DEFAULT_SAMPLE = "scenes"
 DEFAULT_HOLDOUT = 0.2
 KEPT_RESULTS = 40
+LET_GO = "let_go"
 KEPT_HEAVY = {"trial": 3, "cooked": 2, "after": 1}
 """Results that hold arrays as large as the set itself, by the first word of their key."""
 
@@ -49,8 +54,21 @@ def _sample_report(name: str) -> GapReport:
 
 
 def start_session() -> None:
-    """Load the bundled sample when a session begins; later runs change nothing."""
+    """Take a place on the server, and load the bundled sample when a session begins.
+
+    Ends the run with a sentence where a session was let go, or the server is full.
+    """
+    if LET_GO in st.session_state:
+        st.info(
+            f"Nothing happened here for {settings().idle_minutes} min, so this session was let "
+            "go, with all it held. What you exported is yours; load your files again to go on.",
+            icon=":material/hourglass_disabled:",
+        )
+        st.button("Start again", type="primary", on_click=st.session_state.pop, args=(LET_GO,))
+        st.stop()
+    take_place()
     if "loaded" not in st.session_state:
+        st.session_state["alive"] = Alive()
         use_sample(DEFAULT_SAMPLE)
     st.session_state.setdefault("split_seed", 0)
     st.session_state.setdefault("holdout", DEFAULT_HOLDOUT)
@@ -61,8 +79,67 @@ def use_sample(name: str) -> None:
     use_pair(Loaded(sample_pair(name), SAMPLES[name].title, sample=name))
 
 
+def take_place() -> None:
+    """Say that somebody is here and what they hold; let go of results that are too much.
+
+    Raises
+    ------
+    LimitError
+        If the server is full.
+    """
+    here = place()
+    here.touch()
+    here.held = _held()
+    results: OrderedDict[Hashable, Any] = st.session_state.get("results", OrderedDict())
+    while results and here.held > server().places.room(here):
+        results.popitem(last=False)
+        here.held = _held()
+
+
+def _held() -> int:
+    state = st.session_state.to_dict()
+    current = loaded()
+    if current is not None and current.sample is not None:
+        del state["loaded"]  # sessions share it
+    return bytes_of(state.values())
+
+
+@st.fragment(run_every=IDLE_CHECK_SECONDS)
+def watch_idle() -> None:
+    """Let the session go when nobody has used it for long: its memory and its place."""
+    try:
+        here = place()
+    except LimitError:  # back after a lost connection, to a full server: the next click says so
+        return
+    if not here.idle_for(settings().idle_minutes):
+        return
+    place.clear()  # which leaves it
+    st.session_state.clear()
+    st.session_state[LET_GO] = True
+    give_back_later()
+    st.rerun()
+
+
+def ask_for_room(size: int, what: str) -> None:
+    """Refuse what this session, or the server, has no room for, before it is read.
+
+    Raises
+    ------
+    LimitError
+    """
+    server().places.claim(place(), size, what)
+
+
 def use_pair(loaded: Loaded | None) -> None:
-    """Replace the session's pair; results of the previous one are let go."""
+    """Replace the session's pair; results of the previous one are let go.
+
+    Raises
+    ------
+    LimitError
+        If the pair is more than the session, or the server, may hold; then nothing changes.
+    """
+    if loaded is not None and loaded.sample is None:
+        ask_for_room(bytes_of([loaded.pair]), loaded.title)
     st.session_state["loaded"] = loaded
     st.session_state["results"] = OrderedDict()
     st.session_state["selections"] = {}
@@ -123,10 +200,12 @@ def _forget(results: OrderedDict[Hashable, Any], key: Hashable) -> None:
         results.popitem(last=False)
 
 
-def long_result(key: Hashable, what: str, build: Callable[[Progress], T]) -> T:
-    """Like :func:`result`, for work that shows progress and can be cancelled."""
+def long_result(
+    key: Hashable, what: str, build: Callable[[Progress], T], *, long: bool = False
+) -> T:
+    """Like :func:`result`, for work that shows progress, waits its turn and can be cancelled."""
     digest = require_pair().digest
-    return result(key, lambda: cancellable((digest, key), what, build))
+    return result(key, lambda: cancellable((digest, key), what, build, long=long))
 
 
 def report() -> GapReport:

@@ -3,6 +3,7 @@
 import streamlit as st
 
 from anisoalign_core.align import ALIGNERS
+from app.server import place
 from app.session import page_path, require_pair
 from app.widgets.bounded import bound_control, bound_figures
 from app.widgets.common import guard, number_row, page_header
@@ -34,6 +35,7 @@ trial = trial_of(study, choice) if learned is None else learned.trial
 @st.fragment
 def workbench() -> None:
     """Everything that moves with the bounds."""
+    place().touch()
     with guard():
         if learned is None:
             bound = bound_control(trial, choice)

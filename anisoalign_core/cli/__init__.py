@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from anisoalign_core.cli.parser import build_parser
-from anisoalign_core.errors import AnisoAlignError
+from anisoalign_core.errors import AnisoAlignError, PlaceError
 
 DONE, DIFFERS, WRONG, PLACE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
+NOTHING = "nothing was written."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,18 +30,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with _terminable():
             run: Any = options.run
             return DONE if run(options) is not False else DIFFERS
+    except PlaceError as error:  # a missing or read-only folder, a full disk
+        kept = getattr(options, "kept", NOTHING)
+        also = [] if kept == NOTHING else [kept[0].upper() + kept[1:]]
+        print(begins, error, *also, file=sys.stderr)
+        return PLACE
     except AnisoAlignError as error:
         print(begins, error, file=sys.stderr)
         return WRONG
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone, as in "… | head"
         return DONE
-    except OSError as error:  # a missing or read-only folder, a full disk
+    except OSError as error:  # a place that is read, or written to otherwise
         name = Path(error.filename).name if error.filename else "a file"
         print(f"{begins} {name}: {error.strerror or error}.", file=sys.stderr)
         return PLACE
     except (KeyboardInterrupt, _TerminatedError) as stop:
-        kept = getattr(options, "kept", "nothing was written.")
+        kept = getattr(options, "kept", NOTHING)
         print(f"{begins} cancelled; {kept}", file=sys.stderr)
         return INTERRUPTED if isinstance(stop, KeyboardInterrupt) else TERMINATED
 

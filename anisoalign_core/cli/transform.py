@@ -64,22 +64,19 @@ def fit(options: argparse.Namespace) -> None:
 
 def apply(options: argparse.Namespace) -> None:
     """Correct a set and write it, with its recipe."""
-    from anisoalign_core.align import load_aligner
     from anisoalign_core.engine.jobs import run_apply
     from anisoalign_core.engine.recipes import StreamedRecipe
     from anisoalign_core.engine.resume import beside
     from anisoalign_core.io.atomic import atomic_write_text
-    from anisoalign_core.io.digests import file_digest
     from anisoalign_core.io.places import as_path
 
-    method = load_aligner(options.model)
+    method, digest = _model(options.model)
     if options.target_partners or _only_whole(options, method):
         _whole(options, method)
         return
     if options.recipe and not as_path(options.recipe).parent.is_dir():
         raise FormatError(f"There is no folder to write the recipe {options.recipe} into.")
     job = _apply_job(options)
-    digest = file_digest(Path(options.model))
     options.kept = _kept(job)
     with engine_of(options) as engine, telling(options) as tell:
         done = run_apply(
@@ -166,6 +163,20 @@ def _replay_in_memory(options: argparse.Namespace, text: str) -> bool:
     again = replay(recipe, sides[0], sides[1])
     save(again.corrected, options.out)
     return _answer(options, again.identical, again.differences)
+
+
+def _model(path: str) -> tuple[Aligner, str]:
+    """Read a model, and the digest of the very file that was read."""
+    from anisoalign_core.align import load_aligner
+    from anisoalign_core.io.digests import file_digest
+    from anisoalign_core.io.places import changed, stamp_of
+
+    stamp = stamp_of(Path(path))
+    method = load_aligner(path)
+    digest = file_digest(Path(path))
+    if stamp_of(Path(path)) != stamp:
+        raise changed(Path(path).name)
+    return method, digest
 
 
 def _answer(options: argparse.Namespace, identical: bool, differences: tuple[str, ...]) -> bool:

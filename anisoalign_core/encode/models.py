@@ -155,7 +155,7 @@ def _weights_of(
 ) -> Path:
     """Return the file of the weights, if it can hold those of the model at all."""
     if checkpoint is None:
-        assert architecture is not None and pretrained is not None  # as _spec made sure
+        assert architecture is not None and pretrained is not None  # noqa: S101  (_spec made sure)
         return fetch(architecture, pretrained)
     path = Path(checkpoint)
     with readable(path.name):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,6 +27,7 @@ from anisoalign_core.encode.state import (
 )
 from anisoalign_core.encode.tokenizers import Tokens
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
+from anisoalign_core.io.limits import usable_cores
 from anisoalign_core.io.source import printable
 from anisoalign_core.numerics import Progress, blocks, one_torch_thread
 
@@ -110,7 +110,7 @@ def encode(
             "captions, or keep those without partner (paired=False)."
         )
     side = thumbnail_side(len(with_image)) if thumbnails is None else thumbnails
-    state.begin(fingerprint(items, encoder, batch_size, sides, paired, side, _cores()))
+    state.begin(fingerprint(items, encoder, batch_size, sides, paired, side, usable_cores()))
     report = Report(progress, len(with_image), len(with_text), *state.done)
     with _workers(encoder, batch_size) as (in_order, cut):
         parts = cut(with_image)[len(state.images) :]
@@ -160,7 +160,7 @@ def _workers(
     Elsewhere the device takes one batch at a time, while threads read the next.
     """
     on_cpu = encoder.device == "cpu"
-    count = min(_cores(), MAX_WORKERS) if on_cpu else max(2, min(_cores(), MAX_WORKERS))
+    count = min(usable_cores(), MAX_WORKERS) if on_cpu else max(2, min(usable_cores(), MAX_WORKERS))
 
     def in_order(tasks: Iterable[Callable[[], T]]) -> Generator[T]:
         waiting: deque[Future[T]] = deque()
@@ -181,11 +181,6 @@ def _workers(
 
     with one_torch_thread() if on_cpu else nullcontext():
         yield in_order, cut
-
-
-def _cores() -> int:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return cores or 1
 
 
 def _image_batch(items: Sequence[Item], part: Rows, encoder: Encoder, side: int) -> ImageBatch:

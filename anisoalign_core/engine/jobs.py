@@ -24,6 +24,7 @@ from anisoalign_core.engine.streaming import (
     fit_streamed,
     write_streamed,
 )
+from anisoalign_core.engine.work import measured
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.io.digests import file_digest
 from anisoalign_core.io.preflight import Preflight
@@ -114,6 +115,8 @@ class FitJob:
                 engine=engine,
                 progress=progress,
             )
+            source.check_unchanged()
+            target.check_unchanged()
         else:
             read_source, read_target = self._fit_in_memory(method, source, target, progress)
         method.fitted_on_ = {
@@ -140,10 +143,7 @@ class FitJob:
             random_state=self.sample_seed,
             drop_invalid=self.drop_invalid,
         )
-        pair = EmbeddingPair.match(*sides, self.pairing)
-        split = None if self.split_seed is None else pair.split(self.split_seed, self.holdout)
-        method.fit(*fit_rows(pair, method.needs_pairs, split), progress=progress)
-        found = []
+        found = []  # before a fit of hours, after which the files may not be what was read
         for data, side in zip((source, target), sides, strict=True):
             known = side.provenance
             norms = NormRange(len(side), len(known.dropped_rows), known.norm_min, known.norm_max)
@@ -151,7 +151,11 @@ class FitJob:
                 FileFacts(s.name, s.facts.rows or 0, s.path.stat().st_size, file_digest(s.path))
                 for s in data.shards
             ]
+            data.check_unchanged()
             found.append(SetFacts.of(data, norms, files))
+        pair = EmbeddingPair.match(*sides, self.pairing)
+        split = None if self.split_seed is None else pair.split(self.split_seed, self.holdout)
+        method.fit(*fit_rows(pair, method.needs_pairs, split), progress=progress)
         return found[0], found[1]
 
     @classmethod
@@ -312,7 +316,8 @@ def run_apply(
         work.undone()
         raise
     files = work.finished_facts() | {one.facts.name: one.facts for one in written}
-    norms = sum((one.norms for one in written), NormRange())
+    known = measured(plan, work.finished, method)
+    norms = sum((one.norms for one in written), sum(known, NormRange()))
     read = []
     for shard in data.shards:
         digest = digests.get(shard.name) or file_digest(shard.path)
@@ -320,5 +325,6 @@ def run_apply(
         if rows is None:  # a shard that is not counted beforehand becomes one file
             rows = sum(files[o.name].rows for o in plan.outputs if o.pieces[0].shard is shard)
         read.append(FileFacts(shard.name, rows, shard.path.stat().st_size, digest))
+    data.check_unchanged()
     ordered = tuple(files[output.name] for output in plan.outputs)
     return Applied(work, SetFacts.of(data, norms, read), ordered, checked)

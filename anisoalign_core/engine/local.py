@@ -6,7 +6,6 @@ order of the blocks: the numbers do not depend on how many threads there are.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -26,19 +25,13 @@ from anisoalign_core.engine.pieces import NormRange, Piece, RawBlock, raw_blocks
 from anisoalign_core.engine.sums import PieceResult, PieceSum, SumRequest, sphere_block, sum_block
 from anisoalign_core.engine.work import Change, Written, write_output
 from anisoalign_core.io.digests import PassingDigest
+from anisoalign_core.io.limits import usable_cores
 from anisoalign_core.io.shards import Shard, ShardedSet
 from anisoalign_core.lapack import one_thread
 from anisoalign_core.numerics import Float64, Progress
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
-MOST_THREADS = 16
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on, at most 16: each holds a few blocks in memory."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return max(1, min(found or 1, MOST_THREADS))
 
 
 @dataclass(frozen=True)

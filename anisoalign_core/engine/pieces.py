@@ -155,6 +155,8 @@ class RawBlock:
     def unit(self) -> UnitBlock:
         """Check the rows and place them on the unit sphere, as :meth:`EmbeddingSet.from_array`.
 
+        The memory of the rows is used again where that is possible, so this is done once.
+
         Raises
         ------
         InvalidRowsError
@@ -177,7 +179,7 @@ class RawBlock:
             float(norms.max(initial=0.0)),
         )
         if not (rows.dtype == np.float32 and measured.is_unit):  # then they stay as they are
-            rows = unit_rows(rows, norms)
+            rows = unit_rows(rows, norms, in_place=True)
         return UnitBlock(rows, kept, about, measured, self.first)
 
     def _refusal(

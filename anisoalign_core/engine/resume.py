@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,12 @@ from typing import Any
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io.atomic import atomic_write_text
+from anisoalign_core.io.atomic import (
+    atomic_write_text,
+    make_folder,
+    remove_left_over,
+    remove_unlocked,
+)
 from anisoalign_core.io.digests import file_digest
 from anisoalign_core.io.places import is_local, source_at
 from anisoalign_core.io.shards import STREAMED, Shard, stream_limits
@@ -60,9 +65,7 @@ class Work:
             return
         self.done()
         inside = {folder for o in self.plan.outputs for folder in _folders(self.plan, o)}
-        for folder in (*(inside - {self.plan.out}), *self.made):
-            if folder.is_dir() and not any(folder.iterdir()):
-                folder.rmdir()
+        _remove_empty((*(inside - {self.plan.out}), *self.made))
 
     def finished_facts(self) -> dict[str, FileFacts]:
         """Facts of the files that were already there, by name."""
@@ -92,6 +95,8 @@ def begin(plan: OutputPlan, identity: Mapping[str, Any]) -> Work:
     ------
     FormatError
         If the folder holds anything else, or a part of another job.
+    PlaceError
+        If it may not be written to, or the disk is full.
     """
     if plan.is_file:
         if is_local(plan.out) and not plan.folder.is_dir():  # stores make theirs when they write
@@ -103,9 +108,11 @@ def begin(plan: OutputPlan, identity: Mapping[str, Any]) -> Work:
     note, text = plan.out / NOTE, _described(plan, identity)
     made = tuple(folder for folder in (plan.out, *plan.out.parents) if not folder.exists())
     if not plan.out.exists():
-        plan.out.mkdir(parents=True)
+        make_folder(plan.out)
     elif not plan.out.is_dir():
         raise FormatError(f"{plan.out.name} is a file, so no folder can be written there.")
+    if is_local(note):
+        remove_left_over(note)  # of a process that was killed before it had said what it is
     if note.exists():
         if note.read_text(encoding="utf-8") != text:
             raise FormatError(
@@ -119,7 +126,11 @@ def begin(plan: OutputPlan, identity: Mapping[str, Any]) -> Work:
             "that nothing in it is mistaken for one of them. Choose another folder."
         )
     else:
-        atomic_write_text(note, text)
+        try:
+            atomic_write_text(note, text)
+        except BaseException:
+            _remove_empty(made)
+            raise
     there = [output for output in plan.outputs if plan.path(output).exists()]
     names = {output.name for output in there}
     left = tuple(output for output in plan.outputs if output.name not in names)
@@ -157,8 +168,18 @@ def _sweep(plan: OutputPlan) -> None:
         if not folder.is_dir():
             continue
         for path in list(folder.iterdir()):
-            if LEFT_OVER.fullmatch(path.name) and path.name != NOTE:
+            if not LEFT_OVER.fullmatch(path.name) or path.name == NOTE:
+                continue
+            if is_local(path):
+                remove_unlocked(path)
+            else:
                 path.unlink(missing_ok=True)
+
+
+def _remove_empty(folders: Iterable[Path]) -> None:
+    for folder in folders:
+        if folder.is_dir() and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def _folders(plan: OutputPlan, output: Output) -> set[Path]:

@@ -190,6 +190,8 @@ def write_streamed(
     if method is not None:
         check_row_by_row(method, plan)
     wanted = plan.outputs if outputs is None else outputs
+    if not wanted:  # an earlier run ended just before it said so
+        return [], {}
     return engine.write(plan, wanted, change_of(method, plan), progress)
 
 

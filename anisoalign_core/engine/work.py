@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,11 +18,12 @@ from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.pieces import NormRange, RawBlock, raw_blocks
 from anisoalign_core.errors import FormatError, InvalidRowsError, ShapeError
 from anisoalign_core.io import lines, parquet
-from anisoalign_core.io.atomic import atomic_path
+from anisoalign_core.io.atomic import AtomicFiles, atomic_files, make_folder
 from anisoalign_core.io.chunks import About, Chunk, joined_labels, joined_texts
 from anisoalign_core.io.clip_retrieval import CAPTION_COLUMN, PATH_COLUMN, check_metadata
 from anisoalign_core.io.digests import PassingDigest
-from anisoalign_core.io.places import COPY_BYTES
+from anisoalign_core.io.flushing import flushing
+from anisoalign_core.io.places import COPY_BYTES, is_local
 from anisoalign_core.io.shards import STREAMED, stream_limits
 from anisoalign_core.io.source import Payload
 from anisoalign_core.numerics import row_norms
@@ -119,10 +120,11 @@ def write_output(
     Raises
     ------
     AnisoAlignError
-        If the rows, or what is said of them, cannot be written in that format.
+        If the rows, or what is said of them, cannot be written in that format or that place, or an
+        input changes meanwhile.
     """
     path = plan.path(output)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     copied = output.copied and not plan.drop_invalid and _copies(plan, output)
     norms, said = NormRange(), list[About]()
     beside = STREAMED[plan.suffix].beside and not copied
@@ -152,21 +154,22 @@ def write_output(
         return Chunk(chunk.array, about)
 
     writer = STREAMED[plan.suffix].write
-    assert writer is not None  # plans are made of formats that can be written
+    assert writer is not None  # noqa: S101  (plans are made of formats that can be written)
     digest = PassingDigest()
-    with _only_text(output.name), ExitStack() as stack:
-        temporary = stack.enter_context(atomic_path(path))
-        with temporary.open("wb") as stream:
+    with _only_text(output.name), atomic_files(clean=plan.is_file) as waiting:
+        temporary = waiting.add(path)
+        with flushing(temporary) as stream:
             expected = None if plan.drop_invalid else output.rows
             watched = digest.passing(stream)
             rows = writer(watched, chunks(), plan.modality, _described(plan, output), expected)
         if copied:
             for source, goal in _beside(plan, output):
-                copy = stack.enter_context(atomic_path(goal))
-                with source.open("rb") as read, copy.open("wb") as write:
+                with source.open("rb") as read, waiting.add(goal).open("wb") as write:
                     shutil.copyfileobj(read, write, COPY_BYTES)
         elif beside:
-            _write_beside(stack, plan, output, said, rows)
+            _write_beside(waiting, plan, output, said, rows)
+        for piece in output.pieces:
+            piece.shard.check_unchanged()
         facts = FileFacts(output.name, rows, temporary.stat().st_size, digest.of(temporary))
     return Written(facts, norms)
 
@@ -241,7 +244,7 @@ def _beside(plan: OutputPlan, output: Output) -> list[tuple[Path, Path]]:
     metadata = plan.metadata_path(output)
     if metadata is not None and shard.metadata is not None:
         check_metadata(shard.metadata, shard.facts.rows or 0)
-        metadata.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(metadata.parent)
         return [(shard.metadata, metadata)]
     shard.about()
     pairs = [
@@ -251,11 +254,17 @@ def _beside(plan: OutputPlan, output: Output) -> list[tuple[Path, Path]]:
     for source, goal in pairs:
         if not source.exists():
             lines.refuse_stale(goal, path, "ids" if "ids" in goal.name else "captions")
-    return [(source, goal) for source, goal in pairs if source.exists()]
+    there = [(source, goal) for source, goal in pairs if source.exists()]
+    # an output of the same name in the same folder shares them with its input
+    return [(source, goal) for source, goal in there if not _same(source, goal)]
+
+
+def _same(source: Path, goal: Path) -> bool:
+    return is_local(source) and is_local(goal) and goal.exists() and source.samefile(goal)
 
 
 def _write_beside(
-    stack: ExitStack, plan: OutputPlan, output: Output, said: list[About], rows: int
+    waiting: AtomicFiles, plan: OutputPlan, output: Output, said: list[About], rows: int
 ) -> None:
     """Write what was said of the rows, chunk by chunk, where the format keeps it."""
     ids = joined_texts([about.ids for about in said])
@@ -265,7 +274,7 @@ def _write_beside(
         numbered = np.arange(rows).astype(str).astype(object) if ids is None else ids
         payload = Payload(np.empty((0, 0)), plan.modality, numbered, ids is not None, captions)
         for goal, text in lines.sidecars(payload, path).items():
-            stack.enter_context(atomic_path(goal)).write_bytes(text)
+            waiting.add(goal).write_bytes(text)
         return
     import pyarrow as pa
 
@@ -274,9 +283,19 @@ def _write_beside(
     if captions is not None:
         columns[CAPTION_COLUMN] = pa.array(captions.tolist(), pa.string())
     table = joined_labels([about.labels for about in said])
-    metadata.parent.mkdir(parents=True, exist_ok=True)
-    with stack.enter_context(atomic_path(metadata)).open("wb") as stream:
+    make_folder(metadata.parent)
+    with waiting.add(metadata).open("wb") as stream:
         parquet.write_columns(stream, columns, table, {})
+
+
+def measured(
+    plan: OutputPlan, outputs: Sequence[Output], method: Aligner | None
+) -> Iterator[NormRange]:
+    """Measure the rows of files that are there already, as it is done when they are written."""
+    for output in outputs:
+        for raw in _blocks(plan, output, False, None):
+            unit = method is not None or plan.normalise
+            yield raw.unit().norms if unit else recoded_block(raw, plan.dtype)[1]
 
 
 def change_of(method: Aligner | None, plan: OutputPlan) -> Change:

@@ -55,7 +55,7 @@ def score(one: Round, held: Float32, taught: Float32) -> dict[str, float]:
 def curve(one: Round) -> dict[str, Float64]:
     """Scores of BoundedTransport along the grid of bounds."""
     method = one.fit(BoundedTransport(bound=0.0))
-    assert isinstance(method, BoundedTransport)  # what was asked for
+    assert isinstance(method, BoundedTransport)  # noqa: S101  (what was asked for)
     held, fitted = one.reference.before, one.fitted[0].vectors
     sweep = BoundSweep(method, np.concatenate([held, fitted]), fitted)
     found: dict[str, list[float]] = {}

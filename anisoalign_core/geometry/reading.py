@@ -69,7 +69,7 @@ def _words(captions: list[str]) -> tuple[list[str], Any] | None:
 
     counter = CountVectorizer(
         binary=True,
-        token_pattern=r"(?u)\b[^\W\d_]{2,}\b",
+        token_pattern=r"(?u)\b[^\W\d_]{2,}\b",  # noqa: S106  (of words, no password)
         min_df=min(LEAST_COUNT, len(captions)),
         max_df=max(len(captions) - 1, LEAST_COUNT),
         max_features=MOST_WORDS,

@@ -7,14 +7,15 @@ with columns ``image_path`` and ``caption``; k counts up and is sorted as a numb
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import numpy as np
 
 from anisoalign_core.errors import FormatError
 from anisoalign_core.io import npy, parquet
-from anisoalign_core.io.atomic import atomic_path
+from anisoalign_core.io.atomic import PlainStream, atomic_files, make_folder
 from anisoalign_core.io.chunks import About, joined_labels, joined_texts
 from anisoalign_core.io.keys import role_of
 from anisoalign_core.io.limits import Limits, check_declared
@@ -115,6 +116,8 @@ def write(payload: Payload, path: Path) -> Path:
     FormatError
         If the modality is neither images nor texts, or the folder holds other shards or another
         number of rows.
+    PlaceError
+        If the disk is full, or the place may not be written to.
     """
     role = role_of(payload.modality)
     if role is None:
@@ -143,21 +146,22 @@ def write(payload: Payload, path: Path) -> Path:
         if held[METADATA]:
             previous = _metadata(held[METADATA], {0: there}, limits)
     made = [folder for folder in (path, path / own, path / METADATA) if not folder.exists()]
-    for folder in made:
-        folder.mkdir(parents=True)
     try:
-        with (
-            atomic_path(path / METADATA / "metadata_0.parquet") as metadata_path,
-            atomic_path(path / own / f"{own}_0.npy") as vectors_path,
-        ):
+        for folder in made:
+            make_folder(folder)
+        with atomic_files() as files:
+            vectors_path = files.add(path / own / f"{own}_0.npy")
             with vectors_path.open("wb") as stream:
                 np.lib.format.write_array(
-                    stream, payload.vectors.astype(np.float16), allow_pickle=False
+                    cast(BinaryIO, PlainStream(stream)),
+                    payload.vectors.astype(np.float16),
+                    allow_pickle=False,
                 )
+            metadata_path = files.add(path / METADATA / "metadata_0.parquet")
             _write_metadata(metadata_path, payload, role == "target", previous)
     except BaseException:
         for folder in reversed(made):
-            if not any(folder.iterdir()):
+            with suppress(OSError):  # one that holds something stays
                 folder.rmdir()
         raise
     return path

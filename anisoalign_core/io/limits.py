@@ -53,9 +53,9 @@ class Limits:
             If one of them holds anything else.
         """
         return cls(
-            max_rows=_from_env("ANISOALIGN_MAX_ROWS", cls.max_rows),
-            max_dim=_from_env("ANISOALIGN_MAX_DIM", cls.max_dim),
-            max_bytes=_from_env("ANISOALIGN_MAX_BYTES", cls.max_bytes),
+            max_rows=from_env("ANISOALIGN_MAX_ROWS", cls.max_rows),
+            max_dim=from_env("ANISOALIGN_MAX_DIM", cls.max_dim),
+            max_bytes=from_env("ANISOALIGN_MAX_BYTES", cls.max_bytes),
         )
 
 
@@ -124,7 +124,14 @@ def size_text(size: int) -> str:
     return f"{size:,} bytes"
 
 
-def _from_env(variable: str, default: int) -> int:
+def from_env(variable: str, default: int) -> int:
+    """Return the whole number above zero in an environment variable; the default without one.
+
+    Raises
+    ------
+    ParameterError
+        If it holds anything else.
+    """
     text = os.environ.get(variable, "").strip()
     if not text:
         return default
@@ -133,3 +140,21 @@ def _from_env(variable: str, default: int) -> int:
             f'{variable} is "{text[:40]}"; give a whole number above zero, such as {default}.'
         )
     return int(text)
+
+
+THREADS_VARIABLE = "ANISOALIGN_THREADS"
+MOST_THREADS = 16
+
+
+def usable_cores() -> int:
+    """Threads that one piece of work may use: the cores this process may run on, at most 16.
+
+    Each thread holds a few blocks of rows in memory. ``ANISOALIGN_THREADS`` lowers the number.
+
+    Raises
+    ------
+    ParameterError
+        If the variable holds anything but a whole number above zero.
+    """
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return max(1, min(found or 1, MOST_THREADS, from_env(THREADS_VARIABLE, MOST_THREADS)))

@@ -1,4 +1,4 @@
-"""NumPy's ``.npy``: one array, memory-mapped, never unpickled."""
+"""NumPy's ``.npy``: one array, never unpickled."""
 
 from __future__ import annotations
 
@@ -142,25 +142,39 @@ def read_header(source: Source, limits: Limits) -> Header:
 
 
 def read_array(source: Source, limits: Limits) -> npt.NDArray[Any]:
-    """Return the array: memory-mapped from disk, or a view of the bytes of anything else."""
+    """Return the array of uploaded bytes, or of a file, in memory: no file is mapped here.
+
+    A mapped file that becomes shorter would end the process.
+    """
     header = read_header(source, limits)
     order: Literal["F", "C"] = "F" if header.fortran_order else "C"
-    if math.prod(header.shape) == 0:
+    count = math.prod(header.shape)
+    if count == 0:
         return np.empty(header.shape, dtype=header.dtype)
-    if source.path is not None and is_local(source.path):
-        with readable(source.name):
-            mapped: npt.NDArray[Any] = np.memmap(
-                source.path,
-                dtype=header.dtype,
-                mode="r",
-                offset=header.offset,
-                shape=header.shape,
-                order=order,
-            )
-        return mapped
-    with source.open() as stream:
-        flat = np.frombuffer(stream.read(), dtype=header.dtype, offset=header.offset)
+    flat: npt.NDArray[Any]
+    if source.data is not None:
+        flat = np.frombuffer(source.data, dtype=header.dtype, offset=header.offset)
+    else:
+        with source.open() as stream:
+            stream.seek(header.offset)
+            (flat,) = read_rows(stream, source.name, header.dtype, count, 1, 1)
     return flat.reshape(header.shape, order=order)
+
+
+def _mapped(source: Source, header: Header, limits: Limits) -> npt.NDArray[Any]:
+    """Return an array whose rows do not lie together: mapped where it is a file of this machine."""
+    if source.path is None or not is_local(source.path):
+        return read_array(source, limits)
+    with readable(source.name):
+        mapped: npt.NDArray[Any] = np.memmap(
+            source.path,
+            dtype=header.dtype,
+            mode="r",
+            offset=header.offset,
+            shape=header.shape,
+            order="F",
+        )
+    return mapped
 
 
 def shard_facts(source: Source, limits: Limits, key: str) -> ShardFacts:
@@ -197,7 +211,7 @@ def read_chunks(
     with source.open() as stream:
         header = parse_header(stream.read(HEAD_BYTES), source.name)
         if header.fortran_order:
-            array = read_array(source, limits)[start:stop]
+            array = _mapped(source, header, limits)[start:stop]
             yield from (Chunk(np.array(array[part])) for part in blocks(len(array), rows))
             return
         stream.seek(header.offset + start * header.dtype.itemsize * facts.dim)

@@ -18,6 +18,7 @@ from anisoalign_core.io.limits import MIB
 from anisoalign_core.io.source import Source, printable, readable
 
 COPY_BYTES = 16 * MIB
+Stamp = tuple[int, int]
 MAGIC = re.compile(r"[*?\[]")
 
 
@@ -53,6 +54,25 @@ def as_path(place: str | Path) -> Path:
 def is_local(path: Path) -> bool:
     """Whether a path is on this machine's disks, and not behind a URL."""
     return isinstance(path, Path)
+
+
+def stamp_of(path: Path) -> Stamp | None:
+    """Return size and time of the last change of a file; None where there is none, or no disk."""
+    if not is_local(path):  # each look is a request there
+        return None
+    try:
+        known = path.stat()
+    except OSError:
+        return None
+    return known.st_size, known.st_mtime_ns
+
+
+def changed(name: str) -> FormatError:
+    """Return the error for an input that another program changed, or took away, meanwhile."""
+    return FormatError(
+        f"{name} changed while it was read, so nothing is made of it. Run this again when no "
+        "other program writes to it."
+    )
 
 
 def source_at(path: Path, name: str | None = None) -> Source:

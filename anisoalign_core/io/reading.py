@@ -13,6 +13,7 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
 from anisoalign_core.io.keys import Role, find_key, listed, role_of, select_key
 from anisoalign_core.io.limits import Limits
+from anisoalign_core.io.places import changed, stamp_of
 from anisoalign_core.io.registry import format_of
 from anisoalign_core.io.source import Source, printable
 from anisoalign_core.pairs import EmbeddingPair
@@ -62,7 +63,7 @@ def load(
     ------
     FormatError
         If the file is missing, malformed, of an unknown kind, or does not say which array is
-        meant.
+        meant; or if it changes while it is read.
     LimitError
         If it declares more than the limits allow.
     ShapeError, InvalidRowsError
@@ -196,6 +197,7 @@ def _load(
     chosen = format_of(source)
     found = chosen.keys(source, limits)
     picked = select_key(found, modality=modality, key=key, name=source.name, role=role)
+    stamp = None if source.path is None else stamp_of(source.path)
     raw = chosen.reader(source, limits, picked)
     label = f"{source.name}:{printable(picked, 60)}" if len(found) > 1 else source.name
     ids = raw.ids if ids is None else ids
@@ -203,7 +205,7 @@ def _load(
     _check_texts(ids, "id", label, limits.max_id_length)
     _check_texts(captions, "caption", label, None)
     with np.errstate(invalid="ignore"):  # signalling NaNs are reported as rows, not as a warning
-        return EmbeddingSet.from_array(
+        found_set = EmbeddingSet.from_array(
             raw.array,
             modality=modality,
             ids=ids,
@@ -215,6 +217,9 @@ def _load(
             model=raw.model,
             drop_invalid=drop_invalid,
         )
+    if source.path is not None and stamp_of(source.path) != stamp:
+        raise changed(source.name)
+    return found_set
 
 
 def _load_pair(

@@ -160,7 +160,7 @@ class _Composed:
         whole.seek(0)
         data = b"".join(unframed(whole))
         layout = layout_of(data, memo_of(PROTOCOL + data, "the output"), KEY)
-        assert layout is not None  # our own pickler wrote it
+        assert layout is not None  # noqa: S101  (our own pickler wrote it)
         self._layout = layout
         self._waiting = bytearray(FRAME) + data[: layout.begin]
         self._count = 1

@@ -28,7 +28,16 @@ from anisoalign_core.io.delimited import METADATA_ENDING
 from anisoalign_core.io.digests import PassingDigest
 from anisoalign_core.io.keys import select_key
 from anisoalign_core.io.limits import Limits
-from anisoalign_core.io.places import MAGIC, as_path, matching, natural, source_at
+from anisoalign_core.io.places import (
+    MAGIC,
+    Stamp,
+    as_path,
+    changed,
+    matching,
+    natural,
+    source_at,
+    stamp_of,
+)
 from anisoalign_core.io.registry import format_of
 from anisoalign_core.io.source import Source, printable, readable
 from anisoalign_core.validate import as_real_matrix
@@ -160,6 +169,8 @@ class Shard:
     facts : ShardFacts
     metadata : Path or None
         The file that says what the rows are, in a folder of clip-retrieval.
+    stamps : tuple of (Path, Stamp or None)
+        The file and those that belong to it, as they were when it was opened.
     """
 
     path: Path
@@ -167,6 +178,7 @@ class Shard:
     key: str
     facts: ShardFacts
     metadata: Path | None = None
+    stamps: tuple[tuple[Path, Stamp | None], ...] = ()
 
     @property
     def format(self) -> Streamed:
@@ -200,6 +212,7 @@ class Shard:
         """
         source = replace(source_at(self.path, self.name), digest=digest)
         limits = stream_limits()
+        self.check_unchanged()
         known = self.about() if about else None
         found = self.format.chunks(
             source, limits, self.key, rows=rows, start=start, stop=stop, about=about
@@ -217,6 +230,23 @@ class Shard:
                 here = np.arange(start, start + len(chunk.array))
                 yield Chunk(chunk.array, known.take(here))
             start += len(chunk.array)
+        self.check_unchanged()
+
+    def check_unchanged(self, *, alone: bool = False) -> None:
+        """Refuse to go on if the file, or one that belongs to it, is not as it was when opened.
+
+        Parameters
+        ----------
+        alone : bool
+            Look at the file of the vectors only.
+
+        Raises
+        ------
+        FormatError
+        """
+        for path, stamp in self.stamps:
+            if stamp_of(path) != stamp and (path == self.path or not alone):
+                raise changed(self.name if path == self.path else printable(path.name))
 
     def about(self) -> About | None:
         """Return what the files beside say of all rows; None where the file itself says it."""
@@ -277,6 +307,16 @@ class ShardedSet:
             done += shard.facts.rows or 0
         return starts
 
+    def check_unchanged(self) -> None:
+        """Refuse to go on if a file of vectors is not as it was when the set was opened.
+
+        Raises
+        ------
+        FormatError
+        """
+        for shard in self.shards:
+            shard.check_unchanged(alone=True)
+
     def counted(self) -> ShardedSet:
         """Return the same set with all rows counted, reading what must be read for it."""
         if self.rows is not None:
@@ -326,6 +366,14 @@ def open_shards(where: Where, *, modality: str, key: str | None = None) -> Shard
     raise FormatError(f'There is no file or folder "{printable(str(where))}". Check the path.')
 
 
+def _stamps(path: Path, metadata: Path | None = None) -> tuple[tuple[Path, Stamp | None], ...]:
+    """Stamps of a file and of those that belong to it, whether they are there or not."""
+    also = [] if metadata is None else [metadata]
+    if STREAMED[path.suffix.lower()].beside:
+        also += [path.with_suffix(end) for end in (lines.IDS_ENDING, lines.CAPTIONS_ENDING)]
+    return tuple((each, stamp_of(each)) for each in (path, *also))
+
+
 def stream_limits() -> Limits:
     """Limits of reading piece by piece: what would only bound memory does not apply."""
     return replace(
@@ -372,6 +420,7 @@ def _of_clip_retrieval(path: Path, shown: str, modality: str, key: str | None) -
             "array",
             ShardFacts(header.shape[0], header.shape[1], header.dtype),
             metadata.get(number),
+            _stamps(file, metadata.get(number)),
         )
         for (number, file), header in zip(parts[part].items(), headers[part], strict=True)
         if header.shape[0]
@@ -396,11 +445,12 @@ def _of_files(
         bounds = Limits.from_env() if how.facts is _whole_facts else limits
         if not path.exists():
             raise FormatError(f'There is no file "{printable(str(path))}". Check the path.')
+        stamps = _stamps(path)
         picked = select_key(how.keys(source, bounds), modality=modality, key=key, name=source.name)
         facts = how.facts(source, bounds, picked)
         if facts.rows == 0:
             continue
-        shards.append(Shard(path, path.name, picked, facts))
+        shards.append(Shard(path, path.name, picked, facts, stamps=stamps))
         if facts.dim != shards[0].facts.dim:
             raise ShapeError(
                 f"{source.name} has rows of {facts.dim} numbers, {shards[0].name} of "

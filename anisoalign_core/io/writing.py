@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +13,7 @@ import numpy.typing as npt
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.io import clip_retrieval
-from anisoalign_core.io.atomic import atomic_path
+from anisoalign_core.io.atomic import PlainStream, atomic_files
 from anisoalign_core.io.registry import writer_of
 from anisoalign_core.io.source import Payload
 from anisoalign_core.numerics import blocks
@@ -66,6 +65,8 @@ def save(
         If the suffix is unknown or the format cannot hold the ids.
     ParameterError, ShapeError
         If ``dtype`` or ``projection`` is not as described.
+    PlaceError
+        If the disk is full, or the place may not be written to.
     """
     path = Path(path)
     if not path.suffix or path.is_dir():
@@ -74,13 +75,11 @@ def save(
     chosen, writer = writer_of(path.suffix, path.name)
     payload = _payload(embedding_set, dtype, metadata, projection)
     beside = chosen.beside(payload, path) if chosen.beside is not None else {}
-    with ExitStack() as stack:
-        # All are written before any is renamed; the file itself is renamed last.
-        temporary = stack.enter_context(atomic_path(path))
-        with temporary.open("wb") as stream:
-            writer(stream, payload)
+    with atomic_files() as files:
+        with files.add(path).open("wb") as stream:
+            writer(cast(BinaryIO, PlainStream(stream)), payload)
         for companion, text in beside.items():
-            stack.enter_context(atomic_path(companion)).write_bytes(text)
+            files.add(companion).write_bytes(text)
     return path
 
 

@@ -178,12 +178,12 @@ def _refit(name: str) -> Callable[[Aligner, float, Round], Aligner]:
 
 
 def _bound(fitted: Aligner, value: float, one: Round) -> Aligner:
-    assert isinstance(fitted, BoundedTransport)  # the knob belongs to it
+    assert isinstance(fitted, BoundedTransport)  # noqa: S101  (the knob belongs to it)
     return fitted.with_bound(value, one.fitted[0].vectors)
 
 
 def _scaled(fitted: Aligner, value: float, _: Round) -> Aligner:
-    assert isinstance(fitted, AnisoAlign)  # the knob belongs to it
+    assert isinstance(fitted, AnisoAlign)  # noqa: S101  (the knob belongs to it)
     now = fitted.bounds
     return fitted.with_bounds(value * now.theta, value * now.rho, value * now.v)
 

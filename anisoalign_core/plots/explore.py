@@ -192,7 +192,7 @@ def _legend(layers: list[Any], values: Sequence[str]) -> list[go.Scatter]:
 
 
 def _rings(layer: Layer) -> go.Scattergl:
-    assert layer.marked is not None
+    assert layer.marked is not None  # noqa: S101  (asked for layers with marked rows only)
     xy = np.asarray(layer.xy)[layer.marked]
     return go.Scattergl(
         x=xy[:, 0].astype(np.float32),

@@ -221,7 +221,7 @@ def _run(contest: Contest, known: Leaderboard | None) -> None:
     """Compare, keeping each finished split; an error is said once and ends the run."""
     kept = kept_results()
     try:
-        with progress_bar("Comparing", on_cancel=_stop) as tell:
+        with progress_bar("Comparing", on_cancel=_stop, long=True) as tell:
             leaderboard(
                 require_pair(),
                 contest.methods,

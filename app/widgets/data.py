@@ -20,8 +20,10 @@ from app.loading import (
     pair_from_server,
     pair_from_sides,
     pair_from_upload,
+    size_below,
+    within,
 )
-from app.session import Loaded, split, use_pair
+from app.session import Loaded, ask_for_room, split, use_pair
 from app.widgets.common import guard, plain, three
 
 PAIRING = {
@@ -46,8 +48,11 @@ def _pairing(key: str) -> Literal["row", "id", "none"]:
     return PAIRING[chosen or "By row"]  # type: ignore[return-value]
 
 
-def _attempt(key: str, build: Callable[[bool, bool], EmbeddingPair], title: str) -> None:
-    """Load with an offer to mend what can be mended; the loaded set stays until it succeeds."""
+def _attempt(key: str, build: Callable[[bool, bool], EmbeddingPair], title: str, size: int) -> None:
+    """Load with an offer to mend what can be mended; the loaded set stays until it succeeds.
+
+    ``size`` is that of the files, in bytes: what this server has no room for is not read.
+    """
     pressed = st.button("Load", type="primary", key=f"{key}_load")
     drop = st.session_state.pop(f"{key}_drop", False)
     first = st.session_state.pop(f"{key}_first", False)
@@ -55,6 +60,7 @@ def _attempt(key: str, build: Callable[[bool, bool], EmbeddingPair], title: str)
         return
     keep = st.session_state.setdefault(f"{key}_choices", set())
     keep.update({"drop"} if drop else set(), {"first"} if first else set())
+    ask_for_room(size, title)
     try:
         with st.spinner("Reading and checking …"):
             pair = build("drop" in keep, "first" in keep)
@@ -108,6 +114,7 @@ def upload_form() -> None:
                 "both",
                 lambda drop, _: pair_from_upload(both, target_name, source_name, drop_invalid=drop),
                 both.name,
+                len(both.data),
             )
         return
     sides = []
@@ -137,6 +144,7 @@ def upload_form() -> None:
                 source, target, by, drop_invalid=drop, keep_first=first
             ),
             f"{x.name} + {y.name}",
+            len(x.data) + len(y.data),
         )
 
 
@@ -161,6 +169,7 @@ def server_form() -> None:
                 root, source, target, ("text", "image"), by, drop_invalid=drop, keep_first=first
             ),
             target if target == source else f"{target} + {source}",
+            sum(size_below(within(root, name)) for name in {target, source}),
         )
 
 

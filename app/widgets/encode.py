@@ -41,8 +41,8 @@ def encode_now(asked: Asked, model: Model) -> None:
     if not st.button(words, type="primary", key="encode_start", icon=":material/play_arrow:"):
         return
     st.session_state["encode_state"] = (key, state)
-    encoder = _encoder(model)
-    with progress_bar("Encoding", on_cancel=lambda: None) as tell:
+    with progress_bar("Encoding", on_cancel=lambda: None, long=True) as tell:
+        encoder = _encoder(model)
         found = encode(
             asked.inputs.items,
             encoder,

@@ -259,7 +259,7 @@ def _table(models: Sequence[Any]) -> None:
     if not counts and (asked or st.button("Count their parameters (a minute)")):
         st.session_state["encode_counting"] = True
         st.session_state["encode_counts"] = cancellable(
-            "encode_counts", "Counting", lambda tell: _counted(models, tell)
+            "encode_counts", "Counting", lambda tell: _counted(models, tell), long=True
         )
         st.session_state["encode_counting"] = False
         st.rerun()

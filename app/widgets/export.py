@@ -122,7 +122,7 @@ def build(choice: Choice, bound: float | None, fit_on: Literal["all", "split"]) 
     key = ("cooked", choice.key, bound, fit_on)
     if needs_training(choice) and not _asked(choice, key, fit_on):
         return None
-    return long_result(key, "Correcting all rows", cooked)
+    return long_result(key, "Correcting all rows", cooked, long=needs_training(choice))
 
 
 def _asked(choice: Choice, key: tuple[object, ...], fit_on: str) -> bool:

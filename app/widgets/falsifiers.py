@@ -64,7 +64,7 @@ def falsifiers(learned: Learned) -> None:
         method = AnisoAlign(**learned.shown_as.parameters)
         return falsify(require_pair(), splits=splits, method=method, progress=tell)
 
-    _table(long_result(key, "Falsifiers", run))
+    _table(long_result(key, "Falsifiers", run, long=True))
 
 
 def _table(found: Falsification) -> None:

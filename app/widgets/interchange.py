@@ -81,6 +81,7 @@ def captions(contest: Contest) -> None:
             lambda tell: caption_board(
                 pair, holdout=contest.holdout, random_state=contest.seed, progress=tell
             ),
+            long=True,
         )
         kept_results()[key] = board
     _pictures(board)

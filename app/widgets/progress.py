@@ -10,6 +10,7 @@ from typing import TypeVar
 import streamlit as st
 
 from anisoalign_core.numerics import Progress
+from app.server import place, server
 
 T = TypeVar("T")
 QUIET_SECONDS = 0.4
@@ -17,8 +18,12 @@ CANCEL_SECONDS = 1.5
 
 
 @contextmanager
-def progress_bar(what: str, on_cancel: Callable[[], None] | None = None) -> Iterator[Progress]:
-    """Yield a progress callback that draws once the work has taken a moment.
+def progress_bar(
+    what: str, on_cancel: Callable[[], None] | None = None, *, long: bool = False
+) -> Iterator[Progress]:
+    """Wait for the job's turn on this server, and yield a progress callback.
+
+    It draws once the work, or the waiting, has taken a moment.
 
     Every call is a point at which Streamlit can end the run: pressing Cancel, or moving any
     control, stops the work there, and nothing of it is kept.
@@ -29,17 +34,25 @@ def progress_bar(what: str, on_cancel: Callable[[], None] | None = None) -> Iter
         Words for the work.
     on_cancel : callable, optional
         Run when Cancel is pressed; without it no button is drawn.
+    long : bool
+        Long jobs have turns of their own, so that short ones need not wait for them.
+
+    Raises
+    ------
+    LimitError
+        If too many jobs wait already.
     """
-    place = st.empty()
+    here, spot = place(), st.empty()
     begun = time.monotonic()
     drawn: dict[str, object] = {}
 
     def tell(fraction: float, words: str) -> None:
+        here.touch()
         elapsed = time.monotonic() - begun
         if elapsed < QUIET_SECONDS:
             return
         if "bar" not in drawn:
-            box = place.container(horizontal=True, vertical_alignment="center")
+            box = spot.container(horizontal=True, vertical_alignment="center")
             drawn["bar"], drawn["button"] = box.empty(), box.empty()
         left = ""
         if 0.02 < fraction < 1.0:
@@ -53,13 +66,22 @@ def progress_bar(what: str, on_cancel: Callable[[], None] | None = None) -> Iter
                 "Cancel", key=f"cancel_{what}", on_click=on_cancel
             )
 
+    def wait(before: int) -> None:
+        others = "another job" if before == 0 else f"{before + 1} other jobs"
+        tell(0.0, f"waiting for {others} on this server")
+
+    turns = server().long if long else server().short
     try:
-        yield tell
+        with turns.turn(wait):
+            begun = time.monotonic()
+            yield tell
     finally:
-        place.empty()
+        spot.empty()
 
 
-def cancellable(key: Hashable, what: str, build: Callable[[Progress], T]) -> T:
+def cancellable(
+    key: Hashable, what: str, build: Callable[[Progress], T], *, long: bool = False
+) -> T:
     """Run long work with a bar and a Cancel button; after cancelling, offer to start again.
 
     Ends the page when the work was cancelled: everything else stays as it was.
@@ -70,11 +92,13 @@ def cancellable(key: Hashable, what: str, build: Callable[[Progress], T]) -> T:
         What the work is for; a cancelled key stays cancelled until it is started again.
     what : str
     build : callable of a progress callback
+    long : bool
+        As in :func:`progress_bar`.
     """
     cancelled: set[Hashable] = st.session_state.setdefault("cancelled", set())
     if key in cancelled:
         st.info(f"{what} was cancelled; nothing was changed.", icon=":material/cancel:")
         st.button("Start again", key=f"again_{what}", on_click=cancelled.discard, args=(key,))
         st.stop()
-    with progress_bar(what, on_cancel=lambda: cancelled.add(key)) as tell:
+    with progress_bar(what, on_cancel=lambda: cancelled.add(key), long=long) as tell:
         return build(tell)

@@ -8,7 +8,8 @@ import numpy as np
 import streamlit as st
 
 from anisoalign_core.geometry.directions import Direction, Directions, given
-from app.session import loaded, result
+from app.places import bytes_of
+from app.session import ask_for_room, loaded, result
 from app.widgets.common import plain
 
 if TYPE_CHECKING:
@@ -22,7 +23,15 @@ def session_encoder() -> Encoder | None:
 
 
 def use_encoder(encoder: Encoder | None) -> None:
-    """Keep an encoder for this session, in place of the one before."""
+    """Keep an encoder for this session, in place of the one before.
+
+    Raises
+    ------
+    LimitError
+        If the session, or the server, has no room for it.
+    """
+    if encoder is not None:
+        ask_for_room(bytes_of([encoder]), encoder.name)
     st.session_state["encoder"] = encoder
 
 

@@ -114,11 +114,11 @@ def _train(study: Study, choice: Choice, bounds: Bounds) -> Learned:
     method = AnisoAlign(**parameters)
     steps = stage_steps(choice.parameters)
     st.session_state["training_stopped"] = True  # until the end is reached
-    begun = drawn = time.monotonic()
     with (
         ExitStack() as preparing,
-        progress_bar("Training", on_cancel=lambda: None) as tell,
+        progress_bar("Training", on_cancel=lambda: None, long=True) as tell,
     ):
+        begun = drawn = time.monotonic()
         preparing.enter_context(st.spinner("Preparing: the frame, the start, torch …"))
         place = st.empty()
 

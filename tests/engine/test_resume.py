@@ -11,7 +11,10 @@ import numpy as np
 import pytest
 
 from anisoalign_core.cli import main
+from anisoalign_core.engine import work
 from anisoalign_core.engine.resume import NOTE
+from anisoalign_core.errors import PlaceError
+from anisoalign_core.io.atomic import atomic_path
 
 ROOT = Path(__file__).resolve().parents[2]
 APPLY = ["apply", "--model", "model.npz", "--source", "texts", "--quiet"]
@@ -67,7 +70,54 @@ def test_a_killed_job_goes_on_and_gives_the_same_bytes(model, capsys, after):
         assert f"{len(finished)} of 4 files are there already" in capsys.readouterr().err
     recipes = [json.loads(Path(f"{name}.recipe.json").read_text()) for name in ("part", "whole")]
     assert recipes[0]["apply"]["files"] == recipes[1]["apply"]["files"]
-    assert recipes[0]["apply"]["input"]["files"] == recipes[1]["apply"]["input"]["files"]
+    assert recipes[0]["apply"]["input"] == recipes[1]["apply"]["input"], "also its rows and norms"
+
+
+def test_a_job_that_was_killed_when_all_was_written_ends(model, capsys):
+    command = [word for word in APPLY if word != "--quiet"]
+    note = killed(3, *APPLY, "--out", "part") and Path("part", NOTE).read_bytes()
+    assert main([*APPLY, "--out", "part"]) == 0
+    recipe = Path("part.recipe.json").read_bytes()
+    Path("part.recipe.json").unlink()
+    Path("part", NOTE).write_bytes(note)
+    assert main([*command, "--out", "part"]) == 0
+    assert "4 of 4 files are there already" in capsys.readouterr().err
+    assert Path("part.recipe.json").read_bytes() == recipe
+    assert NOTE not in contents("part")
+
+
+def test_a_job_that_was_killed_before_it_said_what_it_is_begins_anew(model):
+    Path("part").mkdir()
+    Path("part", "..anisoalign-job-0123456789abcdef.json").write_bytes(b'{"form')
+    assert main([*APPLY, "--out", "part"]) == 0
+    assert sorted(contents("part")) == sorted(path.name for path in Path("texts").iterdir())
+
+
+def test_what_another_process_is_writing_in_the_same_folder_is_left_to_it(model):
+    assert main([*APPLY, "--out", "whole"]) == 0
+    killed(2, *APPLY, "--out", "part")
+    with atomic_path(Path("part", "part_0.npy")) as temporary:
+        temporary.write_bytes(Path("whole", "part_0.npy").read_bytes())
+        assert main([*APPLY, "--out", "part"]) == 0
+        assert temporary.exists()
+    assert contents("part") == contents("whole")
+
+
+def test_a_full_disk_says_that_the_same_command_goes_on(model, capsys, monkeypatch):
+    written = []
+
+    def full(*arguments, **keywords):
+        written.append(work.write_output(*arguments, **keywords))
+        if len(written) == 3:
+            raise PlaceError("part_21.npy cannot be written: No space left on device. Make room.")
+        return written[-1]
+
+    monkeypatch.setattr("anisoalign_core.engine.local.write_output", full)
+    assert main([*APPLY, "--out", "part"]) == 3
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert said.endswith("Make room. Finished shards are kept; the same command goes on.\n")
+    assert len([name for name in contents("part") if name != NOTE]) == 3
 
 
 def test_a_terminated_job_leaves_no_temporary_file_and_says_what_is_kept(model):

@@ -118,6 +118,7 @@ def test_sides_of_different_length_have_no_pairs(texts, disk):
 def test_ids_of_some_shards_only_are_row_numbers_for_all(disk):
     data = with_text(disk, "npy")
     (disk / "npy" / "part_1.ids.txt").unlink()
+    data = open_shards("npy", modality="text")
     assert sample_set(data, [699, 700, 701]).ids.tolist() == ["699", "700", "701"]
     assert sample_set(data, [701, 702]).ids.tolist() == ["é701", "é702"]
 
@@ -134,10 +135,11 @@ def test_a_sample_is_of_unit_rows_whatever_the_file_holds(disk, dtype, order):
     assert found.vectors.dtype == np.float32
 
 
-def test_invalid_rows_of_a_sample_are_refused_or_left_out(texts, disk):
+def test_invalid_rows_of_a_sample_are_refused_or_left_out(disk):
     rows = np.load("texts/part_14.npy")
     rows[3], rows[10] = 0, np.nan
     np.save("texts/part_14.npy", rows)
+    texts = open_shards("texts", modality="text")
     with pytest.raises(InvalidRowsError, match="In the whole set these are 704, 711") as error:
         sample_set(texts, [700, 704, 711, 800])
     assert error.value.rows == (704, 711)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from anisoalign_core.errors import FormatError
+from anisoalign_core.errors import FormatError, PlaceError
 from anisoalign_core.io import atomic_path, atomic_write_bytes, atomic_write_text
+from anisoalign_core.io.atomic import atomic_files, make_folder
 
 
 def test_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:
@@ -85,3 +86,103 @@ def test_folder_cannot_be_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     with pytest.raises(FormatError, match="a is a folder"):
         atomic_write_bytes(tmp_path / "a", b"")
+
+
+def left_over(path: Path) -> Path:
+    """Leave what a killed process leaves of a file."""
+    found = path.with_name(f".{path.stem}-{'0123456789abcdef'}{path.suffix}")
+    found.write_bytes(b"half")
+    return found
+
+
+def test_what_a_killed_process_left_of_the_same_file_is_removed(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    mine, others = left_over(path), left_over(tmp_path / "b.npy")
+    kept = tmp_path / ".a-notes.npy"
+    kept.write_bytes(b"precious")
+    atomic_write_bytes(path, b"x")
+    assert not mine.exists()
+    assert others.exists()
+    assert kept.read_bytes() == b"precious"
+
+
+def test_what_a_living_process_writes_is_left_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    with atomic_path(path) as first:
+        first.write_bytes(b"first")
+        atomic_write_bytes(path, b"second")
+        assert path.read_bytes() == b"second"
+    assert path.read_bytes() == b"first"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_a_full_disk_is_said_with_the_name_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"old")
+    with pytest.raises(PlaceError, match=r"^a\.npy cannot be written: No space left on device\. M"):
+        with atomic_path(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+    assert path.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_a_folder_without_permission_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(PlaceError, match=r"a\.npy cannot be written: Permission denied\. Choose"):
+        atomic_write_bytes(tmp_path / "a.npy", b"")
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    with pytest.raises(PlaceError, match="new cannot be written: Permission denied"):
+        make_folder(tmp_path / "new")
+
+
+def test_an_error_in_reading_is_not_taken_for_one_in_writing(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), atomic_path(tmp_path / "a.npy"):
+        (tmp_path / "other" / "a.npy").read_bytes()
+
+
+def test_an_old_file_never_lies_among_new_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, ids = tmp_path / "a.npy", tmp_path / "a.ids.txt"
+    main.write_bytes(b"old")
+    ids.write_bytes(b"old")
+    seen = []
+    rename = Path.replace
+
+    def watched(path: Path, goal: Path) -> Path:
+        done = rename(path, goal)
+        seen.append([each.read_bytes() if each.exists() else None for each in (main, ids)])
+        return done
+
+    monkeypatch.setattr(Path, "replace", watched)
+    with atomic_files() as files:
+        files.add(main).write_bytes(b"new")
+        files.add(ids).write_bytes(b"new")
+    assert seen == [[None, b"old"], [None, b"new"], [b"new", b"new"]]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.ids.txt", "a.npy"]
+
+
+def test_files_that_cannot_all_be_renamed_leave_the_old_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    main, ids = tmp_path / "a.npy", tmp_path / "a.ids.txt"
+    main.write_bytes(b"old")
+    rename = Path.replace
+
+    def failing(path: Path, goal: Path) -> Path:
+        if goal == ids:
+            raise OSError(28, "No space left on device", str(path))
+        return rename(path, goal)
+
+    monkeypatch.setattr(Path, "replace", failing)
+    with pytest.raises(PlaceError, match="No space left"), atomic_files() as files:
+        files.add(main).write_bytes(b"new")
+        files.add(ids).write_bytes(b"new")
+    assert main.read_bytes() == b"old"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.npy"]

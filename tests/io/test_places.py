@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anisoalign_core.errors import AnisoAlignError, FormatError
+from anisoalign_core.errors import AnisoAlignError, FormatError, PlaceError
 from anisoalign_core.io.atomic import atomic_path, atomic_write_text
 from anisoalign_core.io.places import as_path, is_local, matching, natural, source_at
 
@@ -119,7 +119,7 @@ def test_a_copy_that_fails_leaves_the_file_that_was_there(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("anisoalign_core.io.places.shutil.copyfileobj", full)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(PlaceError, match="No space left"):
         atomic_write_text(as_path("memory://a.npy"), "after")
     assert store.cat("/a.npy") == b"before"
     assert store.find("/") == ["/a.npy"]

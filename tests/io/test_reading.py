@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 from pathlib import Path
 
@@ -183,3 +184,22 @@ def test_importing_is_cheap() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.eye(6, dtype=np.float32))
+    os.utime(path, (1_600_000_000, 1_600_000_000))
+    made = EmbeddingSet.from_array
+
+    def slow(*arguments: object, **keywords: object) -> EmbeddingSet:
+        found: EmbeddingSet = made(*arguments, **keywords)  # type: ignore[arg-type]
+        with path.open("r+b") as stream:
+            np.save(stream, np.ones((6, 6), dtype=np.float32))
+        return found
+
+    monkeypatch.setattr(EmbeddingSet, "from_array", slow)
+    with pytest.raises(FormatError, match=r"a\.npy changed while it was read"):
+        load(path, modality="text")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -179,7 +180,7 @@ def test_other_digests_are_those_of_the_file_too(folder: Path, suffix: str) -> N
 
 def test_rows_of_another_length_than_before_are_noticed(folder: Path) -> None:
     np.save("a.npy", vectors())
-    shard = open_shards("a.npy", modality="text").shards[0]
+    shard = replace(open_shards("a.npy", modality="text").shards[0], stamps=())  # as behind a URL
     np.save("a.npy", vectors(dim=D + 1))
     with pytest.raises(ShapeError, match=r"a\.npy has rows of 7 numbers where it had 6"):
         joined(shard.chunks(10))

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -193,3 +196,33 @@ def test_wrong_arguments(tmp_path: Path, full_set: EmbeddingSet) -> None:
     with pytest.raises(ParameterError, match="Rename the modality"):
         to_bytes(replace(full_set, modality="ids"), ".npz")
     assert [each.name for each in tmp_path.iterdir()] == []
+
+
+FULL = """
+import resource, signal, sys
+import numpy as np
+import anisoalign_core as aa
+from anisoalign_core.errors import PlaceError
+rows = np.random.default_rng(0).standard_normal((6, 128))
+data = aa.EmbeddingSet.from_array(rows, modality="text")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (1500, -1))
+try:
+    aa.save(data, sys.argv[1])
+except PlaceError as error:
+    print(error)
+"""
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "a.safetensors", "a.parquet", "a.tsv", "a"])
+def test_a_disk_that_is_full_at_the_very_end_is_noticed(tmp_path: Path, name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, name],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "cannot be written: File too large. Make room there" in done.stdout
+    assert list(tmp_path.iterdir()) == []

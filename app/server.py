@@ -1,0 +1,99 @@
+"""What all sessions of this server share: places, turns, and memory that goes back."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import sys
+import threading
+import weakref
+from dataclasses import dataclass
+from functools import cache
+
+import streamlit as st
+
+from anisoalign_core.io.limits import THREADS_VARIABLE, usable_cores
+from anisoalign_core.lapack import limit_blas
+from app.places import Place, Places
+from app.settings import settings
+from app.turns import Turns
+
+TRIM_SECONDS = 2.0
+M_MMAP_THRESHOLD = -3
+"""The option's number in glibc's malloc.h."""
+MMAP_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class Server:
+    """Places for sessions, and turns for long and for short jobs."""
+
+    places: Places
+    long: Turns
+    short: Turns
+
+
+@cache
+def server() -> Server:
+    """Return the server's own; threads are bounded when it is first asked for."""
+    chosen = settings()
+    _give_back_large_blocks()
+    if THREADS_VARIABLE in os.environ:
+        limit_blas(usable_cores())
+    return Server(
+        Places(chosen.sessions, chosen.session_bytes, chosen.server_bytes),
+        Turns(chosen.jobs, chosen.waiting),
+        Turns(chosen.jobs, chosen.waiting),
+    )
+
+
+def _give_back_large_blocks() -> None:
+    """Have glibc return arrays to the system as soon as they are freed.
+
+    It would raise the size from which it does so by itself, up to 32 MiB, and keep smaller ones in
+    arenas of threads that are gone: after six sessions more than twice what they left behind.
+    """
+    if sys.platform == "linux":
+        set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+        if set_option is not None:
+            set_option(M_MMAP_THRESHOLD, MMAP_BYTES)
+
+
+def _leave(place: Place) -> None:
+    server().places.leave(place)
+
+
+@st.cache_resource(scope="session", show_spinner=False, on_release=_leave)
+def place() -> Place:
+    """Return this session's place; it is given back when the browser goes.
+
+    Raises
+    ------
+    LimitError
+        If all places are taken.
+    """
+    return server().places.enter()
+
+
+class Alive:
+    """Lives in a session's state: when that is let go, memory goes back to the system."""
+
+    def __init__(self) -> None:
+        weakref.finalize(self, give_back_later).atexit = False
+
+
+def give_back_later() -> None:
+    """Give memory back when what is being let go is gone."""
+    timer = threading.Timer(TRIM_SECONDS, give_back)
+    timer.daemon = True
+    timer.start()
+
+
+def give_back() -> None:
+    """Collect cycles, and hand free memory from the allocator back to the system."""
+    gc.collect()
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+        if trim is not None:
+            trim(0)

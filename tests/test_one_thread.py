@@ -1,0 +1,67 @@
+"""The limit to one thread is lifted again, whoever leaves last, and keeps nobody alive."""
+
+import gc
+import threading
+import weakref
+
+import pytest
+from threadpoolctl import threadpool_info
+
+from anisoalign_core.lapack import one_thread
+
+
+def threads():
+    return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+
+@pytest.fixture(autouse=True)
+def loaded():
+    """BLAS is loaded, and no thread that lives has limited it."""
+    thread = threading.Thread(target=limit)
+    thread.start()
+    thread.join()
+
+
+def limit():
+    with one_thread():
+        pass
+
+
+def test_blocks_that_overlap_leave_the_threads_as_they_were():
+    before = threads()
+    first_in, second_in, first_out, over = (threading.Event() for _ in range(4))
+    seen = []
+
+    def first():
+        with one_thread():
+            first_in.set()
+            second_in.wait(10)
+        first_out.set()
+        over.wait(10)  # it lives on, as a thread that goes on to other work does
+
+    def second():
+        first_in.wait(10)
+        with one_thread():
+            second_in.set()
+            first_out.wait(10)
+            seen.extend(threads())
+
+    both = [threading.Thread(target=first), threading.Thread(target=second)]
+    for thread in both:
+        thread.start()
+    both[1].join()
+    after = threads()
+    over.set()
+    both[0].join()
+    assert set(seen) == {1}
+    assert after == before
+
+
+def test_a_thread_that_has_ended_is_let_go():
+    thread = threading.Thread(target=limit)
+    known = weakref.ref(thread)
+    thread.start()
+    thread.join()
+    del thread
+    gc.collect()
+    assert known() is None

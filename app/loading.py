@@ -97,10 +97,14 @@ def within(root: Path, relative: str) -> Path:
     FormatError
         If it leaves the folder or does not exist.
     """
-    path = (root / relative).resolve()
+    try:
+        path = (root / relative).resolve()
+        there = path.exists()
+    except (OSError, ValueError, RuntimeError) as error:  # too long, a null byte, links in a ring
+        raise FormatError(f'"{relative[:80]}" is no path in the server folder.') from error
     if not path.is_relative_to(root):
         raise FormatError(f'"{relative}" is outside the folder that this server opens.')
-    if not path.exists():
+    if not there:
         raise FormatError(f'There is no "{relative}" in the server folder.')
     return path
 

@@ -13,16 +13,25 @@ IDLE_CHECK_SECONDS = 30.0
 
 
 def usable_memory() -> int:
-    """Bytes of memory of this machine, or of the container it is in, whichever is smaller."""
+    """Bytes of memory of this machine, or of the container or service it is in, if less."""
     found = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-        try:
-            text = Path(path).read_text(encoding="ascii").strip()
-        except OSError:
-            continue
-        if text.isdecimal():
-            found = min(found, int(text))
+    groups = Path("/sys/fs/cgroup")
+    own = [line[3:] for line in _lines(Path("/proc/self/cgroup")) if line.startswith("0::")]
+    for path in (
+        groups / "memory.max",
+        groups / "memory" / "memory.limit_in_bytes",
+        *(groups / name.lstrip("/") / "memory.max" for name in own),
+    ):
+        found = min([found, *(int(text) for text in _lines(path) if text.isdecimal())])
     return found
+
+
+def _lines(path: Path) -> list[str]:
+    """Lines of a file of the system's; none where there is no such file."""
+    try:
+        return path.read_text(encoding="utf-8").split("\n")
+    except OSError:
+        return []
 
 
 def _setting(variable: str, words: str, default: int | None = None, unit: int = 1) -> int:

@@ -120,7 +120,7 @@ def extra_peak(n: int, repeats: int) -> float:
 
     def peak(search: bool) -> int:
         code = f"from benchmarks.neighbours import peak_of_this_process as p; p({n}, {search})"
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603  (this module, in a process of its own)
             [sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True
         )
         return int(done.stdout)

@@ -96,7 +96,7 @@ def first_paint() -> float:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = ["run", str(ROOT / "app" / "Home.py"), "--server.port", str(port)]
-    server = subprocess.Popen(
+    server = subprocess.Popen(  # noqa: S603  (our own app)
         [sys.executable, "-m", "streamlit", *command, "--server.headless", "true"],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -105,7 +105,7 @@ def first_paint() -> float:
     try:
         while True:
             try:
-                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
+                urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)  # noqa: S310  (our own server)
                 break
             except OSError:
                 time.sleep(0.1)

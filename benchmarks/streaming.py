@@ -247,7 +247,7 @@ def timed(work: Callable[[], object]) -> float:
 def alone(name: str, folder: Path, *arguments: str) -> tuple[float, float]:
     """Run a function of this module in its own process: its seconds, and the process's peak MiB."""
     os.sync()  # nobody waits for what another one wrote
-    done = subprocess.run(
+    done = subprocess.run(  # noqa: S603  (this module, in a process of its own)
         [sys.executable, "-m", "benchmarks.streaming", "--only", name, str(folder), *arguments],
         check=True,
         cwd=ROOT,

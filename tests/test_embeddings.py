@@ -161,6 +161,47 @@ def test_pairs_by_row_survive_dropped_rows():
         EmbeddingPair(source, other, paired=True)
 
 
+def test_rows_that_were_dropped_keep_no_order_to_guess():
+    broken = ROWS.copy()
+    broken[::2] = 0
+    even, odd = make(broken, drop_invalid=True), make(np.roll(broken, 1, 0), drop_invalid=True)
+    with pytest.raises(JoinError, match="No row is valid in both sets"):
+        EmbeddingPair.match(even, odd, "row")
+    with pytest.raises(ShapeError, match=r"has 20 rows and texts\.npy has 19, so row i"):
+        EmbeddingPair.match(even, make(ROWS[:19]), "row")
+    with pytest.raises(JoinError, match="is a selection of its input; pair the whole sets first"):
+        EmbeddingPair.match(even.take([0, 1]), make(ROWS), "row")
+
+
+def test_rows_of_an_unpaired_pair_are_not_taken_together():
+    loose = EmbeddingPair(make(ROWS), make(ROWS))
+    with pytest.raises(JoinError, match="do not correspond"):
+        loose.take([0, 1])
+    assert len(EmbeddingPair(make(ROWS), make(ROWS), paired=True).take([0, 1]).target) == 2
+
+
+def test_a_selection_may_be_a_mask_and_vectors_have_as_many_rows():
+    found = make(ROWS, ids=range(20))
+    wanted = np.arange(20) % 7 == 3
+    assert found.take(wanted).ids.tolist() == ["3", "10", "17"]
+    with pytest.raises(ShapeError, match="19 vectors cannot stand for the 20 rows"):
+        found.with_vectors(found.vectors[:19])
+
+
+def test_thumbnails_are_one_small_picture_per_row():
+    pictures = np.zeros((20, 4, 5, 3), dtype=np.uint8)
+    assert make(ROWS, thumbnails=pictures).take([3]).thumbnails.shape == (1, 4, 5, 3)
+    for wrong in (pictures[..., 0], pictures[..., :2], pictures.astype(np.float32)):
+        with pytest.raises(ShapeError, match=r"must be uint8 of shape \(rows, height, width, 3\)"):
+            make(ROWS, thumbnails=wrong)
+    with pytest.raises(ShapeError, match="20 rows but 19 thumbnails"):
+        make(ROWS, thumbnails=pictures[:19])
+
+
+def test_rows_of_more_than_double_precision_are_read():
+    np.testing.assert_array_equal(make(ROWS.astype(np.longdouble)).vectors, make(ROWS).vectors)
+
+
 def test_dimensions_and_row_counts_must_agree():
     with pytest.raises(ShapeError, match=r"6 dimensions and texts.npy has 5"):
         EmbeddingPair(make(ROWS), make(ROWS[:, :5]))

@@ -142,3 +142,20 @@ def test_the_command_line_writes_what_was_found(tmp_path, monkeypatch, capsys):
     assert "at equal Ω" in capsys.readouterr().out
     assert main(["falsify", *sides, "--splits", "1"]) == 2
     assert main(["falsify", *sides, "--param", "depth=3"]) == 2
+
+
+def test_notes_say_only_what_was_run():
+    known = {"omega": np.array([0.9, 0.8]), "mixing_coverage": np.array([0.5, 0.6])}
+    matched = {"omega": np.array([0.9, 0.7]), "mixing_coverage": np.array([0.4, 0.5])}
+    found = Falsification(
+        {"start only": known, "+ refinement": known},
+        {"start only": matched, "+ refinement": matched},
+        {"start only": 1, "+ refinement": 0},
+        {},
+        (30, 30, 20),
+        3,
+    )
+    basis, refinement, ended = found.notes
+    assert "30 source and 30 target rows fitted, 20 held out, k = 3, 2 splits" in basis
+    assert "No loss is published" in refinement
+    assert ended.endswith("in: start only.")

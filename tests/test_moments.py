@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.covariance import LedoitWolf
 
-from anisoalign_core.errors import ShapeError
+from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.moments import Moments
 from tests.conftest import paired_world
 
@@ -79,3 +79,16 @@ def test_moments_round_trip_through_a_file(tmp_path):
 def test_no_rows_are_refused():
     with pytest.raises(ShapeError, match="no rows"):
         Moments.from_chunks([])
+
+
+def test_what_cannot_be_summed_is_refused():
+    with pytest.raises(ShapeError, match="has 3 axes, not 2"):
+        Moments.from_chunks([X[None]])
+    with pytest.raises(ShapeError, match="Rows of 16 and of 5 dimensions cannot be summed"):
+        Moments.from_chunks([X, X[:, :5]])
+    with pytest.raises(ShapeError, match="400 rows cannot be taken from 400"):
+        Moments.of(X).without(Moments.of(X))
+    diagonal = Moments.of(X, diagonal=True)
+    np.testing.assert_allclose(diagonal.trace, Moments.of(X).trace)
+    with pytest.raises(ParameterError, match="Only the diagonal of this scatter was summed"):
+        _ = diagonal.covariance

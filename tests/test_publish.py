@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 import anisoalign_core as aa
-from anisoalign_core.errors import ParameterError
+from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.leaderboard import Leaderboard, leaderboard
 from anisoalign_core.leaderboard.captions import caption_board
 from anisoalign_core.metrics.transfer.decoder import CaptionDecoder
@@ -98,6 +98,56 @@ def test_scores_of_captions_name_their_floor_and_ceiling(captions):
     assert list(frame.index) == ["ReAlign", "Target rows themselves", "the images' own captions"]
     assert frame.loc["the images' own captions", "token F1"] == 1.0
     assert isinstance(frame, pd.DataFrame) and len(captions.rows) == len(captions.references)
+
+
+def test_captions_stand_beside_the_board_in_text_and_json(board, captions):
+    text = render(board, ".md", captions).decode()
+    table = text.partition("### Captions")[2].partition("###")[0]
+    assert "| ReAlign |" in table and "token F1" in table
+    assert f"{len(captions.rows):,} held-out target rows" in table
+    assert "### Captions" not in render(board, ".md").decode()
+    body = json.loads(render(board, ".json", captions))["captions"]
+    assert body["rows"] == captions.rows.tolist()
+    assert len(body["captions"]["realign"]) == len(body["references"]) == len(captions.rows)
+    assert body["scores"]["ReAlign"]["token F1"] == captions.to_frame().loc["ReAlign", "token F1"]
+    assert "captions" not in json.loads(render(board, ".json"))
+
+
+def test_captions_need_pairs_and_texts(pair):
+    loose = aa.EmbeddingPair(pair.source, pair.target)
+    bare = aa.EmbeddingPair(
+        aa.EmbeddingSet.from_array(pair.source.vectors, modality="text"),
+        aa.EmbeddingSet.from_array(pair.target.vectors, modality="image"),
+        paired=True,
+    )
+    for wrong in (loose, bare):
+        with pytest.raises(ShapeError, match="Captions need a paired set that has them"):
+            caption_board(wrong)
+
+
+def test_the_command_names_keywords_and_the_splits(board):
+    from dataclasses import replace
+    from shlex import split
+
+    from anisoalign_core.metrics.transfer import parse_keywords
+
+    keywords = {"star": ("star",), "moon": ("moon", "crescent")}
+    line = split(command(replace(board, setting=replace(board.setting, keywords=keywords))))
+    assert parse_keywords(line[line.index("--keywords") + 1]) == {
+        name: list(words) for name, words in keywords.items()
+    }
+    assert "--labels" not in line and line[line.index("--splits") + 1] == "2"
+
+
+def test_groups_and_parts_that_nothing_was_measured_of_have_no_table(board):
+    from dataclasses import replace
+
+    values = {name: {"psi": scores["psi"]} for name, scores in board.values.items()}
+    bare = replace(board, values=values, mixed={})
+    text = render(bare, ".md").decode()
+    assert "### Semantics" in text
+    assert not any(words in text for words in ("### Support", "### Residual", "mixed gallery"))
+    assert render(bare, ".tex").decode().count("\\begin{tabular}") == 1
 
 
 def test_unknown_formats_are_named(board):

@@ -1,5 +1,6 @@
 """A recipe holds what is needed, and its lines do what it did."""
 
+import json
 import shlex
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import anisoalign_core as aa
 from anisoalign_core.cli import main
 from anisoalign_core.errors import FormatError
-from anisoalign_core.recipe import Recipe, vectors_digest
+from anisoalign_core.recipe import Recipe, read_recipe, vectors_digest
 from tests.conftest import paired_world
 
 TRAINING = {"rank": 4, "prior_steps": 10, "refine_steps": 10, "hidden": 16}
@@ -72,3 +73,32 @@ def test_a_recipe_round_trips_and_names_everything(files):
 def test_other_text_is_not_a_recipe(text):
     with pytest.raises(FormatError):
         Recipe.from_json(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"format_version": 99}, "another version of this library"),
+        ({"method": "magic"}, "its method is not known"),
+        ({"parameters": {"sharpness": 2.0}}, "bounded has no such parameters"),
+        ({"split_holdout": 1.0}, "its split is none"),
+        ({"split_seed": -1}, "its split is none"),
+        ({"pairing": 3}, "pairing is none of"),
+    ],
+)
+def test_a_recipe_that_cannot_be_cooked_is_refused_when_it_is_read(files, change, words):
+    recipe = aa.cook(read("row"), "bounded", {"bound": 0.2})[2]
+    body = json.loads(recipe.to_json())
+    assert set(change) <= set(body)
+    with pytest.raises(FormatError, match=words):
+        Recipe.from_json(json.dumps(body | change))
+
+
+def test_nested_and_unreadable_recipes_are_refused(tmp_path):
+    with pytest.raises(FormatError, match="nested too deeply"):
+        Recipe.from_json("[" * 100_000)
+    (tmp_path / "latin.json").write_bytes("{'é'}".encode("latin-1"))
+    with pytest.raises(FormatError, match=r"latin\.json cannot be read \(UnicodeDecodeError\)"):
+        read_recipe(tmp_path / "latin.json")
+    with pytest.raises(FormatError, match=r"absent\.json cannot be read \(FileNotFoundError\)"):
+        read_recipe(tmp_path / "absent.json")

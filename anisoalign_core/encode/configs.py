@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,12 @@ TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spie
 PREPARED = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
 MAX_LAYERS = 1000
 MAX_WIDTH = 1_000_000
+MAX_CONTEXT = 8192
+"""Tokens of a caption: the mask of a text tower has the square of it in numbers (256 MiB)."""
+NAME = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?", re.ASCII)
+"""An architecture, or OWNER/NAME on the hub: neither a path nor an address."""
+TOKENIZER_OPTIONS = ("clean", "strip_sep_token", "language", "reduction_mask", "tokenizer_mode")
+"""Of open_clip's tokenizers; others name files, or have a hub's code run."""
 
 
 @dataclass(frozen=True)
@@ -163,10 +170,13 @@ def _model(found: Any, name: str) -> dict[str, Any]:
         )
     for tower in ("vision_cfg", "text_cfg"):
         _check_kind(found[tower], dict, f"{tower} of {name}")
-        if found[tower].get("hf_model_name") and not isinstance(found[tower]["hf_model_name"], str):
-            raise FormatError(f"hf_model_name of {name} is not a name.")
+        for key in ("hf_model_name", "hf_tokenizer_name", "timm_model_name"):
+            called = found[tower].get(key)
+            if called and not (isinstance(called, str) and NAME.fullmatch(called)):
+                raise FormatError(f"{key} of {name} is not a name.")
+    _check_options(found["text_cfg"], name)
     for key, value in {**found["text_cfg"], **found["vision_cfg"], **_flat(found)}.items():
-        most = MAX_LAYERS if key == "layers" else MAX_WIDTH
+        most = {"layers": MAX_LAYERS, "context_length": MAX_CONTEXT}.get(key, MAX_WIDTH)
         for number in value if isinstance(value, list) else [value]:
             if isinstance(number, int) and not isinstance(number, bool) and number > most:
                 raise FormatError(
@@ -177,6 +187,18 @@ def _model(found: Any, name: str) -> dict[str, Any]:
     if not isinstance(dim, int) or isinstance(dim, bool) or dim < 2:
         raise FormatError(f"embed_dim of {name} is {printable(repr(dim), 40)}; give 2 or more.")
     return dict(found)
+
+
+def _check_options(text: dict[str, Any], name: str) -> None:
+    """Refuse options of a tokenizer that a file from elsewhere has no business with."""
+    options = text.get("tokenizer_kwargs") or {}
+    _check_kind(options, dict, f"tokenizer_kwargs of {name}")
+    strange = [key for key in options if key not in TOKENIZER_OPTIONS]
+    if strange:
+        raise FormatError(
+            f"tokenizer_kwargs of {name} has {printable(strange[0], 60)}; known are "
+            f"{', '.join(TOKENIZER_OPTIONS)}. Remove it."
+        )
 
 
 def _flat(found: dict[str, Any]) -> dict[str, Any]:

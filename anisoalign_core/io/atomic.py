@@ -18,7 +18,7 @@ from anisoalign_core.io.places import as_path, is_local, upload
 
 try:
     import fcntl
-except ImportError:  # elsewhere than on POSIX, where an open file cannot be removed anyway
+except ImportError:  # pragma: no cover  (Windows, where no open file can be removed anyway)
     fcntl = None  # type: ignore[assignment]
 
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -305,7 +305,7 @@ def _place_error(name: str, error: OSError) -> PlaceError:
 
 
 def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # elsewhere a folder cannot be opened, and renaming is durable itself
+    if os.name != "posix":  # pragma: no cover  (there no folder opens; renaming is durable)
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:

@@ -136,8 +136,13 @@ def sidebar_card() -> None:
 
 
 def plain(text: str) -> str:
-    """Return text with Markdown's special characters escaped: names and captions are data."""
-    return "".join("\\" + char if char in r"\`*_{}[]()#+-.!|<>~$:" else char for char in text)
+    """Return text in one line, Markdown's special characters escaped: names and captions are data.
+
+    Lines of their own could be headings and code. Addresses of pages still become links, which say
+    where they lead.
+    """
+    line = " ".join(text.splitlines())
+    return "".join("\\" + char if char in r"\`*_{}[]()#+-.!|<>~$:&" else char for char in line)
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.geometry.subspace import principal_plane
 from anisoalign_core.io import float16_error, save, to_bytes
-from anisoalign_core.io.atomic import atomic_write_text
+from anisoalign_core.io.atomic import atomic_write_text, make_folder
 from anisoalign_core.numerics import Progress, row_norms
 from anisoalign_core.recipe import Recipe, cook
 from app.loading import export_root
@@ -232,9 +232,11 @@ def _write_on_server(cooked: Cooked, data: EmbeddingSet, file: str, dtype: str) 
         )
         return
     if st.button(f"Write {plain(file)} to the server's export folder", type="primary"):
-        path = save(data, root / file, dtype=dtype, metadata=_metadata(cooked))
+        folder = root / cooked.recipe.output_digest[:12]  # nobody replaces what another wrote
+        make_folder(folder)
+        path = save(data, folder / file, dtype=dtype, metadata=_metadata(cooked))
         atomic_write_text(path.with_suffix(".recipe.json"), cooked.recipe.to_json())
-        st.success(f"Written: {plain(path.name)} and its recipe.")
+        st.success(f"Written: {plain(f'{folder.name}/{path.name}')} and its recipe.")
 
 
 def offer_recipe(cooked: Cooked, name: str) -> None:

@@ -12,6 +12,11 @@ from anisoalign_core.numerics import Integers
 from anisoalign_core.plots.style import MAX_HOVER_POINTS
 from app.widgets.common import plain
 
+OWN_COLUMNS = ("row", "id", "caption", "picture", "modality")
+"""Columns that mean something here; labels of these names are told apart from them."""
+FORMULAS = ("=", "+", "-", "@", "\t", "\r")
+"""How a text begins that spreadsheets run."""
+
 
 def cards(side: EmbeddingSet, rows: Integers, numbers: list[str]) -> None:
     """Show rows as thumbnail, caption and number; captions are data, shown as text."""
@@ -44,8 +49,24 @@ def table_of(side: EmbeddingSet, rows: Integers) -> pd.DataFrame:
         table["caption"] = side.captions[rows]
     if side.labels is not None:
         labels = side.labels.iloc[rows].reset_index(drop=True)
+        labels = labels.rename(columns={name: f"{name} (label)" for name in OWN_COLUMNS})
         table = pd.concat([table, labels], axis=1)
     return table
+
+
+def for_spreadsheets(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table that spreadsheets show and do not run: formulas get an apostrophe in front."""
+    return table.map(_inert).rename(columns=_inert)
+
+
+def _inert(value: object) -> object:
+    if not isinstance(value, str) or not value.startswith(FORMULAS):
+        return value
+    try:
+        float(value)
+    except ValueError:
+        return f"'{value}"
+    return value
 
 
 def pictured(side: EmbeddingSet, rows: Integers) -> pd.DataFrame:

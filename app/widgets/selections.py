@@ -14,7 +14,7 @@ from anisoalign_core.geometry.directions import Direction, given
 from anisoalign_core.numerics import Float64, Integers
 from anisoalign_core.pairs import EmbeddingPair
 from app.widgets.common import plain
-from app.widgets.rows import pictured, table_of
+from app.widgets.rows import for_spreadsheets, pictured, table_of
 
 TABLE_ROWS = 200
 REST = "everything else"
@@ -150,13 +150,13 @@ def kept_list(pair: EmbeddingPair) -> None:
 
 
 def as_csv(pair: EmbeddingPair, selection: Selection) -> str:
-    """Return the rows of a selection as CSV: side, row, id, caption, labels."""
+    """Return the rows of a selection as CSV: side, row, id, caption, labels; never a formula."""
     tables = []
     for role, side in (("target", pair.target), ("source", pair.source)):
         table = table_of(side, selection.rows(role))
         table.insert(0, "modality", side.modality)
         tables.append(table)
-    text: str = pd.concat(tables, ignore_index=True).to_csv(index=False)
+    text: str = for_spreadsheets(pd.concat(tables, ignore_index=True)).to_csv(index=False)
     return text
 
 

@@ -11,6 +11,7 @@ from anisoalign_core.plots import NamedSpectra, encoder_spectra
 from anisoalign_core.report import GapReport, side_by_side
 from app.session import loaded, report, require_pair
 from app.widgets.common import figure, plain, three
+from app.widgets.rows import for_spreadsheets
 from app.widgets.spectra import spectra_parts
 
 MOST = 8
@@ -103,7 +104,7 @@ def _table(shown: dict[str, Measured]) -> None:
     )
     st.download_button(
         "Table (CSV)",
-        table.to_csv(),
+        for_spreadsheets(table).to_csv(),
         "gap-reports.csv",
         "text/csv",
         on_click="ignore",

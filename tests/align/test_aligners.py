@@ -389,6 +389,130 @@ def test_a_model_whose_parts_do_not_fit_is_refused(tmp_path):
         load_aligner(tmp_path / "broken.npz")
 
 
+def stored(method, tmp_path):
+    """Save a method; return what its file holds, and its header as a dictionary."""
+    with np.load(method.save(tmp_path / "model.npz")) as file:
+        parts = dict(file)
+    return parts, json.loads(parts["header"].tobytes())
+
+
+def header(body):
+    return np.frombuffer(json.dumps(body).encode(), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(
+    "fitted",
+    [
+        {"bound": 3.0},  # no fitted attribute
+        {"__class__": 1},
+        {"transform_": 1, "_fit_": 1},
+        {"n_source_": True},
+        {"n_source_": 1},
+        {"n_target_": 20.0},
+        {"target_map_": 4},
+        {"fitted_on_": {"source": {"name": "texts"}}},
+    ],
+    ids=str,
+)
+def test_only_fitted_attributes_of_the_right_kind_are_read(tmp_path, fitted):
+    parts, body = stored(ReAlign().fit(Y, X), tmp_path)
+    assert load_aligner(tmp_path / "model.npz").n_source_ == 400
+    body["fitted"] |= fitted
+    np.savez(tmp_path / "model.npz", **(parts | {"header": header(body)}))
+    with pytest.raises(FormatError, match=r"model\.npz is not a model saved by this library"):
+        load_aligner(tmp_path / "model.npz")
+
+
+def test_members_must_be_whole_finite_numbers(tmp_path):
+    parts, body = stored(ReAlign().fit(Y, X), tmp_path)
+    broken = parts["map_.target_mean"].copy()
+    broken[0] = np.nan
+    for changed in (
+        {"map_.target_mean": broken},
+        {"map_.target_mean": np.array(["a"] * 24)},
+        {"map_.colour": np.zeros(24)},
+        {"nothing_.here": np.zeros(24)},
+        {"fit_": np.array("texts")},
+    ):
+        np.savez(tmp_path / "model.npz", **(parts | changed))
+        with pytest.raises(FormatError, match="not a model saved by this library"):
+            load_aligner(tmp_path / "model.npz")
+    del parts["map_.linear"]
+    np.savez(tmp_path / "model.npz", **parts)
+    with pytest.raises(FormatError, match="not a model saved by this library"):
+        load_aligner(tmp_path / "model.npz")
+    np.savez(tmp_path / "model.npz", header=header(body | {"format_version": 99}))
+    with pytest.raises(FormatError, match="another version of this library"):
+        load_aligner(tmp_path / "model.npz")
+    deep = np.frombuffer(b"[" * 100_000, dtype=np.uint8)
+    np.savez(tmp_path / "model.npz", header=deep)
+    with pytest.raises(FormatError, match="nested too deeply"):
+        load_aligner(tmp_path / "model.npz")
+
+
+def test_rows_of_a_saved_control_must_be_unit_rows(tmp_path):
+    parts, _ = stored(PermutedTarget().fit(Y, X), tmp_path)
+    for rows in (2 * parts["rows_"], parts["rows_"][:-1]):
+        np.savez(tmp_path / "model.npz", **(parts | {"rows_": rows}))
+        with pytest.raises(AnisoAlignError, match="are not unit rows"):
+            load_aligner(tmp_path / "model.npz")
+
+
+def test_a_model_that_this_row_has_no_place_under_is_still_read(tmp_path):
+    """On loading one row is tried; the map may send just that one to the origin."""
+    row = np.full(24, 24**-0.5)
+    parts, _ = stored(CenterBoth().fit(Y, X), tmp_path)
+    np.savez(tmp_path / "model.npz", **(parts | {"map_.source_mean": row.astype(np.float32)}))
+    loaded = load_aligner(tmp_path / "model.npz")
+    np.testing.assert_allclose(np.linalg.norm(loaded.transform(Y), axis=1), 1, atol=1e-5)
+    with pytest.raises(InvalidRowsError, match="Row 0 falls on the origin"):
+        loaded.transform(row[None])
+
+
+def test_many_rows_are_mapped_in_blocks_that_change_nothing():
+    method = ReAlign().fit(Y, X)
+    rows = np.tile(Y, (24, 1))
+    told = []
+    mapped = method.map_.apply(rows, lambda fraction, words: told.append((fraction, words)))
+    np.testing.assert_array_equal(mapped, np.tile(method.transform(Y), (24, 1)))
+    assert [fraction for fraction, _ in told] == sorted({fraction for fraction, _ in told})
+    assert told[-1] == (1.0, "9,600 of 9,600 rows corrected")
+    rows[9000] = method.map_.source_mean
+    method.map_ = type(method.map_)(rows[9000].astype(float), method.map_.linear, np.zeros(24))
+    with pytest.raises(InvalidRowsError, match="Row 9000 falls on the origin"):
+        method.map_.apply(rows)
+
+
+def test_a_map_that_leaves_the_range_of_float32_names_the_row():
+    method = CenterBoth().fit(Y, X)
+    zero, huge = np.zeros(24), np.full(24, 1e38)
+    method.map_ = type(method.map_)(zero, huge, zero)
+    rows = np.vstack([np.eye(24)[:2], Y[:1]]).astype(np.float32)
+    rows[2] = 24**-0.5
+    with np.errstate(all="ignore"):
+        found = method.map_.apply(rows)
+        np.testing.assert_allclose(found, rows, atol=1e-6)
+        method.map_ = type(method.map_)(zero, np.full(24, 1e39), zero)
+        with pytest.raises(InvalidRowsError, match=r"Row 0 leaves the range of float32 .*3 such"):
+            method.map_.apply(rows)
+
+
+def test_what_has_no_module_or_file_says_why(tmp_path):
+    with pytest.raises(AnisoAlignError, match="is not an affine map of the row alone"):
+        PermutedTarget().fit(Y, X).to_torch()
+    with pytest.raises(AnisoAlignError, match="or is not fitted"):
+        ReAlign().to_torch()
+    with pytest.raises(NotFittedError, match="nothing to save"):
+        ReAlign().save(tmp_path / "model.npz")
+    with pytest.raises(NotFittedError, match="Call fit first"):
+        BoundedTransport().with_bound(0.2, Y)
+    with pytest.raises(ParameterError, match="rank is 25; choose it between 1 and 24"):
+        Oracle(rank=25).fit(Y, X)
+    with pytest.raises(ParameterError, match="sigma is -1"):
+        C3(sigma=-1).fit(Y, X)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_other_files_are_not_models(tmp_path):
     np.savez(tmp_path / "other.npz", a=np.ones(3))
     (tmp_path / "text.npz").write_text("hello")

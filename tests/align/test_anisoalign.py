@@ -1,6 +1,7 @@
 """AnisoAlign: the facts its equations state, its bounds, its state, its falsifiers."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from anisoalign_core.align.anisoalign.prior import (
     wrapped_score,
 )
 from anisoalign_core.align.anisoalign.refine import limited, phase_loss
-from anisoalign_core.errors import FormatError, NotFittedError, ParameterError
+from anisoalign_core.errors import FormatError, NotFittedError, ParameterError, ShapeError
 from anisoalign_core.geometry.polar import wrap
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import unit_rows
@@ -50,6 +51,32 @@ def pushed(sides, fitted):
     other.refiner_ = Network(network.sizes, values, network.shift, network.scale)
     other._calibrate(sides[0])
     return other
+
+
+# parts of a damaged file
+
+
+def test_phase_statistics_that_do_not_fit_together_are_refused(fitted):
+    phases = fitted.phases_
+    assert phases.blocks == len(phases.mean)
+    with pytest.raises(ShapeError, match="do not fit together"):
+        replace(phases, coupling=phases.coupling[:-1])
+    with pytest.raises(ShapeError, match="do not fit together"):
+        replace(phases, weight=phases.weight[:-1])
+    with pytest.raises(ShapeError, match="do not fit together"):
+        replace(phases, edges=phases.edges.ravel())
+    for block in (-1, phases.blocks):
+        with pytest.raises(ShapeError, match="names a block that is not there"):
+            replace(phases, edges=np.array([[0, block]]))
+
+
+def test_two_blocks_restate_nothing_that_could_be_correlated():
+    rng = np.random.default_rng(0)
+    radii = np.ones((50, 2), dtype=np.float32)
+    phases = rng.uniform(-np.pi, np.pi, (50, 2)).astype(np.float32)
+    assert np.isnan(PhaseStatistics.of(radii, phases).restated)
+    radii, phases = np.ones((50, 4), np.float32), np.tile(phases, (1, 2))
+    assert -1 <= PhaseStatistics.of(radii, phases).restated <= 1
 
 
 # the frame

@@ -587,3 +587,29 @@ def test_a_rotation_and_relaxed_stretches_can_be_chosen_and_exported():
     at.switch_page("../pages/export.py").run()
     assert not at.exception and not at.error
     assert any("recentre='rotate'" in code.value for code in at.code)
+
+
+def test_exports_onto_the_server_do_not_replace_each_others(monkeypatch, tmp_path):
+    monkeypatch.setenv("ANISOALIGN_EXPORT_ROOT", str(tmp_path))
+    monkeypatch.setattr("app.widgets.export.DOWNLOAD_LIMIT", 0)
+    for name in ("image/../../etc", "text"):
+        y, x = paired_world(120, 8, seed=len(name))
+        pair = aa.EmbeddingPair(
+            aa.EmbeddingSet.from_array(y, modality=name),
+            aa.EmbeddingSet.from_array(x, modality="picture"),
+            paired=True,
+        )
+        for _ in range(2):  # twice is the same file
+            at = open_page("export", pair)
+            next(each for each in at.button if each.label.startswith("Write ")).click().run()
+            assert not at.exception
+            assert "Written" in at.success[0].value
+    written = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.npy"))
+    assert len(written) == 2
+    for path in written:
+        folder, file = path.parts
+        assert len(folder) == 12
+        assert file.startswith(("image-------etc-bounded", "text-bounded"))
+        recipe = aa.Recipe.from_json((tmp_path / path).with_suffix(".recipe.json").read_text())
+        assert recipe.output_digest.startswith(folder)
+    assert {path.name for path in tmp_path.parent.iterdir()} == {tmp_path.name}

@@ -256,6 +256,28 @@ def test_an_archive_with_a_directory_of_millions_is_not_opened():
         find_items(upload("a.zip", bytes(small)))
 
 
+def zip64(data, size):
+    """Give an archive the 64-bit end of directory that large ones have, declaring a size."""
+    end = data.rfind(b"PK\x05\x06")
+    fields = (44, 45, 45, 0, 0, 1, 1, size, struct.unpack("<I", data[end + 16 : end + 20])[0])
+    record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", *fields)
+    locator = b"PK\x06\x07" + struct.pack("<IQI", 0, end, 1)
+    last = bytearray(data[end:])
+    last[12:16] = b"\xff" * 4
+    return data[:end] + record + locator + bytes(last)
+
+
+def test_large_archives_have_a_directory_of_their_own_kind():
+    plain = zipped({"a.png": PNG})
+    end = plain.rfind(b"PK\x05\x06")
+    size = struct.unpack("<I", plain[end + 12 : end + 16])[0]
+    assert ids(find_items(upload("a.zip", zip64(plain, size)))) == ["a"]
+    with pytest.raises(LimitError, match=r"directory of a\.zip has 931\.3 GiB"):
+        find_items(upload("a.zip", zip64(plain, 10**12)))
+    with pytest.raises(FormatError, match=r"a\.zip is cut off"):
+        find_items(upload("a.zip", plain[: end + 10]))
+
+
 def test_members_that_cannot_be_read_are_broken_not_fatal():
     data = bytearray(zipped({"good.png": PNG, "odd.png": PNG}, zipfile.ZIP_DEFLATED))
     # the second member declares fewer bytes than it unpacks to, in its entry and in the directory

@@ -367,6 +367,10 @@ def test_images_are_resized_to_size_or_left_as_they_are(tmp_path):
     np.testing.assert_array_equal(encoder.transform(wide), encoder.transform(squeezed))
 
 
+def with_text(**changes):
+    return {**SPOKEN, "text_cfg": {**SPOKEN["text_cfg"], **changes}}
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -376,6 +380,18 @@ def test_images_are_resized_to_size_or_left_as_they_are(tmp_path):
         ({"model_cfg": {**SPOKEN, "vision_cfg": {**VISION, "depth": 3}}}, "cannot build.*depth"),
         ({"model_cfg": {**SPOKEN, "vision_cfg": {**VISION, "layers": 10**9}}}, "layers of model"),
         ({"model_cfg": {**SPOKEN, "vision_cfg": {**VISION, "width": 16384}}}, "parameters, and"),
+        ({"model_cfg": with_text(context_length=10**5)}, "context_length of model.json is above"),
+        ({"model_cfg": with_text(hf_tokenizer_name="/etc")}, "hf_tokenizer_name .* not a name"),
+        ({"model_cfg": with_text(hf_model_name="../x")}, "hf_model_name .* not a name"),
+        ({"model_cfg": with_text(tokenizer_kwargs={"bpe_path": "/etc/hosts"})}, "has bpe_path"),
+        (
+            {"model_cfg": with_text(tokenizer_kwargs={"trust_remote_code": True})},
+            "tokenizer_kwargs of model.json has trust_remote_code",
+        ),
+        (
+            {"model_cfg": {**SPOKEN, "vision_cfg": {"timm_model_name": "local-dir:/etc"}}},
+            "timm_model_name .* not a name",
+        ),
         ({"preprocess": {"size": 32, "mean": [0.5] * 3}}, "preprocess of model.json lacks std"),
         ({"preprocess": {"size": 64, "mean": [0] * 3, "std": [1] * 3}}, "64 pixels, but its model"),
         ({"preprocess": {"size": 32, "mean": [0] * 2, "std": [1] * 3}}, "mean .* not three numb"),
@@ -409,3 +425,53 @@ def test_configurations_that_are_none(tmp_path):
         aa.load_encoder(checkpoint=path)
     with pytest.raises(FormatError, match=r"other.json cannot be read"):
         aa.load_encoder(checkpoint=path, config=tmp_path / "other.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "unset"),
+    [
+        ({"text_cfg": {"hf_model_name": "someone/bert"}}, "CustomTextCLIP", ("text_cfg", "hf")),
+        ({"vision_cfg": {"timm_model_name": "vit"}}, "CLIP", ("vision_cfg", "timm")),
+        ({"custom_text": True}, "CustomTextCLIP", None),
+        ({"custom_text": True, "multimodal_cfg": {"width": 8}}, "CoCa", None),
+    ],
+)
+def test_every_kind_of_model_is_built_without_published_weights(monkeypatch, changes, kind, unset):
+    import open_clip
+
+    from anisoalign_core.encode import building
+
+    built = {}
+    for name in ("CLIP", "CustomTextCLIP", "CoCa"):
+        monkeypatch.setattr(
+            open_clip, name, lambda name=name, **config: built.update({name: config})
+        )
+    monkeypatch.setattr(building, "missing_packages", lambda config, **_: ())
+    config = {"embed_dim": 16, "vision_cfg": {}, "text_cfg": {}} | changes
+    before = json.loads(json.dumps(config))
+    building.build(config, "some model")
+    assert config == before
+    assert list(built) == [kind] and "custom_text" not in built[kind]
+    if unset:
+        tower, library = unset
+        assert built[kind][tower][f"{library}_model_pretrained"] is False
+
+
+def test_a_text_tower_that_only_the_hub_knows_needs_the_hub(monkeypatch):
+    import open_clip
+
+    from anisoalign_core.encode import building
+
+    def unreachable(**config):
+        raise OSError("we could not connect\nand more")
+
+    config = {"embed_dim": 16, "vision_cfg": {}, "text_cfg": {"hf_model_name": "someone/bert"}}
+    monkeypatch.setattr(building, "missing_packages", lambda config, **_: ("transformers",))
+    with pytest.raises(
+        AnisoAlignError, match=r"needs transformers, which is not installed\. Run pip"
+    ):
+        building.build(config, "some model")
+    monkeypatch.setattr(building, "missing_packages", lambda config, **_: ())
+    monkeypatch.setattr(open_clip, "CustomTextCLIP", unreachable)
+    with pytest.raises(AnisoAlignError, match=r"not be reached \(we could not connect\)\. Check"):
+        building.build(config, "some model")

@@ -6,6 +6,8 @@ import pytest
 import anisoalign_core as aa
 from anisoalign_core.engine import LocalEngine, fit_streamed, moments_of, plan_outputs
 from anisoalign_core.engine import write_streamed as write
+from anisoalign_core.engine.pieces import cut
+from anisoalign_core.engine.sums import SumRequest, sum_piece
 from anisoalign_core.errors import InvalidRowsError, ParameterError, ShapeError
 from anisoalign_core.io.shards import open_shards
 from anisoalign_core.moments import Moments
@@ -168,3 +170,40 @@ def test_digests_are_those_of_the_files(disk):
     for one in written:
         data = (disk / "out" / one.facts.name).read_bytes()
         assert one.facts.digest == xxh3_128_hexdigest(data)
+
+
+@pytest.mark.parametrize("name", ["realign", "coral"])
+def test_a_piece_without_a_valid_row_adds_nothing(disk, name):
+    np.save("texts/part_7.npy", np.zeros((1, 24), dtype=np.float32))  # between two good shards
+    source, target = sides("texts", "images")
+    method, read, _ = fit_streamed(aa.ALIGNERS[name](), source, target, drop_invalid=True)
+    assert (read.rows, read.dropped_rows, method.n_source_) == (2500, 1, 2500)
+    rows = np.load("text.npy")
+    whole = aa.ALIGNERS[name]().fit(np.delete(rows, 700, axis=0), np.load("image.npy"))
+    np.testing.assert_allclose(method.map_.linear, whole.map_.linear, atol=1e-6)
+    np.testing.assert_allclose(method.map_.target_mean, whole.map_.target_mean, atol=1e-6)
+
+
+def test_pieces_add_up_in_any_grouping_and_keep_the_wanted_rows_in_order(disk):
+    np.save("texts/part_7.npy", np.zeros((1, 24), dtype=np.float32))
+    source = sides("texts", "images")[0].counted()
+    wanted = np.array([3, 699, 700, 701, 2400])
+    request = SumRequest(True, False, True, (wanted,))
+    first, empty, *rest = (sum_piece(piece, request) for piece in cut(source))
+    assert empty.moments is None and empty.picked[0].shape == (0, 24)
+    left = (first + empty) + sum(rest[1:], rest[0])
+    right = first + (empty + sum(rest[1:], rest[0]))
+    assert left.moments.n == right.moments.n == left.norms.rows == 2500
+    np.testing.assert_array_equal(left.moments.covariance, right.moments.covariance)
+    np.testing.assert_array_equal(left.picked[0], right.picked[0])
+    rows = np.load("text.npy")[[3, 699, 701, 2400]]  # the one that is no row is not there
+    np.testing.assert_allclose(left.picked[0], rows, atol=1e-6)
+    assert (empty + empty).moments is None
+
+
+def test_a_set_without_a_valid_row_is_refused(disk):
+    np.save("text.npy", np.zeros((5, 24), dtype=np.float32))
+    with pytest.raises(
+        InvalidRowsError, match=r"Every row of text\.npy is non-finite or all zeros"
+    ):
+        fit_streamed(aa.MeanShift(), *sides(), drop_invalid=True)

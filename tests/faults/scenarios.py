@@ -351,7 +351,7 @@ SCENARIOS: dict[str, Scenario] = {
             "the app's Export page, onto the server",
             server,
             page,
-            together=beside("exports/text-bounded-0.2.npy"),
+            together=beside("exports/*/text-bounded-0.2.npy"),
             imports=(*LIGHT, "streamlit.testing.v1", "app.widgets.export"),
             changes=False,
         ),

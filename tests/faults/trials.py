@@ -235,12 +235,18 @@ def _judge(stage: Stage, folder: Path, old: bool, found: Found, changed: str = "
         known = digest in (stage.whole.get(name), before.get(name))
         if not known and not LEFT_OVER.fullmatch(Path(name).name) and Path(name).name != NOTE:
             found.problems.append(f"{name} is a half file")
-    for group in stage.scenario.together:
-        if group[0] not in tree:
-            continue
+    groups = [each for group in stage.scenario.together for each in _found_in(tree, group)]
+    for group in groups:
         now = [tree.get(name) for name in group]
         if now not in ([side.get(name) for name in group] for side in (stage.whole, before)):
             found.problems.append(f"{', '.join(group)} do not belong together")
+
+
+def _found_in(tree: Tree, group: tuple[str, ...]) -> list[tuple[str, ...]]:
+    """Names of a group whose first file is there; a star stands for a folder's name."""
+    folders = {Path(name).parent.name for name in tree} if "*" in group[0] else {""}
+    named = [tuple(name.replace("*", folder) for name in group) for folder in sorted(folders)]
+    return [each for each in named if each[0] in tree]
 
 
 def _end(stage: Stage, folder: Path, found: Found) -> None:
@@ -255,6 +261,8 @@ def _end(stage: Stage, folder: Path, found: Found) -> None:
         found.problems.append(f"started again, it ended with {ended.code}: {ended.said[-600:]}")
     else:
         found.after = "resumed" if "are there already" in ended.said else "restarted"
+    beside = {k: v for k, v in stage.old.items() if k not in stage.whole}  # under other names
+    now = {k: v for k, v in now.items() if beside.get(k) != v}
     if now != stage.whole:
         odd = sorted(k for k in {*now, *stage.whole} if now.get(k) != stage.whole.get(k))
         found.problems.append(f"started again, these are not right: {odd}")

@@ -120,6 +120,96 @@ def test_numbers_of_records(count: int, monkeypatch: pytest.MonkeyPatch) -> None
             assert [len(c.array) for c in found] == [len(c.array) for c in expected]
 
 
+def fast(records: Records) -> bytes:
+    """Pickle without a memo."""
+    pickler = pickle.Pickler(stream := io.BytesIO(), 4)
+    pickler.fast = True
+    pickler.dump(records)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "dumped",
+    [
+        pytest.param(fast, id="no memo"),
+        pytest.param(
+            lambda records: pickletools.optimize(pickle.dumps(records, 4)), id="optimised"
+        ),
+        pytest.param(lambda records: pickle._dumps(records, 4), id="in Python"),  # type: ignore[attr-defined]
+        pytest.param(lambda records: pickle.dumps(tuple(records), 4)[:-1] + b".", id="a tuple"),
+    ],
+)
+def test_other_picklers(dumped: Callable[[Records], bytes]) -> None:
+    """Where records are not written as the usual pickler does, they are unpickled."""
+    source = Source("a.pkl", data=dumped(records_of(30)))
+    try:
+        expected = unpickled(source, about=True)
+    except FormatError as refused:
+        with pytest.raises(FormatError) as again:
+            read(source, about=True)
+        assert str(again.value) == str(refused)
+    else:
+        assert_same(read(source, about=True), expected)
+
+
+def test_keys_that_are_written_anew_in_every_record() -> None:
+    records = [{f"{key} "[:-1]: value for key, value in one.items()} for one in records_of(30)]
+    source = source_of(records)
+    assert source.data is not None and source.data.count(b"embed") == 30
+    assert learn(source, LIMITS, "embed") is None
+    assert_same(read(source, about=True), unpickled(source_of(records_of(30)), about=True))
+
+
+@pytest.mark.parametrize("count", [1001, 2001])
+def test_a_last_record_that_is_appended_alone(count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some picklers, as the one in Python, open no list for a single record that is left over."""
+    data = pickle._dumps(records_of(count), 4)  # type: ignore[attr-defined]
+    assert data.endswith(b"a.")
+    source = Source("a.pkl", data=data)
+    found = loaded_without_unpickling(source, monkeypatch, about=True)
+    assert_same(found, unpickled(source, about=True))
+
+
+def test_only_so_many_files_are_remembered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alike, "MOST_REMEMBERED", 2)
+    monkeypatch.setattr(alike, "_READ_WHOLE", {})
+    for name in "abcd":
+        (tmp_path / f"{name}.pkl").write_bytes(pickle.dumps(records_of(5), 4))
+        read(Source(f"{name}.pkl", tmp_path / f"{name}.pkl"))
+    assert [Path(str(mark[1])).name for mark in alike._READ_WHOLE] == ["c.pkl", "d.pkl"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"embed": np.ones((1, 8), np.float32)},
+        {"embed": np.ones(8, np.complex64)},
+        {"embed": np.ones(0, np.float32)},
+        {"id": None},
+        {"id": "x" * 300},
+        {"n": [1, 2]},
+        {"n": b"bytes"},
+        {"caption": 3},
+        {"more": 1},
+    ],
+    ids=str,
+)
+def test_the_first_records_may_be_unlike_any(change: dict[str, Any]) -> None:
+    """What is no usual record is read, or refused, as if it had been unpickled."""
+    for place in (0, 1):
+        records = records_of(30)
+        records[place] |= change
+        source = source_of(records)
+        try:
+            expected = unpickled(source, about=True)
+        except AnisoAlignError as refused:
+            with pytest.raises(type(refused)) as again:
+                read(source, about=True)
+            assert str(again.value) == str(refused)
+        else:
+            assert_same(read(source, about=True), expected)
+
+
 @pytest.mark.parametrize("buffer", [1000, 70_000])
 def test_buffers_end_anywhere(buffer: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(alike, "READ_BYTES", buffer)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from anisoalign_core.errors import FormatError, PlaceError
-from anisoalign_core.io import atomic_path, atomic_write_bytes, atomic_write_text
+from anisoalign_core.io import atomic, atomic_path, atomic_write_bytes, atomic_write_text
 from anisoalign_core.io.atomic import atomic_files, make_folder
 
 
@@ -186,3 +186,48 @@ def test_files_that_cannot_all_be_renamed_leave_the_old_one(
         files.add(ids).write_bytes(b"new")
     assert main.read_bytes() == b"old"
     assert [each.name for each in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_where_files_cannot_be_locked_they_are_whole_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(atomic, "fcntl", None)
+    path = tmp_path / "a.npy"
+    left = tmp_path / ".a-0123456789abcdef.npy"
+    left.write_bytes(b"left over")
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert not path.exists() and not left.exists()
+    assert path.read_bytes() == b"new"
+    with pytest.raises(RuntimeError), atomic_path(path) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert path.read_bytes() == b"new"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_a_file_in_the_place_of_a_folder_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(b"")
+    with pytest.raises(PlaceError, match=r"b cannot be written: Not a directory\. Check the place"):
+        make_folder(tmp_path / "a" / "b")
+
+
+def test_a_name_that_was_taken_for_a_left_over_is_given_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process may remove a temporary file after it was made and before it is locked."""
+    lock = atomic.fcntl.flock
+    taken: list[Path] = []
+
+    def late(descriptor: int, how: int) -> None:
+        if not taken:
+            taken.extend(tmp_path.glob(".a-*.npy"))
+            taken[0].unlink()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(atomic.fcntl, "flock", late)
+    with atomic_path(tmp_path / "a.npy") as temporary:
+        assert temporary.exists() and temporary not in taken
+        temporary.write_bytes(b"new")
+    assert len(taken) == 1
+    assert (tmp_path / "a.npy").read_bytes() == b"new"

@@ -18,7 +18,7 @@ from tests.load.people import Person
 from tests.load.server import Server
 from tests.load.visit import Files, Log, Visit
 
-CLASS, EVERY, HOURS = 20, 20, 2
+CLASS, EVERY, HOURS = 20, 40, 2
 INTERACTIONS = CLASS * HOURS * 3600 // EVERY
 """What a class of so many makes in so many hours, one each every so many seconds."""
 AT_ONCE = 8

@@ -80,3 +80,10 @@ def test_random_re_pairing_has_the_anisotropy_of_the_summed_covariances():
     shuffled = residual.residual_anisotropy(x, z[rng.permutation(2000)])
     assert shuffled == pytest.approx(residual.repaired_anisotropy(x, z), rel=0.08)
     assert residual.residual_anisotropy(x, z) < 0.7 * shuffled
+
+
+def test_rows_that_do_not_correspond_have_no_residual():
+    rows = unit(np.random.default_rng(3).standard_normal((12, 5)))
+    np.testing.assert_array_equal(residual.residual_spectrum(rows, rows), np.zeros(5))
+    with pytest.raises(ShapeError, match="12 target and 11 source rows cannot be matched"):
+        residual.residual_spectrum(rows, rows[:11])

@@ -133,8 +133,28 @@ def test_what_cannot_be_learned_is_refused(taught):
         taught.caption(rows[:, :6])
     with pytest.raises(ParameterError, match="heads"):
         CaptionDecoder(width=30, heads=4)
-    with pytest.raises(ParameterError, match="dropout"):
-        CaptionDecoder(dropout=1.0)
+    for wrong in (
+        {"dropout": 1.0},
+        {"layers": 0},
+        {"max_words": 0},
+        {"learning_rate": 0.0},
+        {"noise": -0.1},
+    ):
+        with pytest.raises(ParameterError, match=f"^{next(iter(wrong))} is "):
+            CaptionDecoder(**wrong)
+    with pytest.raises(ShapeError, match=r"Rows of shape \(12,\) are not a table"):
+        taught.caption(rows[0])
+
+
+def test_noise_on_the_rows_is_seeded_and_changes_what_is_learned():
+    rows, kinds = places(60, 0)
+    captions = [SAID[k] for k in kinds]
+    noisy, again, plain = (
+        CaptionDecoder(**(SMALL | {"epochs": 2}), noise=noise).fit(rows, captions)
+        for noise in (0.5, 0.5, 0.0)
+    )
+    assert noisy.losses_ == again.losses_
+    assert noisy.losses_ != plain.losses_
 
 
 def test_missing_torch_is_said(monkeypatch):

@@ -103,6 +103,39 @@ def test_what_keywords_refuse():
         classes_of(bare, keywords={"a": ["dog"], "b": ["cat"]})
     with pytest.raises(ParameterError, match='"hue" does not name classes'):
         classes_of(pair, ["hue"])
+    with pytest.raises(ParameterError, match='no labels, so none called "hue"'):
+        classes_of(bare, ["hue"])
+    for keywords in ({"star": ["star"]}, {"star": ["star"], "moon": []}):
+        with pytest.raises(ParameterError, match="at least two classes of keywords"):
+            classes_of(pair, keywords=keywords)
+
+
+def test_a_pair_whose_columns_name_nothing_has_no_classes():
+    rows = np.random.default_rng(0).standard_normal((2, 80, 4))
+    names = pd.DataFrame({"name": [f"row {i}" for i in range(80)]})
+    texts, images = (
+        aa.EmbeddingSet.from_array(one, modality=side, labels=names)
+        for one, side in zip(rows, ("text", "image"), strict=True)
+    )
+    assert classes_of(aa.EmbeddingPair(texts, images)) is None
+
+
+def test_an_unknown_classifier_is_refused(taught):
+    rows, labels = taught
+    with pytest.raises(ParameterError, match='model is \'forest\'; choose "linear" or "mlp"'):
+        label_transfer(rows, labels, rows, labels, model="forest")
+
+
+def test_partners_lend_their_captions_only_when_rows_are_paired():
+    pair = aa.load_sample()
+    bare = aa.EmbeddingSet.from_array(pair.target.vectors, modality="image")
+    wanted = {"star": ["star"], "moon": ["moon", "crescent"]}
+    lent = classes_of(aa.EmbeddingPair(pair.source, bare, paired=True), keywords=wanted)
+    own = classes_of(pair, keywords=wanted)
+    assert lent.source["keyword"].tolist() == lent.target["keyword"].tolist()
+    assert lent.source["keyword"].tolist() == own.source["keyword"].tolist()
+    with pytest.raises(ShapeError, match="none on both sides"):
+        classes_of(aa.EmbeddingPair(pair.source, bare), keywords=wanted)
 
 
 def test_partners_lend_their_labels_only_when_rows_are_paired():

@@ -13,7 +13,7 @@ def test_lines_and_ways_count_together():
     assert one.percent == 85.0
     assert (one + Counts(100, 100)).percent == pytest.approx(100 * 185 / 200)
     assert Counts().percent == 100.0
-    assert Counts(10_000, 9_999).cells() == "10,000 | 0 | 99.9"
+    assert Counts(10_000, 9_999).cells() == "10,000 | 0 | 100.0 | 99.9"
 
 
 def test_every_gap_is_explained_and_no_other(monkeypatch):
@@ -25,8 +25,8 @@ def test_every_gap_is_explained_and_no_other(monkeypatch):
     text = coverage_section(counts)
     assert "2 of 3 modules reach 95 %" in text
     assert "* `io/poor.py`, 50.0 %: half of it needs a printer." in text
-    assert "| `anisoalign_core/io/` | 40 | 0 | 75.0 |" in text
-    assert "| `anisoalign_core/*.py` | 5 | 0 | 100.0 |" in text
+    assert "| `anisoalign_core/io/` | 40 | 0 | 100.0 | 75.0 |" in text
+    assert "| `anisoalign_core/*.py` | 5 | 0 | 100.0 | 100.0 |" in text
     with pytest.raises(SystemExit, match=r"take them out: io/poor\.py"):
         coverage_section(counts | {"io/poor.py": Counts(20, 20)})
 

@@ -142,7 +142,10 @@ def test_the_command_names_keywords_and_the_splits(board):
 def test_groups_and_parts_that_nothing_was_measured_of_have_no_table(board):
     from dataclasses import replace
 
-    values = {name: {"psi": scores["psi"]} for name, scores in board.values.items()}
+    values = {
+        name: {metric: value for metric, value in scores.items() if metric == "psi"}
+        for name, scores in board.values.items()
+    }
     bare = replace(board, values=values, mixed={})
     text = render(bare, ".md").decode()
     assert "### Semantics" in text

@@ -207,3 +207,16 @@ def test_a_set_without_a_valid_row_is_refused(disk):
         InvalidRowsError, match=r"Every row of text\.npy is non-finite or all zeros"
     ):
         fit_streamed(aa.MeanShift(), *sides(), drop_invalid=True)
+
+
+def test_a_bad_row_of_a_later_block_has_its_number_in_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rows = np.random.default_rng(0).standard_normal((9000, 4)).astype(np.float32)
+    np.save("image.npy", rows)
+    rows[8500] = 0
+    np.save("text.npy", rows)
+    with pytest.raises(
+        InvalidRowsError, match=r"Rows here count from row 8,192 of the file"
+    ) as bad:
+        fit_streamed(aa.MeanShift(), *sides())
+    assert bad.value.rows == (8500,)

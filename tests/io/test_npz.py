@@ -244,3 +244,37 @@ def test_long_ids_are_refused(array: NDArray[np.float32]) -> None:
     data = archive(image=array, ids=np.array(["x" * 2000] * 12))
     with pytest.raises(LimitError, match="2,000 characters"):
         load_bytes(data, "a.npz", modality="image")
+
+
+@pytest.mark.parametrize("pointed", [None, 10**9])
+def test_a_64_bit_directory_is_held_to_the_limits_too(
+    array: NDArray[np.float32], pointed: int | None
+) -> None:
+    """Where the pointer to it leads nowhere, zipfile looks right before, and so do we."""
+    plain = archive(image=array)
+    end = plain.rfind(b"PK\x05\x06")
+    size, start = struct.unpack("<II", plain[end + 12 : end + 20])
+
+    def large(members: int, declared: int) -> bytes:
+        fields = (44, 45, 45, 0, 0, members, members, declared, start)
+        record = b"PK\x06\x06" + struct.pack("<QHHIIQQQQ", *fields)
+        locator = b"PK\x06\x07" + struct.pack("<IQI", 0, end if pointed is None else pointed, 1)
+        last = bytearray(plain[end:])
+        last[8:16] = b"\xff" * 8
+        return plain[:end] + record + locator + bytes(last)
+
+    if pointed is None:
+        loaded = load_bytes(large(1, size), "a.npz", modality="image")
+        np.testing.assert_array_equal(loaded.vectors, array)
+    with pytest.raises(LimitError, match="declares 5,000,000 files in its archive"):
+        load_bytes(large(5_000_000, size), "a.npz", modality="image")
+    with pytest.raises(LimitError, match=r"a\.npz declares 1 files in its archive"):
+        load_bytes(large(1, 10**12), "a.npz", modality="image")
+
+
+def test_two_members_of_one_name_are_refused(array: NDArray[np.float32]) -> None:
+    stream = io.BytesIO(archive(image=array))
+    with zipfile.ZipFile(stream, "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
+        file.writestr("image.npy", file.read("image.npy"))
+    with pytest.raises(FormatError, match=r"a\.npz holds two members of one name"):
+        load_bytes(stream.getvalue(), "a.npz", modality="image")

@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
-from anisoalign_core.io import parquet_stream
+from anisoalign_core.io import parquet_footer, parquet_stream
 from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.limits import Limits
 from anisoalign_core.io.parquet_stream import Columns, read_chunks, shard_facts, write_shard
@@ -227,3 +227,15 @@ def test_a_part_of_a_file_is_not_read_whole(tmp_path: Path) -> None:
     np.testing.assert_array_equal(joined(source, start=20, stop=150), vectors()[20:150])
     with pytest.raises(FormatError, match=r"a\.parquet cannot be read"):
         joined(source)
+
+
+def test_footers_have_a_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = source_of(table_of(), row_group_size=20)
+    assert shard_facts(source, LIMITS, "e").rows == N
+    with monkeypatch.context() as patch:
+        patch.setattr(parquet_footer, "MAX_ENTRIES", 20)
+        with pytest.raises(LimitError, match="declares more than 20 entries in its footer"):
+            shard_facts(source, LIMITS, "e")
+    monkeypatch.setattr(parquet_footer, "MAX_FOOTER", 100)
+    with pytest.raises(LimitError, match=r"declares a footer of .* the limit is 100 bytes"):
+        shard_facts(source, LIMITS, "e")

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, FormatError, LimitError
 from anisoalign_core.io import array_keys_bytes, load_bytes, load_pair_bytes, save, to_bytes
+from anisoalign_core.io import safetensors as reader
 
 
 def crafted(header: object, body: bytes = b"") -> bytes:
@@ -107,3 +108,19 @@ def test_declared_size_is_checked_first(tmp_path: Path) -> None:
         stream.truncate(stream.tell() + size)
     with pytest.raises(LimitError, match="6,000,000 rows"):
         load(path, modality="image")
+
+
+def test_headers_have_a_most(monkeypatch: pytest.MonkeyPatch, array: NDArray[np.float32]) -> None:
+    data = safetensors.numpy.save({"image": array, "text": array})
+    monkeypatch.setattr(reader, "MAX_TENSORS", 1)
+    with pytest.raises(LimitError, match=r"declares 2 tensors; the limit is 1\."):
+        load_bytes(data, "a.safetensors", modality="text")
+    monkeypatch.setattr(reader, "MAX_HEADER", 16)
+    with pytest.raises(LimitError, match=r"declares a header of .*; the limit is 16 bytes"):
+        load_bytes(data, "a.safetensors", modality="text")
+
+
+def test_offsets_that_run_backwards_are_refused() -> None:
+    wrong = {"image": {"dtype": "F32", "shape": [0, 2], "data_offsets": [8, 0]}}
+    with pytest.raises(FormatError, match="is described wrongly"):
+        load_bytes(crafted(wrong, b"\0" * 8), "a.safetensors", modality="image")

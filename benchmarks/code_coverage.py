@@ -44,17 +44,17 @@ COUNTED = """## Coverage of the code
 Lines and branches of `anisoalign_core` that the tests run, as coverage.py counts them: a branch
 counts once for every way that it can go, and *covered* is of lines and ways together. Programs that
 the tests start, threads and Dask's processes are counted too. Not counted are imports for type
-checkers, bodies of protocols, and {unseen} branches for Windows, marked in the code with the reason.
-Left out, though every run of the tests has them, are
+checkers, bodies of protocols, and {unseen} branches for Windows, each marked in the code. Left out,
+though every run of the tests has them, are
 
 {left_out}
 
 Run `python -m benchmarks.code_coverage`; it needs `requirements-dev.txt` alone, and takes the tests
 on reference embeddings in where `ANISOALIGN_REAL_DATA` points at them.
 """
-REST = """What no test runs within the modules above {least:g} % are single refusals, mostly of files damaged
-in a way that only fuzzing makes, and answers to errors of other programs (a worker that dies, a
-package that is missing). `python -m coverage report -m` lists each line.
+REST = """What no test runs of the modules above {least:g} % are single refusals, most often of
+damaged files or of values that do not fit together, and answers to what befalls other programs (a
+worker that dies, a package that is missing). `python -m coverage report -m` lists each line.
 """
 CHECKED = """## Static checks
 
@@ -75,7 +75,7 @@ files are exempt, each for a reason:
 AUDIT = """### Known vulnerabilities of what it depends on
 
 `pip-audit` compares installed versions with a database of advisories, and has no database of its
-own: it asks a service, and can read none from disk. Where this document was made no service gave an
+own: it asks a service, and reads none from disk. Where this document was made no service gave an
 answer. The service of OSV (`--vulnerability-service osv`) could not be reached: its name did not
 resolve. The package index that was in use hands out packages without advisories: pip-audit 2.10.1
 said "could not be audited" of each package, and ended with "No known vulnerabilities found" and
@@ -176,7 +176,7 @@ def coverage_section(counts: dict[str, Counts]) -> str:
     lines = [
         COUNTED.format(left_out=left_out, unseen=unseen),
         f"**{_percent(total.percent)} %** of {total.statements:,} statements and "
-        f"{total.branches:,} ways of branches, **{_percent(total.ways)} %** of the ways alone; "
+        f"{total.branches:,} ways of branches, **{_percent(total.ways)} %** of the ways alone;\n"
         f"{len(counts) - len(low)} of {len(counts)} modules reach {LEAST:g} %.",
         "",
         "| room | statements | ways of branches | ways covered % | covered % |",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import threading
 import time
@@ -142,6 +141,6 @@ def bytes_of(values: Iterable[Any]) -> int:
             waiting += value.values()
         elif isinstance(value, (list, tuple, set, frozenset)):
             waiting += value
-        elif dataclasses.is_dataclass(value) or hasattr(value, "__dict__"):
-            waiting += vars(value).values() if hasattr(value, "__dict__") else ()
+        elif hasattr(value, "__dict__"):
+            waiting += vars(value).values()
     return total

@@ -29,7 +29,7 @@ DEFAULT_SAMPLE = "scenes"
 DEFAULT_HOLDOUT = 0.2
 KEPT_RESULTS = 40
 LET_GO = "let_go"
-KEPT_HEAVY = {"trial": 3, "cooked": 2, "after": 1}
+KEPT_HEAVY = {"trial": 3, "cooked": 2, "after": 1, "file": 2}
 """Results that hold arrays as large as the set itself, by the first word of their key."""
 
 

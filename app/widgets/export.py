@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from anisoalign_core.io.atomic import atomic_write_text, make_folder
 from anisoalign_core.numerics import Progress, row_norms
 from anisoalign_core.recipe import Recipe, cook
 from app.loading import export_root
-from app.session import long_result, require_pair
+from app.session import long_result, require_pair, result
 from app.widgets.common import plain, three
 from app.widgets.correct import Choice, current_study, trial_of
 from app.widgets.learned import estimate, needs_training, trained_for
@@ -33,6 +34,7 @@ FORMATS = {
     ".tsv": "text, for the TensorBoard projector",
 }
 DOWNLOAD_LIMIT = 200_000_000
+READY_BYTES = 32 * 1024 * 1024
 """Above this a file is written to the server's export folder instead of through the browser."""
 
 
@@ -191,6 +193,24 @@ def _file_bytes(cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: str) -> 
     return to_bytes(data, suffix, dtype=dtype, metadata=_metadata(cooked), projection=plane)
 
 
+def _download(
+    cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: str
+) -> bytes | Callable[[], bytes]:
+    """Return the file; a large one is made when its button is pressed.
+
+    Streamlit may let go of a file made for a press before it is fetched, when many people use the
+    server; one that is there already it keeps.
+    """
+
+    def make() -> bytes:
+        return _file_bytes(cooked, data, suffix, dtype)
+
+    if data.vectors.nbytes > READY_BYTES:
+        return make
+    with st.spinner("Preparing the file …"):
+        return result(("file", cooked.recipe.output_digest, data.modality, suffix, dtype), make)
+
+
 def offer(cooked: Cooked, suffix: str, dtype: str, name: str) -> None:
     """Offer the corrected file, and the moved target when there is one."""
     sets = [(cooked.corrected, name)]
@@ -203,7 +223,7 @@ def offer(cooked: Cooked, suffix: str, dtype: str, name: str) -> None:
             continue
         st.download_button(
             f"Download {file}",
-            data=lambda data=data: _file_bytes(cooked, data, suffix, dtype),
+            data=_download(cooked, data, suffix, dtype),
             file_name=file,
             mime="application/octet-stream",
             type="primary",

@@ -209,14 +209,20 @@ class Visit:
         self.well(card=True)
         self.log.check(person, cards(session, "own method"))
 
+    def offers(self, button: str) -> bool:
+        """Whether the page has a button, by its key."""
+        found = self.session.screen.all("button")
+        return any(node.proto.id.endswith(f"-{button}") for node in found)
+
     def compare(self) -> None:
         """Run a small contest and read its table."""
         session = self.session
         self.page("Compare", "open Compare")
         session.choose("compare_methods", *(ALIGNERS[name].label for name in CONTEST))
         session.choose("compare_splits", str(CONTEST_SPLITS))
-        with self.log.step("compare two methods on three splits"):
-            session.click("compare_run")
+        if self.offers("compare_run"):  # or it was done before
+            with self.log.step("compare two methods on three splits"):
+                session.click("compare_run")
         self.well(card=True)
         found: Facts = {}
         for table in session.tables():

@@ -49,6 +49,8 @@ def render(results: Path, document: Path) -> None:
         parts += campaign_words(found["campaign"])
     if "soak" in found:
         parts += soak_words(found["soak"])
+    for name, one in found.items():
+        parts += [f"\n**Not kept** ({name}): {words}." for words in one["failures"]]
     parts.append(FOUND)
     replace_section(document, "load", "\n".join(parts))
 

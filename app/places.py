@@ -94,7 +94,7 @@ class Places:
                     f"{size_text(self.session_bytes)}. Load fewer rows, or use the command line "
                     "on your own machine, which streams sets of any size."
                 )
-            others = sum(each.held for each in self._taken if each is not place)
+            others = self._others(place)
             if others + size > self.server_bytes:
                 raise LimitError(
                     f"{what} takes {size_text(size)} of memory, and other sessions hold "
@@ -106,8 +106,11 @@ class Places:
     def room(self, place: Place) -> int:
         """Bytes that the session may hold beside what others hold."""
         with self._lock:
-            others = sum(each.held for each in self._taken if each is not place)
-        return min(self.session_bytes, self.server_bytes - others)
+            return min(self.session_bytes, self.server_bytes - self._others(place))
+
+    def _others(self, place: Place) -> int:
+        """Bytes that all others hold; the lock is held."""
+        return sum(each.held for each in self._taken if each is not place)
 
 
 def bytes_of(values: Iterable[Any]) -> int:

@@ -34,8 +34,8 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _setting(variable: str, words: str, default: int | None = None, unit: int = 1) -> int:
-    about = {"variable": variable, "words": words, "unit": unit}
+def _setting(variable: str, words: str, default: int | None = None) -> int:
+    about = {"variable": variable, "words": words}
     if default is None:
         return field(default_factory=lambda: usable_memory() // 2, metadata=about)
     return field(default=default, metadata=about)

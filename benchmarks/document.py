@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
+from typing import Any
 
 import anisoalign_core as aa
 
@@ -18,6 +20,12 @@ def replace_section(path: Path, name: str, text: str) -> None:
     after = rest.partition(end)[2].lstrip("\n") if mark else ""
     whole = f"{before.rstrip()}\n\n{begin}\n\n{text.strip()}\n\n{end}\n"
     path.write_text(whole + (f"\n{after}" if after else ""), encoding="utf-8")
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Return what earlier runs of a script measured; nothing before the first."""
+    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return found
 
 
 def load_set(name: str, data: str | None = DATA) -> aa.EmbeddingPair:

@@ -48,10 +48,15 @@ def _pairing(key: str) -> Literal["row", "id", "none"]:
     return PAIRING[chosen or "By row"]  # type: ignore[return-value]
 
 
-def _attempt(key: str, build: Callable[[bool, bool], EmbeddingPair], title: str, size: int) -> None:
+def _attempt(
+    key: str,
+    build: Callable[[bool, bool], EmbeddingPair],
+    title: str,
+    size: Callable[[], int],
+) -> None:
     """Load with an offer to mend what can be mended; the loaded set stays until it succeeds.
 
-    ``size`` is that of the files, in bytes: what this server has no room for is not read.
+    ``size`` tells that of the files, in bytes: what this server has no room for is not read.
     """
     pressed = st.button("Load", type="primary", key=f"{key}_load")
     drop = st.session_state.pop(f"{key}_drop", False)
@@ -60,7 +65,7 @@ def _attempt(key: str, build: Callable[[bool, bool], EmbeddingPair], title: str,
         return
     keep = st.session_state.setdefault(f"{key}_choices", set())
     keep.update({"drop"} if drop else set(), {"first"} if first else set())
-    ask_for_room(size, title)
+    ask_for_room(size(), title)
     try:
         with st.spinner("Reading and checking …"):
             pair = build("drop" in keep, "first" in keep)
@@ -114,7 +119,7 @@ def upload_form() -> None:
                 "both",
                 lambda drop, _: pair_from_upload(both, target_name, source_name, drop_invalid=drop),
                 both.name,
-                len(both.data),
+                lambda: len(both.data),
             )
         return
     sides = []
@@ -144,7 +149,7 @@ def upload_form() -> None:
                 source, target, by, drop_invalid=drop, keep_first=first
             ),
             f"{x.name} + {y.name}",
-            len(x.data) + len(y.data),
+            lambda: len(x.data) + len(y.data),
         )
 
 
@@ -169,7 +174,7 @@ def server_form() -> None:
                 root, source, target, ("text", "image"), by, drop_invalid=drop, keep_first=first
             ),
             target if target == source else f"{target} + {source}",
-            sum(size_below(within(root, name)) for name in {target, source}),
+            lambda: sum(size_below(within(root, name)) for name in {target, source}),
         )
 
 

@@ -34,8 +34,9 @@ FORMATS = {
     ".tsv": "text, for the TensorBoard projector",
 }
 DOWNLOAD_LIMIT = 200_000_000
-READY_BYTES = 32 * 1024 * 1024
 """Above this a file is written to the server's export folder instead of through the browser."""
+READY_BYTES = 32 * 1024 * 1024
+"""Up to this a file is made before its button is pressed."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,60 +3,23 @@
 from __future__ import annotations
 
 import os
-import socket
-import subprocess
-import sys
-import time
-import urllib.request
 
 import pytest
 
-from tests.browser.steps import CHROMIUM, ROOT, settle
+from tests.browser.steps import CHROMIUM, settle
+from tests.load.server import Server
+
+KEEP = 120
+"""Seconds that the session of a lost connection is kept: Streamlit's default."""
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory):
+def server():
     """A real server in a clean process, started from a folder that is not the checkout."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    folder = tmp_path_factory.mktemp("elsewhere")
-    log = (folder / "server.log").open("w")
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "streamlit",
-            "run",
-            str(ROOT / "app" / "Home.py"),
-            "--server.port",
-            str(port),
-            "--server.headless",
-            "true",
-            "--server.address",
-            "127.0.0.1",
-        ],
-        cwd=folder,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        env=environment,
-    )
-    url = f"http://127.0.0.1:{port}"
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(f"{url}/_stcore/health", timeout=2)
-            break
-        except OSError:
-            if time.monotonic() > deadline or process.poll() is not None:
-                process.kill()
-                pytest.fail((folder / "server.log").read_text())
-    yield url
-    process.terminate()
-    process.wait(20)
-    log.close()
-    assert "Traceback" not in (folder / "server.log").read_text()
+    with Server(keep=KEEP) as running:
+        yield running.url
+        running.end()
+        assert "Traceback" not in running.log.read_text()
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from benchmarks.document import read_results
 from tests.faults.children import ENVIRONMENT
 from tests.faults.scenarios import BLOCK, SCENARIOS, Tally
 
@@ -73,12 +74,12 @@ def main(arguments: list[str] | None = None) -> int:
     names = list(SCENARIOS) if options.scenario == "all" else options.scenario.split(",")
     seed = options.seed
     if seed is None:
-        known = load(options.out).values()
+        known = read_results(options.out).values()
         seed = max((run["seed"] for each in known for run in each["runs"]), default=-1) + 1
     bad = False
     for number, name in enumerate(names):
         run = scenario(name, wanted(name, number, len(names), options), seed)
-        results = load(options.out)
+        results = read_results(options.out)
         results.setdefault(name, {"runs": []})["runs"].append(run)
         text = json.dumps(results, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
         options.out.write_text(text, encoding="utf-8")
@@ -169,12 +170,6 @@ def disturb(
             tally.problems += found.problems
             if not found.problems:
                 tally.after[found.after] = tally.after.get(found.after, 0) + 1
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Return what earlier runs counted."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found
 
 
 def say(name: str, run: dict[str, Any]) -> None:

@@ -23,6 +23,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from benchmarks.document import read_results
+
 HERE = Path(__file__).parent
 CORPUS = HERE / "corpus"
 RESULTS = HERE / "results.json"
@@ -55,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
     names = list(READERS) if options.reader == "all" else options.reader.split(",")
     crashed = False
     for name in names:
-        results = load(options.out)
+        results = read_results(options.out)
         done = results.get(name, {"runs": []})
         seed = options.seed
         if seed is None:
@@ -66,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
         while left > 0:
             run = batch(name, min(left, options.batch), seed, options.seconds)
             crashed |= bool(run["crashes"])
-            results = load(options.out)
+            results = read_results(options.out)
             results.setdefault(name, {"runs": []})["runs"].append(run)
             text = json.dumps(results, indent=1, sort_keys=True) + "\n"
             options.out.write_text(text, encoding="utf-8")
@@ -74,12 +76,6 @@ def main(arguments: list[str] | None = None) -> int:
             left -= run["inputs"] if options.seconds is None else left
             seed += 1
     return int(crashed)
-
-
-def load(path: Path) -> dict[str, Any]:
-    """Return what earlier runs counted."""
-    found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-    return found
 
 
 def batch(name: str, inputs: int, seed: int, seconds: float | None) -> dict[str, Any]:

@@ -13,6 +13,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from benchmarks.document import read_results
+
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
 DOCUMENT = HERE.parent.parent / "docs" / "RELIABILITY.md"
@@ -55,7 +57,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def keep(path: Path, name: str, found: Any) -> None:
     """Write what was measured beside what other runs measured."""
-    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known = read_results(path)
     known[name] = found
     text = json.dumps(known, indent=1, ensure_ascii=False) + "\n"
     path.write_text(text, encoding="utf-8")

@@ -27,7 +27,7 @@ class Server:
     keep : int
         Seconds that the server keeps a session whose connection is gone.
     environment : mapping, optional
-        On top of this process's own.
+        On top of this process's own, without what would help it to find the library.
     every : float
         Seconds between two looks at the memory.
     """
@@ -58,12 +58,13 @@ class Server:
         command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "Home.py")]
         for name, value in options.items():
             command += [f"--server.{name}", str(value)]
+        clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         self.process = subprocess.Popen(
             command,
             cwd=self.folder.name,
             stdout=self._sink,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **self.environment},
+            env={**clean, **self.environment},
         )
         self.url = f"http://127.0.0.1:{port}"
         self.begun = time.monotonic()
@@ -83,7 +84,12 @@ class Server:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop."""
+        """Stop, and forget the log."""
+        self.end()
+        self.folder.cleanup()
+
+    def end(self) -> None:
+        """End the process; its log stays."""
         self._over.set()
         self.process.terminate()
         try:
@@ -92,7 +98,6 @@ class Server:
             self.process.kill()
             self.process.wait()
         self._sink.close()
-        self.folder.cleanup()
 
     def _answers(self) -> bool:
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.steps import figures, numbers, settle
+from tests.browser.steps import figures, numbers, settle, steady
 
 TITLES = (
     "One space for pictures and captions",
@@ -93,7 +93,7 @@ def test_answers_stay_hidden_until_they_are_asked_for(page):
 def test_a_slider_moves_the_picture_and_its_numbers(page, server):
     open_step(page, server, 3)
     figures(page, 1)
-    before, picture = numbers(page), drawn(page)
+    before, picture = steady(page), drawn(page)
     slider = page.get_by_role("slider", name="Training steps")
     slider.focus()
     page.keyboard.press("ArrowLeft")
@@ -112,7 +112,7 @@ def test_the_ball_is_drawn_and_turns_with_its_slider(page, server):
         "() => document.querySelector('.js-plotly-plot')?.data?.[0]?.type === 'surface'"
     )
     page.locator(".js-plotly-plot canvas").first.wait_for()
-    before = numbers(page)
+    before = steady(page)
     slider = page.get_by_role("slider", name="Bound α")
     slider.focus()
     page.keyboard.press("End")
@@ -143,7 +143,7 @@ def test_the_story_can_be_walked_with_the_keyboard_and_found_again(page):
 def test_a_moved_slider_keeps_its_value_when_one_comes_back(page, server):
     open_step(page, server, 5)
     slider = page.get_by_role("slider", name="Leading directions K")
-    before = numbers(page)
+    before = steady(page)
     slider.focus()
     page.keyboard.press("ArrowRight")
     after = follow(page, before)

@@ -20,22 +20,16 @@ from anisoalign_core.numerics import (
     Float32,
     Integers,
     read_only,
-    row_norms,
-    unit_rows,
 )
-from anisoalign_core.validate import (
+from anisoalign_core.rows import (
     Strings,
-    as_real_matrix,
+    admit,
     as_strings,
     check_thumbnails,
-    describe_invalid,
 )
 
 if TYPE_CHECKING:
     import pandas as pd
-
-LOOSE_UNIT_TOLERANCE = 2e-3
-"""Norms within this of 1 count as "already normalised" in reports: float16 files land here."""
 
 
 @dataclass(frozen=True)
@@ -150,31 +144,25 @@ class EmbeddingSet:
             If rows are non-finite or all zeros and ``drop_invalid`` is false. ``error.rows``
             holds all of them.
         """
-        rows = as_real_matrix(array, name)
-        n = len(rows)
+        checked = admit(array, name, drop_invalid=drop_invalid)
+        n, norms = len(checked.rows) + len(checked.dropped), checked.norms
         for what, value in (("ids", ids), ("captions", captions), ("labels", labels)):
             if value is not None and len(value) != n:
                 raise ShapeError(
                     f"{name} has {n} rows but {len(value)} {what}. Give one per row, in row order."
                 )
         check_thumbnails(thumbnails, n, name)
-        norms = row_norms(rows)
-        bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0.0))
-        if len(bad) and not drop_invalid:
-            raise InvalidRowsError(describe_invalid(rows, norms, bad, name), bad.tolist())
-        if len(bad) == n:
+        if not len(norms):
             raise InvalidRowsError(
                 f"Every one of the {n} rows of {name} is non-finite or all zeros; nothing is left "
                 "to load. Check how the file was written.",
-                bad.tolist(),
+                checked.dropped.tolist(),
             )
-        keep = np.setdiff1d(np.arange(n), bad) if len(bad) else slice(None)
-        kept = norms[keep]
-        vectors = unit_rows(rows[keep], kept)
+        keep = slice(None) if checked.kept is None else checked.kept
         given = ids is not None
         id_array = as_strings(ids if ids is not None else range(n))[keep]
         return cls(
-            vectors=read_only(vectors),
+            vectors=read_only(checked.unit()),
             ids=read_only(id_array),
             modality=modality,
             captions=None if captions is None else read_only(as_strings(captions)[keep]),
@@ -184,13 +172,13 @@ class EmbeddingSet:
                 name=name,
                 files=tuple(files),
                 model=model,
-                original_dtype=str(rows.dtype.newbyteorder("=")),
+                original_dtype=str(checked.rows.dtype.newbyteorder("=")),
                 rows_read=n,
-                dropped_rows=tuple(bad.tolist()),
-                norm_min=float(kept.min()),
-                norm_median=float(np.median(kept)),
-                norm_max=float(kept.max()),
-                was_normalised=bool(np.all(np.abs(kept - 1.0) <= LOOSE_UNIT_TOLERANCE)),
+                dropped_rows=tuple(checked.dropped.tolist()),
+                norm_min=float(norms.min()),
+                norm_median=float(np.median(norms)),
+                norm_max=float(norms.max()),
+                was_normalised=checked.measured.was_normalised,
                 ids_are_rows=not given,
             ),
         )

@@ -18,7 +18,7 @@ class PlaceError(AnisoAlignError):
 
 
 class LimitError(AnisoAlignError):
-    """An input declares more than the limits of :mod:`anisoalign_core.io.limits` allow."""
+    """An input declares more than the limits of :mod:`anisoalign_core.files.limits` allow."""
 
 
 class ShapeError(AnisoAlignError):

@@ -166,7 +166,7 @@ class Moments:
 
     def to_npz(self, path: str | Path) -> None:
         """Write to an uncompressed ``.npz`` with keys ``n``, ``mean``, ``scatter``."""
-        from anisoalign_core.io.atomic import atomic_path
+        from anisoalign_core.files.atomic import atomic_path
 
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, n=np.int64(self.n), mean=self.mean, scatter=self.scatter)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.lapack import eigensystem
+from anisoalign_core.threads import eigensystem
 
 Float32 = npt.NDArray[np.float32]
 Float64 = npt.NDArray[np.float64]

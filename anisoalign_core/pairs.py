@@ -13,7 +13,7 @@ import numpy.typing as npt
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import JoinError, ParameterError, ShapeError
 from anisoalign_core.numerics import Integers, generator
-from anisoalign_core.validate import Strings
+from anisoalign_core.rows import Strings
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from anisoalign_core.errors import LimitError
-from anisoalign_core.io.limits import size_text
+from anisoalign_core.files.limits import size_text
 
 TEXT_BYTES = 100
 """What an entry of an array of texts is taken to hold."""

@@ -13,8 +13,8 @@ from functools import cache
 
 import streamlit as st
 
-from anisoalign_core.io.limits import THREADS_VARIABLE, usable_cores
-from anisoalign_core.lapack import limit_blas
+from anisoalign_core.files.limits import THREADS_VARIABLE, usable_cores
+from anisoalign_core.threads import limit_blas
 from app.places import Place, Places
 from app.settings import settings
 from app.turns import Turns

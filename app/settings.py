@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from functools import cache
 from pathlib import Path
 
-from anisoalign_core.io.limits import GIB, from_env
+from anisoalign_core.files.limits import GIB, from_env
 
 IDLE_CHECK_SECONDS = 30.0
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from streamlit import config
 
-from anisoalign_core.io.limits import MOST_THREADS, THREADS_VARIABLE, Limits, size_text
+from anisoalign_core.files.limits import MOST_THREADS, THREADS_VARIABLE, Limits, size_text
 from app.settings import Settings
 from benchmarks.document import replace_section
 

@@ -7,7 +7,7 @@ import weakref
 import pytest
 from threadpoolctl import threadpool_info
 
-from anisoalign_core.lapack import one_thread
+from anisoalign_core.threads import one_thread
 
 
 def threads():

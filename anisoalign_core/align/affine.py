@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import InvalidRowsError, ShapeError
-from anisoalign_core.lapack import orthogonal_triangular
 from anisoalign_core.numerics import (
     BLOCK_ROWS,
     Float32,
@@ -23,6 +22,7 @@ from anisoalign_core.numerics import (
     triangular_product,
     unit_rows,
 )
+from anisoalign_core.threads import orthogonal_triangular
 
 
 @dataclass(frozen=True, eq=False)

@@ -267,7 +267,7 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
 
         The file appears whole or not at all. :func:`load_aligner` reads it back.
         """
-        from anisoalign_core.io.atomic import atomic_path
+        from anisoalign_core.files.atomic import atomic_path
 
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError(f"{self.label} is not fitted yet, so there is nothing to save.")
@@ -312,9 +312,9 @@ def load_aligner(path: str | Path) -> Aligner:
         If its parts do not fit together, or a parameter is outside its range.
     """
     from anisoalign_core.align import ALIGNERS
-    from anisoalign_core.io.limits import Limits
+    from anisoalign_core.files.limits import Limits
+    from anisoalign_core.files.source import Source, printable
     from anisoalign_core.io.npz import read_members
-    from anisoalign_core.io.source import Source, printable
 
     path = Path(path)
     if not path.is_file():

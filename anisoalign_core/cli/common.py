@@ -215,7 +215,7 @@ def say_read(options: argparse.Namespace, name: str, rows: int, dim: int, droppe
 
 def emit(text: str, path: str) -> None:
     """Write text to a file, whole or not at all; ``-`` is standard output."""
-    from anisoalign_core.io.atomic import atomic_write_text
+    from anisoalign_core.files.atomic import atomic_write_text
 
     if path == "-":
         print(text)

@@ -120,7 +120,7 @@ def _encoder(options: argparse.Namespace) -> Any:
 
 
 def _say_broken(options: argparse.Namespace, found: Encoded) -> None:
-    from anisoalign_core.io.source import printable
+    from anisoalign_core.files.source import printable
 
     for one in found.broken[:SHOWN]:
         say(options, f"{printable(one.id)} is left out: {one.reason}.")

@@ -46,13 +46,14 @@ def _shown(value: Any) -> str:
 def _set(options: argparse.Namespace) -> dict[str, Any]:
     from anisoalign_core.io.shards import stream_limits
     from anisoalign_core.numerics import row_norms
+    from anisoalign_core.rows import valid_norms
 
     data = open_set(options, "source").counted()
     total, shard = data.rows or 0, data.shards[0]
     looked = next(shard.chunks(min(LOOK_ROWS, max(total, 1)), about=True))
     about = looked.about.plain(stream_limits())
     norms = row_norms(np.asarray(looked.array))
-    good = norms[np.isfinite(norms) & (norms > 0)]
+    good = norms[valid_norms(norms)]
     labels = [] if about.labels is None else [str(name) for name in about.labels.columns]
     return {
         "kind": "embeddings",

@@ -98,7 +98,7 @@ def compare(options: argparse.Namespace) -> None:
 
 
 def _write_board(board: Any, captions: Any, path: str) -> None:
-    from anisoalign_core.io.atomic import atomic_path
+    from anisoalign_core.files.atomic import atomic_path
     from anisoalign_core.publish import render
 
     with atomic_path(Path(path)) as temporary:

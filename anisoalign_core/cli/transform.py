@@ -67,8 +67,8 @@ def apply(options: argparse.Namespace) -> None:
     from anisoalign_core.engine.jobs import run_apply
     from anisoalign_core.engine.recipes import StreamedRecipe
     from anisoalign_core.engine.resume import beside
-    from anisoalign_core.io.atomic import atomic_write_text
-    from anisoalign_core.io.places import as_path
+    from anisoalign_core.files.atomic import atomic_write_text
+    from anisoalign_core.files.places import as_path
 
     method, digest = _model(options.model)
     if options.target_partners or _only_whole(options, method):
@@ -168,8 +168,8 @@ def _replay_in_memory(options: argparse.Namespace, text: str) -> bool:
 def _model(path: str) -> tuple[Aligner, str]:
     """Read a model, and the digest of the very file that was read."""
     from anisoalign_core.align import load_aligner
-    from anisoalign_core.io.digests import file_digest
-    from anisoalign_core.io.places import changed, stamp_of
+    from anisoalign_core.files.digests import file_digest
+    from anisoalign_core.files.places import changed, stamp_of
 
     stamp = stamp_of(Path(path))
     method = load_aligner(path)

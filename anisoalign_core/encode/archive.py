@@ -13,9 +13,9 @@ from typing import BinaryIO
 from anisoalign_core.encode.building import first_line
 from anisoalign_core.encode.images import ImageLimits, too_large
 from anisoalign_core.errors import FormatError, LimitError
-from anisoalign_core.io.limits import MIB, size_text
+from anisoalign_core.files.limits import MIB, size_text
+from anisoalign_core.files.source import Source, malformed, wrong_kind
 from anisoalign_core.io.npz import ZIP_ERRORS
-from anisoalign_core.io.source import Source, malformed, wrong_kind
 
 KIND = "a zip archive"
 END_BYTES = 65_536 + 22 + 20

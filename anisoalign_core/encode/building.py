@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 from anisoalign_core.errors import AnisoAlignError, FormatError
-from anisoalign_core.io.source import printable
+from anisoalign_core.files.source import printable
 
 
 def missing_packages(config: dict[str, Any], *, tokenizer: bool = True) -> tuple[str, ...]:

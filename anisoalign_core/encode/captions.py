@@ -11,9 +11,9 @@ from pathlib import PurePosixPath
 
 from anisoalign_core.encode.images import SUFFIXES
 from anisoalign_core.errors import FormatError, ShapeError
-from anisoalign_core.io.limits import Limits, check_text_size
+from anisoalign_core.files.limits import Limits, check_text_size
+from anisoalign_core.files.source import Source, malformed, printable
 from anisoalign_core.io.lines import decode_utf8, parse_lines
-from anisoalign_core.io.source import Source, malformed, printable
 
 NAME_COLUMNS = (
     "image filename file_name file path filepath file_path image_path image_name img name id key"

@@ -12,9 +12,9 @@ from typing import Any
 from anisoalign_core.encode.building import need_open_clip
 from anisoalign_core.encode.registry import architecture_config, tag_settings
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io.limits import Limits, check_text_size
+from anisoalign_core.files.limits import Limits, check_text_size
+from anisoalign_core.files.source import printable, readable
 from anisoalign_core.io.lines import decode_utf8
-from anisoalign_core.io.source import printable, readable
 
 CONFIG_NAME = "open_clip_config.json"
 """What the configuration is called in a folder that open_clip wrote."""

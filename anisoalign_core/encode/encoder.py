@@ -13,8 +13,9 @@ import numpy as np
 from anisoalign_core.encode.building import first_line
 from anisoalign_core.encode.tokenizers import Tokenizer, Tokens
 from anisoalign_core.errors import AnisoAlignError, ParameterError
-from anisoalign_core.io.source import printable
+from anisoalign_core.files.source import printable
 from anisoalign_core.numerics import Float32, row_norms, unit_rows
+from anisoalign_core.rows import valid_norms
 
 if TYPE_CHECKING:
     import torch
@@ -155,15 +156,15 @@ class Encoder:
         rows = rows[0] if isinstance(rows, tuple) else rows  # some towers give their tokens too
         found = rows.float().cpu().numpy()
         norms = row_norms(found)
-        bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0))
-        if len(bad):
+        bad = int((~valid_norms(norms)).sum())
+        if bad:
             hint = (
                 "Choose the precision bf16 or fp32."
                 if self.precision == "fp16"
                 else "Check that the weights are whole and belong to this architecture."
             )
             raise AnisoAlignError(
-                f"{self.name} gave no direction for {len(bad)} of {len(found)} {what}s of a batch: "
+                f"{self.name} gave no direction for {bad} of {len(found)} {what}s of a batch: "
                 f"zeros, NaN or Inf. {hint}"
             )
         return unit_rows(found, norms)

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from anisoalign_core.encode.building import first_line
 from anisoalign_core.errors import FormatError, LimitError
-from anisoalign_core.io.limits import MIB, size_text
+from anisoalign_core.files.limits import MIB, size_text
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -20,7 +20,7 @@ from anisoalign_core.encode.captions import (
 from anisoalign_core.encode.images import ImageLimits, Opener, decode_image
 from anisoalign_core.encode.search import Found, find_images, on_disk
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
-from anisoalign_core.io.source import Source, printable
+from anisoalign_core.files.source import Source, printable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -98,8 +98,8 @@ def find_items(
     ----------
     images : place, or sequence of places, optional
         Image files, ``.zip`` archives, and folders with all folders in them, as paths or as
-        :class:`~anisoalign_core.io.source.Source` (uploads). Hidden files and what is no image by
-        its suffix are left out. Nothing is unpacked to disk; images are read when they are opened.
+        :class:`~anisoalign_core.files.source.Source` (uploads). Hidden files and what is no image
+        by its suffix are left out. Nothing is unpacked; images are read when they are opened.
     captions : place, or sequence of str, optional
         A table (``.csv``, ``.tsv``), a file of one caption per line, or the captions themselves, in
         the images' order. Without it, ``<stem>.txt`` beside an image, or the ``caption`` in

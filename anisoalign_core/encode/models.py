@@ -19,8 +19,8 @@ from anisoalign_core.encode.registry import listed
 from anisoalign_core.encode.tokenizers import make_tokenizer
 from anisoalign_core.encode.weights import fetch, load_weights
 from anisoalign_core.errors import FormatError, ParameterError
-from anisoalign_core.io.digests import file_digest
-from anisoalign_core.io.source import readable
+from anisoalign_core.files.digests import file_digest
+from anisoalign_core.files.source import readable
 
 
 def load_encoder(

@@ -16,7 +16,7 @@ from anisoalign_core.encode.building import (
     need_open_clip,
 )
 from anisoalign_core.errors import AnisoAlignError, ParameterError
-from anisoalign_core.io.source import printable
+from anisoalign_core.files.source import printable
 
 MAX_LISTED = 12
 

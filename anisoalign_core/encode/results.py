@@ -14,7 +14,7 @@ from anisoalign_core.encode.encoder import Encoder
 from anisoalign_core.encode.inputs import Item
 from anisoalign_core.encode.state import Broken, EncodingState, TextBatch
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.io.source import printable
+from anisoalign_core.files.source import printable
 from anisoalign_core.numerics import Float32
 from anisoalign_core.pairs import EmbeddingPair
 

@@ -27,8 +27,8 @@ from anisoalign_core.encode.state import (
 )
 from anisoalign_core.encode.tokenizers import Tokens
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
-from anisoalign_core.io.limits import usable_cores
-from anisoalign_core.io.source import printable
+from anisoalign_core.files.limits import usable_cores
+from anisoalign_core.files.source import printable
 from anisoalign_core.numerics import Progress, blocks, one_torch_thread
 
 if TYPE_CHECKING:

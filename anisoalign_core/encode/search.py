@@ -11,8 +11,8 @@ from pathlib import Path, PurePosixPath
 from anisoalign_core.encode.archive import Archive
 from anisoalign_core.encode.images import SUFFIXES, ImageLimits, too_large
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io.places import natural
-from anisoalign_core.io.source import Source, printable, readable
+from anisoalign_core.files.places import natural
+from anisoalign_core.files.source import Source, printable, readable
 
 MAX_SIDECAR = 1_000_000
 """Bytes of a file beside an image that can be a caption."""

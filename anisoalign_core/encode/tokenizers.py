@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from anisoalign_core.encode.building import first_line
 from anisoalign_core.errors import AnisoAlignError, FormatError
-from anisoalign_core.io.source import printable
+from anisoalign_core.files.source import printable
 
 WORD = re.compile(r"[a-z-]+")
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from anisoalign_core.encode.building import first_line, need_open_clip
 from anisoalign_core.encode.registry import tag_settings
 from anisoalign_core.errors import AnisoAlignError, FormatError
-from anisoalign_core.io.source import malformed, printable, readable
+from anisoalign_core.files.source import malformed, printable, readable
 from anisoalign_core.io.torch_file import DAMAGE
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from anisoalign_core.engine.pieces import Piece, cut
 from anisoalign_core.engine.sums import PieceResult, SumRequest, sphere_piece, sum_piece
 from anisoalign_core.engine.work import Change, Written, write_output
 from anisoalign_core.errors import AnisoAlignError
-from anisoalign_core.io.digests import file_digest
+from anisoalign_core.files.digests import file_digest
 from anisoalign_core.io.shards import Shard, ShardedSet
-from anisoalign_core.lapack import one_thread
 from anisoalign_core.numerics import Float64, Progress
+from anisoalign_core.threads import one_thread
 
 RETRIES = 3
 FAN_IN = 8

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from anisoalign_core.engine.pieces import NormRange
 from anisoalign_core.io.shards import ShardedSet
 from anisoalign_core.plain import from_plain
+from anisoalign_core.rows import NormRange
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from anisoalign_core.align import ALIGNERS, Aligner
 from anisoalign_core.engine.facts import FileFacts, SetFacts
 from anisoalign_core.engine.local import LocalEngine
 from anisoalign_core.engine.outputs import OutputPlan, plan_outputs
-from anisoalign_core.engine.pieces import NormRange
 from anisoalign_core.engine.preflight import preflight
 from anisoalign_core.engine.resume import Work, begin
 from anisoalign_core.engine.sampling import read_sides
@@ -26,13 +25,14 @@ from anisoalign_core.engine.streaming import (
 )
 from anisoalign_core.engine.work import measured
 from anisoalign_core.errors import AnisoAlignError, ParameterError
-from anisoalign_core.io.digests import file_digest
+from anisoalign_core.files.digests import file_digest
 from anisoalign_core.io.preflight import Preflight
 from anisoalign_core.io.shards import ShardedSet, open_shards
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plain import from_plain
 from anisoalign_core.recipe import fit_rows, versions
+from anisoalign_core.rows import NormRange
 
 Say = Callable[[str], None]
 

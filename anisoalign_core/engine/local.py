@@ -21,14 +21,15 @@ import numpy as np
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
-from anisoalign_core.engine.pieces import NormRange, Piece, RawBlock, raw_blocks
+from anisoalign_core.engine.pieces import Piece, RawBlock, raw_blocks
 from anisoalign_core.engine.sums import PieceResult, PieceSum, SumRequest, sphere_block, sum_block
 from anisoalign_core.engine.work import Change, Written, write_output
-from anisoalign_core.io.digests import PassingDigest
-from anisoalign_core.io.limits import usable_cores
+from anisoalign_core.files.digests import PassingDigest
+from anisoalign_core.files.limits import usable_cores
 from anisoalign_core.io.shards import Shard, ShardedSet
-from anisoalign_core.lapack import one_thread
 from anisoalign_core.numerics import Float64, Progress
+from anisoalign_core.rows import NormRange
+from anisoalign_core.threads import one_thread
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

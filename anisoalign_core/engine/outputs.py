@@ -9,9 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from anisoalign_core.engine.pieces import Piece, cut
 from anisoalign_core.errors import FormatError, ParameterError
+from anisoalign_core.files.places import as_path, is_local
 from anisoalign_core.io import clip_retrieval, lines, revision_file
 from anisoalign_core.io.keys import role_of
-from anisoalign_core.io.places import as_path, is_local
 from anisoalign_core.io.shards import STREAMED, ShardedSet
 
 SUFFIXES: dict[str, str] = {

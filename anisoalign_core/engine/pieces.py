@@ -10,23 +10,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from anisoalign_core.embeddings import LOOSE_UNIT_TOLERANCE
-from anisoalign_core.errors import InvalidRowsError, ShapeError
+from anisoalign_core.errors import ShapeError
+from anisoalign_core.files.digests import PassingDigest
 from anisoalign_core.io.chunks import About, Chunk
-from anisoalign_core.io.digests import PassingDigest
 from anisoalign_core.io.shards import Shard, ShardedSet
 from anisoalign_core.moments import is_precise
 from anisoalign_core.numerics import (
     BLOCK_ROWS,
-    UNIT_TOLERANCE,
     Float32,
     Integers,
-    row_norms,
-    unit_rows,
 )
-from anisoalign_core.validate import as_real_matrix, describe_invalid
+from anisoalign_core.rows import NormRange, admit
 
 PIECE_ROWS = 16 * BLOCK_ROWS
 
@@ -106,43 +101,6 @@ class UnitBlock:
     first: int
 
 
-@dataclass(frozen=True)
-class NormRange:
-    """What was measured of rows on the way in.
-
-    Attributes
-    ----------
-    rows, dropped : int
-    smallest, largest : float
-        Norms of the kept rows before normalising.
-    """
-
-    rows: int = 0
-    dropped: int = 0
-    smallest: float = float("inf")
-    largest: float = 0.0
-
-    def __add__(self, other: NormRange) -> NormRange:
-        """Of both sets of rows together."""
-        return NormRange(
-            self.rows + other.rows,
-            self.dropped + other.dropped,
-            min(self.smallest, other.smallest),
-            max(self.largest, other.largest),
-        )
-
-    @property
-    def is_unit(self) -> bool:
-        """Whether every kept row is unit to float32 rounding."""
-        return 1.0 - UNIT_TOLERANCE <= self.smallest and self.largest <= 1.0 + UNIT_TOLERANCE
-
-    @property
-    def was_normalised(self) -> bool:
-        """Whether every kept row was unit to within 2e-3."""
-        low, high = 1.0 - LOOSE_UNIT_TOLERANCE, 1.0 + LOOSE_UNIT_TOLERANCE
-        return low <= self.smallest and self.largest <= high
-
-
 @dataclass(frozen=True, eq=False)
 class RawBlock:
     """One block as it was read; ``first`` is the number of its first row in its shard."""
@@ -162,33 +120,12 @@ class RawBlock:
         InvalidRowsError
             If rows are non-finite or all zeros and are not to be dropped.
         """
-        rows = as_real_matrix(self.chunk.array, self.name)
-        norms = row_norms(rows)
-        bad = np.flatnonzero(~np.isfinite(norms) | (norms == 0.0))
-        kept: Integers | None = None
-        about = self.chunk.about
-        if len(bad):
-            if not self.drop_invalid:
-                raise self._refusal(rows, norms, bad)
-            kept = np.setdiff1d(np.arange(len(rows)), bad)
-            rows, norms, about = rows[kept], norms[kept], about.take(kept)
-        measured = NormRange(
-            len(rows),
-            len(bad),
-            float(norms.min(initial=np.inf)),
-            float(norms.max(initial=0.0)),
-        )
+        found = admit(self.chunk.array, self.name, drop_invalid=self.drop_invalid, first=self.first)
+        about = self.chunk.about if found.kept is None else self.chunk.about.take(found.kept)
+        rows, measured = found.rows, found.measured
         if not (rows.dtype == np.float32 and measured.is_unit):  # then they stay as they are
-            rows = unit_rows(rows, norms, in_place=True)
-        return UnitBlock(rows, kept, about, measured, self.first)
-
-    def _refusal(
-        self, rows: npt.NDArray[np.floating], norms: npt.NDArray[np.float64], bad: Integers
-    ) -> InvalidRowsError:
-        words = describe_invalid(rows, norms, bad, self.name)
-        if self.first:
-            words += f" Rows here count from row {self.first:,} of the file."
-        return InvalidRowsError(words, (bad + self.first).tolist())
+            rows = found.unit(in_place=True)
+        return UnitBlock(rows, found.kept, about, measured, self.first)
 
 
 def raw_blocks(

@@ -11,6 +11,7 @@ from anisoalign_core.errors import FormatError
 from anisoalign_core.io.preflight import Preflight, PreflightCounter, training_ids
 from anisoalign_core.io.shards import ShardedSet, stream_limits
 from anisoalign_core.numerics import BLOCK_ROWS, UNIT_TOLERANCE, row_norms
+from anisoalign_core.rows import valid_norms
 
 
 def preflight(
@@ -42,7 +43,7 @@ def preflight(
             first += len(array)
             ids = numbers.astype(str).astype(object) if ids is None else ids
             norms = row_norms(array)
-            kept = np.isfinite(norms) & (norms > 0)
+            kept = valid_norms(norms)
             if not (np.abs(norms - 1.0) <= UNIT_TOLERANCE).all():
                 # as they will be written: on the unit sphere
                 array = array / np.where(kept, norms, 1.0)[:, None]

@@ -17,14 +17,14 @@ from typing import Any
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io.atomic import (
+from anisoalign_core.files.atomic import (
     atomic_write_text,
     make_folder,
     remove_left_over,
     remove_unlocked,
 )
-from anisoalign_core.io.digests import file_digest
-from anisoalign_core.io.places import is_local, source_at
+from anisoalign_core.files.digests import file_digest
+from anisoalign_core.files.places import is_local, source_at
 from anisoalign_core.io.shards import STREAMED, Shard, stream_limits
 
 NOTE = ".anisoalign-job.json"

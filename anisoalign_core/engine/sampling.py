@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import InvalidRowsError, ParameterError, ShapeError
+from anisoalign_core.files.limits import Limits, check_declared
 from anisoalign_core.io.chunks import About, joined_labels, joined_texts
-from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.shards import Shard, ShardedSet, stream_limits
 from anisoalign_core.numerics import BLOCK_ROWS, Integers, generator
 

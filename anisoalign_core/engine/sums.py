@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from anisoalign_core.align.affine import AffineMap
-from anisoalign_core.engine.pieces import NormRange, Piece, RawBlock, UnitBlock, raw_blocks
+from anisoalign_core.engine.pieces import Piece, RawBlock, UnitBlock, raw_blocks
 from anisoalign_core.moments import BlockSum, Moments, MomentSum
 from anisoalign_core.numerics import Float32, Float64, Integers
+from anisoalign_core.rows import NormRange
 
 Groups = tuple[Integers, ...]
 

@@ -15,18 +15,19 @@ import numpy as np
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
-from anisoalign_core.engine.pieces import NormRange, RawBlock, raw_blocks
+from anisoalign_core.engine.pieces import RawBlock, raw_blocks
 from anisoalign_core.errors import FormatError, InvalidRowsError, ShapeError
+from anisoalign_core.files.atomic import AtomicFiles, atomic_files, make_folder
+from anisoalign_core.files.digests import PassingDigest
+from anisoalign_core.files.flushing import flushing
+from anisoalign_core.files.places import COPY_BYTES, is_local
 from anisoalign_core.io import lines, parquet
-from anisoalign_core.io.atomic import AtomicFiles, atomic_files, make_folder
 from anisoalign_core.io.chunks import About, Chunk, joined_labels, joined_texts
 from anisoalign_core.io.clip_retrieval import CAPTION_COLUMN, PATH_COLUMN, check_metadata
-from anisoalign_core.io.digests import PassingDigest
-from anisoalign_core.io.flushing import flushing
-from anisoalign_core.io.places import COPY_BYTES, is_local
 from anisoalign_core.io.shards import STREAMED, stream_limits
-from anisoalign_core.io.source import Payload
+from anisoalign_core.io.tables import Payload
 from anisoalign_core.numerics import row_norms
+from anisoalign_core.rows import NormRange, valid_norms
 
 Run = Callable[[Callable[[RawBlock], Any], Iterable[RawBlock]], Iterator[Any]]
 """Applies a function to blocks and yields the results in order, as ``map`` does."""
@@ -71,8 +72,7 @@ def recoded_block(raw: RawBlock, dtype: str) -> tuple[Chunk, NormRange]:
     array, about = raw.chunk.array, raw.chunk.about
     numbers = np.arange(len(array))
     if raw.drop_invalid:
-        norms = row_norms(array)
-        numbers = np.flatnonzero(np.isfinite(norms) & (norms > 0))
+        numbers = np.flatnonzero(valid_norms(row_norms(array)))
         if len(numbers) < len(array):
             array, about = array[numbers], about.take(numbers)
     with np.errstate(over="ignore", invalid="ignore"):

@@ -10,9 +10,9 @@ import numpy as np
 from scipy import linalg
 
 from anisoalign_core.geometry.spectrum import anisotropy, cumulative_energy, eigenvalues
-from anisoalign_core.lapack import largest_eigenvalue
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, eigh, generator
+from anisoalign_core.threads import largest_eigenvalue
 
 
 @dataclass(frozen=True, eq=False)

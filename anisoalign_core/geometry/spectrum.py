@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anisoalign_core import lapack
+from anisoalign_core import threads
 from anisoalign_core.numerics import Float64
 
 EIGENVALUE_FLOOR = 1e-10
@@ -20,7 +20,7 @@ EIGENVALUE_FLOOR = 1e-10
 
 def eigenvalues(covariance: Float64) -> Float64:
     """Eigenvalues of a symmetric matrix, descending, with rounding below zero removed."""
-    return np.asarray(np.maximum(lapack.eigenvalues(covariance), 0.0))
+    return np.asarray(np.maximum(threads.eigenvalues(covariance), 0.0))
 
 
 def has_spread(values: Float64) -> bool:

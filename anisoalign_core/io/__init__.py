@@ -7,8 +7,8 @@ whole or not at all. Nothing is ever unpickled, but for ReVision chunks: ``open_
 command line read those through an unpickler that knows arrays, numbers and text only.
 """
 
-from anisoalign_core.io.atomic import atomic_path, atomic_write_bytes, atomic_write_text
-from anisoalign_core.io.limits import Limits, check_declared
+from anisoalign_core.files.atomic import atomic_path, atomic_write_bytes, atomic_write_text
+from anisoalign_core.files.limits import Limits, check_declared
 from anisoalign_core.io.lines import parse_lines
 from anisoalign_core.io.reading import (
     array_keys,
@@ -22,7 +22,7 @@ from anisoalign_core.io.reading import (
 )
 from anisoalign_core.io.registry import FORMATS, Format
 from anisoalign_core.io.shards import ShardedSet, open_shards
-from anisoalign_core.io.source import RawTable
+from anisoalign_core.io.tables import RawTable
 from anisoalign_core.io.writing import float16_error, save, to_bytes
 
 __all__ = [

@@ -22,12 +22,13 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from anisoalign_core.files.limits import Limits, check_declared
+from anisoalign_core.files.places import is_local
+from anisoalign_core.files.source import Source, Texts, malformed
 from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.layout import Layout, layout_of
-from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.opcodes import KIND
-from anisoalign_core.io.places import is_local
-from anisoalign_core.io.source import MAX_LABELS, Source, Texts, malformed
+from anisoalign_core.io.tables import MAX_LABELS
 from anisoalign_core.io.tokens import (
     LONG,
     PROTOCOL,
@@ -39,7 +40,7 @@ from anisoalign_core.io.tokens import (
 )
 from anisoalign_core.io.unpickling import PREFIX_BYTES, Record, memo_of
 from anisoalign_core.numerics import Integers
-from anisoalign_core.validate import as_strings
+from anisoalign_core.rows import as_strings
 
 SMALLEST = PREFIX_BYTES[0]
 """Files up to this size are unpickled: there is nothing to gain."""

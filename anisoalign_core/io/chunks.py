@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError, ShapeError
-from anisoalign_core.io.limits import Limits
-from anisoalign_core.io.source import Texts
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.source import Texts
 from anisoalign_core.numerics import Integers, blocks
 
 if TYPE_CHECKING:

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 import numpy as np
 
 from anisoalign_core.errors import FormatError
+from anisoalign_core.files.atomic import PlainStream, atomic_files, make_folder
+from anisoalign_core.files.limits import Limits, check_declared
+from anisoalign_core.files.source import Source, Texts, readable
 from anisoalign_core.io import npy, parquet
-from anisoalign_core.io.atomic import PlainStream, atomic_files, make_folder
 from anisoalign_core.io.chunks import About, joined_labels, joined_texts
 from anisoalign_core.io.keys import role_of
-from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.parquet_footer import check_pages, read_footer
-from anisoalign_core.io.source import Payload, RawTable, Source, Texts, readable
+from anisoalign_core.io.tables import Payload, RawTable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io.limits import Limits, check_declared, check_text_size
+from anisoalign_core.files.limits import Limits, check_declared, check_text_size
+from anisoalign_core.files.source import Source, Texts, malformed, printable
 from anisoalign_core.io.lines import decode_utf8, refuse_stale
-from anisoalign_core.io.source import Payload, RawTable, Source, Texts, malformed, printable
+from anisoalign_core.io.tables import Payload, RawTable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io.source import printable
+from anisoalign_core.files.source import printable
 
 Role = Literal["target", "source"]
 

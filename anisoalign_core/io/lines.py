@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.files.limits import Limits, check_text_size
+from anisoalign_core.files.source import Source, Texts
 from anisoalign_core.io.chunks import About
-from anisoalign_core.io.limits import Limits, check_text_size
-from anisoalign_core.io.source import Payload, Source, Texts
+from anisoalign_core.io.tables import Payload
 
 IDS_ENDING = ".ids.txt"
 CAPTIONS_ENDING = ".captions.txt"

@@ -14,19 +14,12 @@ import numpy.typing as npt
 from numpy.lib import format as npy_format
 
 from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.files.limits import Limits, check_declared
+from anisoalign_core.files.places import is_local
+from anisoalign_core.files.source import Source, malformed, pickle_error, readable, wrong_kind
 from anisoalign_core.io.chunks import Chunk, ShardFacts, read_rows, write_behind_head
-from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.lines import CAPTIONS_ENDING, IDS_ENDING, read_sidecar
-from anisoalign_core.io.places import is_local
-from anisoalign_core.io.source import (
-    Payload,
-    RawTable,
-    Source,
-    malformed,
-    pickle_error,
-    readable,
-    wrong_kind,
-)
+from anisoalign_core.io.tables import Payload, RawTable
 from anisoalign_core.numerics import blocks
 
 HEAD_BYTES = 16_384

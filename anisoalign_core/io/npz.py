@@ -17,18 +17,10 @@ import numpy.typing as npt
 from numpy.lib import format as npy_format
 
 from anisoalign_core.errors import FormatError, LimitError, ParameterError
-from anisoalign_core.io.limits import MIB, Limits, check_bytes, check_declared, size_text
+from anisoalign_core.files.limits import MIB, Limits, check_bytes, check_declared, size_text
+from anisoalign_core.files.source import Source, Texts, malformed, printable, wrong_kind
 from anisoalign_core.io.npy import HEAD_BYTES, Header, check_size, parse_header
-from anisoalign_core.io.source import (
-    MAX_LABELS,
-    Payload,
-    RawTable,
-    Source,
-    Texts,
-    malformed,
-    printable,
-    wrong_kind,
-)
+from anisoalign_core.io.tables import MAX_LABELS, Payload, RawTable
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,7 @@ import mmap
 import re
 
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io.limits import MIB
+from anisoalign_core.files.limits import MIB
 
 KIND = "a pickled list of records"
 

@@ -11,19 +11,12 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError, LimitError
+from anisoalign_core.files.limits import MIB, Limits, check_bytes, check_declared
+from anisoalign_core.files.places import is_local
+from anisoalign_core.files.source import Source, Texts, malformed, printable
 from anisoalign_core.io.keys import GENERIC_NAMES, SOURCE_NAMES, TARGET_NAMES, listed
-from anisoalign_core.io.limits import MIB, Limits, check_bytes, check_declared
 from anisoalign_core.io.parquet_footer import Footer, check_pages, read_footer
-from anisoalign_core.io.places import is_local
-from anisoalign_core.io.source import (
-    MAX_LABELS,
-    Payload,
-    RawTable,
-    Source,
-    Texts,
-    malformed,
-    printable,
-)
+from anisoalign_core.io.tables import MAX_LABELS, Payload, RawTable
 
 if TYPE_CHECKING:
     import pandas as pd

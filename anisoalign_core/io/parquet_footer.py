@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from anisoalign_core.errors import FormatError, LimitError
-from anisoalign_core.io.limits import MIB, size_text
-from anisoalign_core.io.source import Source, malformed, printable, wrong_kind
+from anisoalign_core.files.limits import MIB, size_text
+from anisoalign_core.files.source import Source, malformed, printable, wrong_kind
 
 MAX_FOOTER = 16_000_000
 MAX_ENTRIES = 1_000_000

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.files.limits import MIB, Limits, check_declared
+from anisoalign_core.files.places import is_local
+from anisoalign_core.files.source import Source, malformed, printable
 from anisoalign_core.io import parquet
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts
-from anisoalign_core.io.limits import MIB, Limits, check_declared
 from anisoalign_core.io.parquet_footer import check_pages
-from anisoalign_core.io.places import is_local
-from anisoalign_core.io.source import Source, malformed, printable
 from anisoalign_core.numerics import Integers
 
 ROW_GROUP = 16_384

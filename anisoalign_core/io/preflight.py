@@ -16,12 +16,12 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.embeddings import LOOSE_UNIT_TOLERANCE
 from anisoalign_core.errors import FormatError, ShapeError
-from anisoalign_core.io.limits import MIB, Limits, check_bytes
-from anisoalign_core.io.places import as_path, source_at
-from anisoalign_core.io.source import Source, Texts, malformed, printable
+from anisoalign_core.files.limits import MIB, Limits, check_bytes
+from anisoalign_core.files.places import as_path, source_at
+from anisoalign_core.files.source import Source, Texts, malformed, printable
 from anisoalign_core.numerics import row_norms
+from anisoalign_core.rows import LOOSE_UNIT_TOLERANCE
 
 LOADER_DIM = 1280
 """Hidden size that the public training code has written into it."""

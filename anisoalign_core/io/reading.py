@@ -11,11 +11,11 @@ import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.places import changed, stamp_of
+from anisoalign_core.files.source import Source, printable
 from anisoalign_core.io.keys import Role, find_key, listed, role_of, select_key
-from anisoalign_core.io.limits import Limits
-from anisoalign_core.io.places import changed, stamp_of
 from anisoalign_core.io.registry import format_of
-from anisoalign_core.io.source import Source, printable
 from anisoalign_core.pairs import EmbeddingPair
 
 Texts = Sequence[str] | npt.NDArray[Any]

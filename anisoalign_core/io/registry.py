@@ -8,6 +8,8 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from anisoalign_core.errors import FormatError
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.source import Source, pickle_error, printable
 from anisoalign_core.io import (
     clip_retrieval,
     delimited,
@@ -18,8 +20,7 @@ from anisoalign_core.io import (
     safetensors,
     torch_file,
 )
-from anisoalign_core.io.limits import Limits
-from anisoalign_core.io.source import Payload, RawTable, Source, pickle_error, printable
+from anisoalign_core.io.tables import Payload, RawTable
 
 Writer = Callable[[BinaryIO, Payload], None]
 

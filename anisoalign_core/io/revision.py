@@ -15,14 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError, LimitError
+from anisoalign_core.files.limits import Limits, check_declared
+from anisoalign_core.files.source import Source, malformed, printable
 from anisoalign_core.io.alike import holds, learn, read_alike
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts
-from anisoalign_core.io.limits import Limits, check_declared
 from anisoalign_core.io.opcodes import KIND
-from anisoalign_core.io.source import MAX_LABELS, Source, malformed, printable
+from anisoalign_core.io.tables import MAX_LABELS
 from anisoalign_core.io.tokens import Unlike
 from anisoalign_core.io.unpickling import Array, Record, first_record, load_records
-from anisoalign_core.validate import as_strings
+from anisoalign_core.rows import as_strings
 
 KEY = "embed"
 

@@ -14,13 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError, InvalidRowsError, ParameterError, ShapeError
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.source import printable
 from anisoalign_core.io.alike import AlikeRows
 from anisoalign_core.io.chunks import Chunk
 from anisoalign_core.io.keys import role_of
 from anisoalign_core.io.layout import layout_of
-from anisoalign_core.io.limits import Limits
 from anisoalign_core.io.revision import KEY
-from anisoalign_core.io.source import printable
 from anisoalign_core.io.tokens import PROTOCOL, check_texts, unframed
 from anisoalign_core.io.unpickling import Record, memo_of
 

@@ -17,18 +17,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
+from anisoalign_core.files.limits import Limits, check_declared, size_text
+from anisoalign_core.files.source import Source, looks_like, malformed, printable, wrong_kind
 from anisoalign_core.io.chunks import Chunk, ShardFacts, read_rows, write_behind_head
-from anisoalign_core.io.limits import Limits, check_declared, size_text
 from anisoalign_core.io.lines import CAPTIONS_ENDING, IDS_ENDING, read_sidecar
-from anisoalign_core.io.source import (
-    Payload,
-    RawTable,
-    Source,
-    looks_like,
-    malformed,
-    printable,
-    wrong_kind,
-)
+from anisoalign_core.io.tables import Payload, RawTable
 
 MAX_HEADER = 16_000_000
 MAX_TENSORS = 10_000

@@ -13,6 +13,19 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.files.digests import PassingDigest
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.places import (
+    MAGIC,
+    Stamp,
+    as_path,
+    changed,
+    matching,
+    natural,
+    source_at,
+    stamp_of,
+)
+from anisoalign_core.files.source import Source, printable, readable
 from anisoalign_core.io import (
     clip_retrieval,
     lines,
@@ -25,22 +38,9 @@ from anisoalign_core.io import (
 from anisoalign_core.io import safetensors as safetensors_file
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts, ShardWriter
 from anisoalign_core.io.delimited import METADATA_ENDING
-from anisoalign_core.io.digests import PassingDigest
 from anisoalign_core.io.keys import select_key
-from anisoalign_core.io.limits import Limits
-from anisoalign_core.io.places import (
-    MAGIC,
-    Stamp,
-    as_path,
-    changed,
-    matching,
-    natural,
-    source_at,
-    stamp_of,
-)
 from anisoalign_core.io.registry import format_of
-from anisoalign_core.io.source import Source, printable, readable
-from anisoalign_core.validate import as_real_matrix
+from anisoalign_core.rows import as_real_matrix
 
 UNLIMITED = 2**62
 

@@ -8,9 +8,9 @@ import struct
 from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO
 
-from anisoalign_core.io.limits import MIB
+from anisoalign_core.files.limits import MIB
+from anisoalign_core.files.source import malformed
 from anisoalign_core.io.opcodes import KIND, lengths
-from anisoalign_core.io.source import malformed
 
 PROTOCOL = b"\x80\x04"
 READ_BYTES = 4 * MIB

@@ -11,17 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io.limits import Limits, check_declared
+from anisoalign_core.files.limits import Limits, check_declared
+from anisoalign_core.files.source import Source, Texts, malformed, pickle_error, printable
 from anisoalign_core.io.lines import CAPTIONS_ENDING, IDS_ENDING, read_sidecar
 from anisoalign_core.io.npz import checked_archive
-from anisoalign_core.io.source import (
-    RawTable,
-    Source,
-    Texts,
-    malformed,
-    pickle_error,
-    printable,
-)
+from anisoalign_core.io.tables import RawTable
 
 if TYPE_CHECKING:
     import torch

@@ -28,10 +28,10 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io.limits import MIB, Limits, check_bytes
+from anisoalign_core.files.limits import MIB, Limits, check_bytes
+from anisoalign_core.files.places import is_local
+from anisoalign_core.files.source import Source, looks_like, malformed, printable, wrong_kind
 from anisoalign_core.io.opcodes import KIND, check_opcodes
-from anisoalign_core.io.places import is_local
-from anisoalign_core.io.source import Source, looks_like, malformed, printable, wrong_kind
 
 Record = dict[Any, Any]
 

@@ -12,10 +12,10 @@ import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.files.atomic import PlainStream, atomic_files
 from anisoalign_core.io import clip_retrieval
-from anisoalign_core.io.atomic import PlainStream, atomic_files
 from anisoalign_core.io.registry import writer_of
-from anisoalign_core.io.source import Payload
+from anisoalign_core.io.tables import Payload
 from anisoalign_core.numerics import blocks
 
 Dtype = Literal["float32", "float16"]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.lapack import eigenvalues, psd_factor, singular_values
 from anisoalign_core.metrics.neighbours import Cosines
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, generator
+from anisoalign_core.threads import eigenvalues, psd_factor, singular_values
 
 PROJECTIONS = 128
 """Random directions of the sliced Wasserstein distance."""

@@ -6,10 +6,10 @@ import numpy as np
 
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.geometry.spectrum import eigenvalues
-from anisoalign_core.lapack import largest_eigenvalue
 from anisoalign_core.metrics.semantics import row_cosines
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64
+from anisoalign_core.threads import largest_eigenvalue
 
 
 def residual_spectrum(target: Float32, after: Float32) -> Float64:

@@ -14,7 +14,7 @@ import streamlit as st
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.encode import Inputs, Item, available_models, find_items, load_encoder
 from anisoalign_core.encode.images import SUFFIXES
-from anisoalign_core.io.source import Source
+from anisoalign_core.files.source import Source
 from anisoalign_core.numerics import Progress
 from app.loading import data_root, within
 from app.session import sample_pair

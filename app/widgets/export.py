@@ -14,9 +14,9 @@ import streamlit as st
 from anisoalign_core.align import ALIGNERS, Aligner
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.files.atomic import atomic_write_text, make_folder
 from anisoalign_core.geometry.subspace import principal_plane
 from anisoalign_core.io import float16_error, save, to_bytes
-from anisoalign_core.io.atomic import atomic_write_text, make_folder
 from anisoalign_core.numerics import Progress, row_norms
 from anisoalign_core.recipe import Recipe, cook
 from app.loading import export_root

@@ -15,7 +15,7 @@ import streamlit as st
 import torch
 
 from anisoalign_core.errors import LimitError, ParameterError
-from anisoalign_core.io.limits import usable_cores
+from anisoalign_core.files.limits import usable_cores
 from anisoalign_core.numerics import one_torch_thread
 from app import server as shared
 from app.places import Places, bytes_of

@@ -10,7 +10,7 @@ import pytest
 
 from anisoalign_core.encode import ImageLimits, find_items
 from anisoalign_core.errors import FormatError, LimitError, ParameterError, ShapeError
-from anisoalign_core.io.source import Source
+from anisoalign_core.files.source import Source
 from tests.encode.conftest import image_bytes, picture, zipped
 
 PNG = image_bytes()

@@ -5,7 +5,7 @@ from PIL import Image
 
 import anisoalign_core as aa
 from anisoalign_core.encode import Item
-from anisoalign_core.io.source import Source
+from anisoalign_core.files.source import Source
 from tests.encode.conftest import image_bytes, zipped
 
 
@@ -55,7 +55,7 @@ def test_an_archive_of_images_and_a_table_give_the_same(sample, sample_encoder):
 
 
 def test_the_encoder_says_what_it_is(sample_encoder):
-    from anisoalign_core.io.digests import file_digest
+    from anisoalign_core.files.digests import file_digest
 
     about = sample_encoder.describe()
     assert (about["dimensions"], about["tokenizer"], about["precision"]) == (128, "words", "fp32")

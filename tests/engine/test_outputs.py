@@ -10,7 +10,7 @@ import anisoalign_core as aa
 from anisoalign_core.engine import plan_outputs, write_streamed
 from anisoalign_core.engine.resume import NOTE, begin, beside
 from anisoalign_core.errors import FormatError, InvalidRowsError, ParameterError
-from anisoalign_core.io.digests import file_digest
+from anisoalign_core.files.digests import file_digest
 from anisoalign_core.io.shards import open_shards
 
 FOLDER_NAMES = {

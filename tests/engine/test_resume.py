@@ -14,7 +14,7 @@ from anisoalign_core.cli import main
 from anisoalign_core.engine import work
 from anisoalign_core.engine.resume import NOTE
 from anisoalign_core.errors import PlaceError
-from anisoalign_core.io.atomic import atomic_path
+from anisoalign_core.files.atomic import atomic_path
 
 ROOT = Path(__file__).resolve().parents[2]
 APPLY = ["apply", "--model", "model.npz", "--source", "texts", "--quiet"]

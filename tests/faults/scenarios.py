@@ -178,7 +178,7 @@ def export() -> int:
     """What the Export page writes on the server, and what ``aa.save`` writes, in every format."""
     import anisoalign_core as aa
     from anisoalign_core.errors import AnisoAlignError
-    from anisoalign_core.io.atomic import atomic_write_text
+    from anisoalign_core.files.atomic import atomic_write_text
     from anisoalign_core.recipe import cook
 
     try:

@@ -13,12 +13,12 @@ import numpy as np
 import anisoalign_core as aa
 from anisoalign_core.engine.jobs import ApplyJob, FitJob
 from anisoalign_core.engine.recipes import StreamedRecipe, is_streamed_recipe
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.source import Source
 from anisoalign_core.io import alike, reading, revision
 from anisoalign_core.io.chunks import Chunk
-from anisoalign_core.io.limits import Limits
 from anisoalign_core.io.preflight import training_ids
 from anisoalign_core.io.shards import open_shards
-from anisoalign_core.io.source import Source
 from anisoalign_core.recipe import Recipe, read_recipe_text
 from tests.fuzz import mutations
 from tests.fuzz.seeds import (

@@ -50,7 +50,7 @@ def plain_set(n: int = 6, *, full: bool = True, modality: str = "image") -> aa.E
 
 
 def written(form: str, data: aa.EmbeddingSet) -> bytes:
-    from anisoalign_core.io.source import Payload
+    from anisoalign_core.io.tables import Payload
 
     payload = Payload(
         data.vectors,

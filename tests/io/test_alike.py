@@ -16,14 +16,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from anisoalign_core.errors import AnisoAlignError, FormatError, LimitError
+from anisoalign_core.files.digests import PassingDigest, file_digest
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.source import Source
 from anisoalign_core.io import alike, revision
 from anisoalign_core.io.alike import AlikeRows, learn
 from anisoalign_core.io.chunks import Chunk
-from anisoalign_core.io.digests import PassingDigest, file_digest
-from anisoalign_core.io.limits import Limits
 from anisoalign_core.io.revision import read_chunks
 from anisoalign_core.io.revision_file import write_shard
-from anisoalign_core.io.source import Source
 from anisoalign_core.io.tokens import token_of, unframed, value_of
 
 LIMITS = Limits()

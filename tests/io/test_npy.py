@@ -11,9 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from anisoalign_core.errors import FormatError, InvalidRowsError, LimitError, ShapeError
+from anisoalign_core.files.source import Source
 from anisoalign_core.io import Limits, load, load_bytes
 from anisoalign_core.io.npy import read_array
-from anisoalign_core.io.source import Source
 
 
 def as_bytes(array: NDArray[np.generic], *, allow_pickle: bool = False) -> bytes:

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io.limits import Limits
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.source import Source
 from anisoalign_core.io.opcodes import check_opcodes
-from anisoalign_core.io.source import Source
 from anisoalign_core.io.unpickling import load_records
 
 

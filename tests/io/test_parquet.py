@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, FormatError, LimitError
+from anisoalign_core.files.source import Source
 from anisoalign_core.io import Limits, array_keys_bytes, load_bytes, load_pair_bytes, to_bytes
 from anisoalign_core.io.parquet_footer import read_footer
-from anisoalign_core.io.source import Source
 
 
 def as_bytes(columns: dict[str, Any], **options: Any) -> bytes:

@@ -13,11 +13,11 @@ import pytest
 from numpy.typing import NDArray
 
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.source import Source
 from anisoalign_core.io import parquet_footer, parquet_stream
 from anisoalign_core.io.chunks import About, Chunk
-from anisoalign_core.io.limits import Limits
 from anisoalign_core.io.parquet_stream import Columns, read_chunks, shard_facts, write_shard
-from anisoalign_core.io.source import Source
 
 LIMITS = Limits()
 N, D = 250, 5

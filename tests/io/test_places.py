@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from anisoalign_core.errors import AnisoAlignError, FormatError, PlaceError
-from anisoalign_core.io.atomic import atomic_path, atomic_write_text
-from anisoalign_core.io.places import as_path, is_local, matching, natural, source_at
+from anisoalign_core.files.atomic import atomic_path, atomic_write_text
+from anisoalign_core.files.places import as_path, is_local, matching, natural, source_at
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_copy_that_fails_leaves_the_file_that_was_there(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("anisoalign_core.io.places.shutil.copyfileobj", full)
+    monkeypatch.setattr("anisoalign_core.files.places.shutil.copyfileobj", full)
     with pytest.raises(PlaceError, match="No space left"):
         atomic_write_text(as_path("memory://a.npy"), "after")
     assert store.cat("/a.npy") == b"before"

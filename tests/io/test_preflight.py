@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
-from anisoalign_core.io.limits import Limits
+from anisoalign_core.files.limits import Limits
 from anisoalign_core.io.preflight import PreflightCounter, training_ids
 
 # ------------------------------------------------------------------------------ training files

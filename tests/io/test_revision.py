@@ -22,13 +22,13 @@ from anisoalign_core.errors import (
     ParameterError,
     ShapeError,
 )
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.source import Source
 from anisoalign_core.io import revision_file
 from anisoalign_core.io.chunks import About, Chunk
-from anisoalign_core.io.limits import Limits
 from anisoalign_core.io.preflight import PreflightCounter, training_ids
 from anisoalign_core.io.revision import keys, read_chunks, shard_facts
 from anisoalign_core.io.revision_file import chunk_name, write_shard
-from anisoalign_core.io.source import Source
 
 LIMITS = Limits()
 

@@ -18,12 +18,12 @@ from safetensors.numpy import save_file
 
 from anisoalign_core import load
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
+from anisoalign_core.files.digests import PassingDigest, file_digest
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.source import Source
 from anisoalign_core.io import safetensors as safetensors_file
 from anisoalign_core.io.chunks import Chunk
-from anisoalign_core.io.digests import PassingDigest, file_digest
-from anisoalign_core.io.limits import Limits
 from anisoalign_core.io.shards import STREAMED, ShardedSet, open_shards
-from anisoalign_core.io.source import Source
 
 N, D = 37, 6
 IDS = [f"é{row}" for row in range(N)]

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anisoalign_core.errors import AnisoAlignError, FormatError, LimitError
-from anisoalign_core.io.digests import PassingDigest, file_digest
-from anisoalign_core.io.limits import Limits
-from anisoalign_core.io.source import Source
+from anisoalign_core.files.digests import PassingDigest, file_digest
+from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.source import Source
 from anisoalign_core.io.unpickling import Array, first_record, load_records
 
 PROTOCOLS = (2, 3, 4, 5)

@@ -131,7 +131,7 @@ def test_failure_keeps_the_old_files_and_leaves_no_others(
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("anisoalign_core.io.atomic.os.fsync", fail)
+    monkeypatch.setattr("anisoalign_core.files.atomic.os.fsync", fail)
     with pytest.raises(KeyboardInterrupt):
         save(full_set.take([3, 1, 2]), path)
     assert {each: each.read_bytes() for each in tmp_path.iterdir()} == before

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.lapack import one_thread
 from anisoalign_core.numerics import Float32, Integers
 from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd

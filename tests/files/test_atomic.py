@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from anisoalign_core.errors import FormatError, PlaceError
-from anisoalign_core.io import atomic, atomic_path, atomic_write_bytes, atomic_write_text
-from anisoalign_core.io.atomic import atomic_files, make_folder
+from anisoalign_core.files import atomic
+from anisoalign_core.files.atomic import (
+    atomic_files,
+    atomic_path,
+    atomic_write_bytes,
+    atomic_write_text,
+    make_folder,
+)
 
 
 def test_file_appears_only_when_the_block_ends(tmp_path: Path) -> None:

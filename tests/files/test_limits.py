@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from anisoalign_core.errors import LimitError, ParameterError
-from anisoalign_core.io import Limits, check_declared
+from anisoalign_core.files.limits import Limits, check_declared
 
 
 def test_defaults_without_environment(monkeypatch: pytest.MonkeyPatch) -> None:

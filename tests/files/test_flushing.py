@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from anisoalign_core.io import flushing
-from anisoalign_core.io.flushing import flushing as opened
+from anisoalign_core.files import flushing
+from anisoalign_core.files.flushing import flushing as opened
 
 
 def test_a_file_is_flushed_on_the_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

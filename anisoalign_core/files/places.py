@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from anisoalign_core.errors import AnisoAlignError, FormatError
-from anisoalign_core.io.limits import MIB
-from anisoalign_core.io.source import Source, printable, readable
+from anisoalign_core.files.limits import MIB
+from anisoalign_core.files.source import Source, printable, readable
 
 COPY_BYTES = 16 * MIB
 Stamp = tuple[int, int]

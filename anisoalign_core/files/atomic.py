@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, cast
 
 from anisoalign_core.errors import FormatError, PlaceError
-from anisoalign_core.io.places import as_path, is_local, upload
+from anisoalign_core.files.places import as_path, is_local, upload
 
 try:
     import fcntl

@@ -1,0 +1,1 @@
+"""What any writing or reading of files needs: limits, places, digests, whole files, words."""

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
+from campaigns.load.server import Server
 from tests.browser.steps import CHROMIUM, settle
-from tests.load.server import Server
 
 KEEP = 120
 """Seconds that the session of a lost connection is kept: Streamlit's default."""

@@ -22,9 +22,9 @@ import requests
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from campaigns.load import client
+from campaigns.load.server import Server
 from tests.browser.steps import CHROMIUM, ROOT, settle
-from tests.load import client
-from tests.load.server import Server
 
 NGINX = shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 OPENSSL = shutil.which("openssl")

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.document import replace_section
-from tests.faults.run import KILLS, WORDS
-from tests.faults.scenarios import SCENARIOS
+from campaigns.faults.run import KILLS, WORDS
+from campaigns.faults.scenarios import SCENARIOS
 
 INTRODUCTION = """## Faults
 
@@ -30,8 +30,8 @@ find older ones in their place. A fault is survived if
 * of an input that changed, what came out belongs to the bytes before or to those after, and its
   recipe has their digest; otherwise it was refused.
 
-Run more with `python -m tests.faults.run --kills 320`; `tests/faults/test_faults.py` does a few of
-each with every run of the tests. Sets are small ({shards} shards of {rows} × {dim}, in blocks of
+Run more with `python -m campaigns.faults.run --kills 320`; `tests/campaigns/test_faults.py` does a
+few of each with every run of the tests. Sets are small ({shards} shards of {rows} × {dim}, in blocks of
 {block} rows). Full disks and read-only mounts are small ones of their own, for which the script
 must be root; otherwise a limit on the size of files, and permissions, stand for them.
 """
@@ -63,7 +63,7 @@ def render(results: Path, findings: Path, document: Path) -> None:
         What was found and fixed, in words.
     document : Path
     """
-    from tests.faults.scenarios import BLOCK, DIM, ROWS, SHARDS
+    from campaigns.faults.scenarios import BLOCK, DIM, ROWS, SHARDS
 
     counted: dict[str, Any] = json.loads(results.read_text(encoding="utf-8"))
     fixed: list[dict[str, str]] = json.loads(findings.read_text(encoding="utf-8"))

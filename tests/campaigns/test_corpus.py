@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.fuzz.campaign import alarmed, campaign, canary, run_one
-from tests.fuzz.readers import ENVIRONMENT, READERS
+from campaigns.fuzz.campaign import alarmed, campaign, canary, run_one
+from campaigns.fuzz.readers import ENVIRONMENT, READERS
 
 CORPUS = Path(__file__).parent / "corpus"
 KEPT = sorted(path.relative_to(CORPUS).as_posix() for path in CORPUS.glob("*/*"))
 FRESH = 150
-"""Inputs for each reader; ``python -m tests.fuzz.run`` tries as many as you like."""
+"""Inputs for each reader; ``python -m campaigns.fuzz.run`` tries as many as you like."""
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.document import replace_section
-from tests.load.campaign import BASE_MIB, EACH_MIB, KEEP, TIMES_SET
-from tests.load.soak import CLASS, EVERY, HOURS, INTERACTIONS, LARGE, SMALL
+from campaigns.load.campaign import BASE_MIB, EACH_MIB, KEEP, TIMES_SET
+from campaigns.load.soak import CLASS, EVERY, HOURS, INTERACTIONS, LARGE, SMALL
 
 INTRODUCTION = """## Many people at once
 
@@ -17,7 +17,7 @@ that all have the same names), measure, correct, compare and take corrected vect
 same time. Every number in cards and tables, the digest in the sidebar and every byte of the
 exported file is compared with what the library gives for that person's own files; a number that is
 another person's would be recognised as theirs. The same check with three people is part of the
-tests (`tests/load/test_load.py`)."""
+tests (`tests/campaigns/test_load.py`)."""
 
 FOUND = """
 **Found and fixed** on the way:
@@ -64,8 +64,8 @@ def campaign_words(found: Any) -> list[str]:
         "",
         f"### {found['sessions']} sessions at {found['rows']:,} × {found['dim']} each",
         "",
-        f"`python -m tests.load.run --sessions {found['sessions']}`, {len(rounds)} rounds on one "
-        f"server. **{len(found['mismatches'])}** of {found['checked']:,} numbers were not the "
+        f"`python -m campaigns.load.run --sessions {found['sessions']}`, {len(rounds)} rounds on "
+        f"one server. **{len(found['mismatches'])}** of {found['checked']:,} numbers were not the "
         f"person's own, {len(found['problems'])} errors met people, {len(found['faults'])} stand "
         "in the server's log. The two people most alike differ in "
         f"{apart:.0%} of a page's numbers, to the digits shown.",
@@ -106,7 +106,7 @@ def soak_words(found: Any) -> list[str]:
         "### Two hours of a class, compressed",
         "",
         f"{CLASS} people who each do something every {EVERY} seconds make {INTERACTIONS:,} "
-        f"interactions in {HOURS} hours. `python -m tests.load.run --soak` made "
+        f"interactions in {HOURS} hours. `python -m campaigns.load.run --soak` made "
         f"{found['interactions']:,} in {found['minutes']:g} minutes: {found['did'].get('came', 0)} "
         f"people came and went, with sets of {SMALL[0]:,} × {SMALL[1]} and {LARGE[0]:,} × "
         f"{LARGE[1]}, and left with and without a word ({did}). "

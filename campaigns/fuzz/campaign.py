@@ -23,8 +23,8 @@ from typing import Any
 
 import anisoalign_core
 from anisoalign_core.errors import AnisoAlignError
-from tests.fuzz.mutations import LONGEST, Mutator
-from tests.fuzz.readers import Reader
+from campaigns.fuzz.mutations import LONGEST, Mutator
+from campaigns.fuzz.readers import Reader
 
 SECONDS = 5.0
 """Processor time that one input may take."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.children import ENVIRONMENT
-from tests.faults.run import RESULTS, WORDS
-from tests.faults.scenarios import SCENARIOS
+from campaigns.faults.children import ENVIRONMENT
+from campaigns.faults.run import RESULTS, WORDS
+from campaigns.faults.scenarios import SCENARIOS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="children are fo
 
 def disturbed(folder: Path, names: str, **faults: int) -> dict[str, dict]:
     """Disturb scenarios in a process of their own; return the counts of each fault."""
-    command = [sys.executable, "-m", "tests.faults.run", "--worker", str(folder)]
+    command = [sys.executable, "-m", "campaigns.faults.run", "--worker", str(folder)]
     command += ["--scenario", names, "--seed", "7", "--wanted", json.dumps(faults)]
     done = subprocess.run(
         command, env={**os.environ, **ENVIRONMENT}, cwd=ROOT, capture_output=True, text=True
@@ -52,7 +52,7 @@ def test_where_nothing_can_be_written_a_sentence_says_so_and_nothing_is_left(bas
 
 
 def test_a_full_disk_and_a_read_only_mount_are_survived(base):
-    from tests.faults.disks import can_mount
+    from campaigns.faults.disks import can_mount
 
     if not can_mount(base):
         pytest.skip("mounting a small disk needs root")

@@ -15,8 +15,8 @@ from itertools import pairwise
 import requests
 
 from anisoalign_core.align import ALIGNERS
-from tests.load.client import ClientError, Session
-from tests.load.people import CONTEST, CONTEST_SPLITS, Expected, Facts, Person
+from campaigns.load.client import ClientError, Session
+from campaigns.load.people import CONTEST, CONTEST_SPLITS, Expected, Facts, Person
 
 NUMBER = re.compile(r"-?\d[\d.,]*(?:e[-+]?\d+)?")
 DIGEST = re.compile(r"`([0-9a-f]{8})`")

@@ -20,8 +20,8 @@ from anisoalign_core.io.chunks import Chunk
 from anisoalign_core.io.preflight import training_ids
 from anisoalign_core.io.shards import open_shards
 from anisoalign_core.recipe import Recipe, read_recipe_text
-from tests.fuzz import mutations
-from tests.fuzz.seeds import (
+from campaigns.fuzz import mutations
+from campaigns.fuzz.seeds import (
     archive_seeds,
     caption_seeds,
     chunk_seeds,

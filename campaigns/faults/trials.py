@@ -12,12 +12,12 @@ from functools import partial
 from pathlib import Path
 
 from anisoalign_core.engine.resume import NOTE
-from tests.faults import children
-from tests.faults.changes import WAYS
-from tests.faults.children import Ended
-from tests.faults.disks import mounted, remount, taken
-from tests.faults.events import CHANGES, kill
-from tests.faults.stage import Stage, Tree, files_of, tree_of
+from campaigns.faults import children
+from campaigns.faults.changes import WAYS
+from campaigns.faults.children import Ended
+from campaigns.faults.disks import mounted, remount, taken
+from campaigns.faults.events import CHANGES, kill
+from campaigns.faults.stage import Stage, Tree, files_of, tree_of
 
 LEFT_OVER = re.compile(r"\.(?:.{1,40}-[0-9a-f]{16}(\.\w{1,19})?)")
 PAGE = 4096

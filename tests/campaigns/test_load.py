@@ -7,11 +7,11 @@ import threading
 import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
-from tests.load.campaign import all_at_once, outcome, prepare
-from tests.load.client import ClientError, Screen, Session
-from tests.load.people import Person, told_apart
-from tests.load.server import Server
-from tests.load.visit import Log
+from campaigns.load.campaign import all_at_once, outcome, prepare
+from campaigns.load.client import ClientError, Screen, Session
+from campaigns.load.people import Person, told_apart
+from campaigns.load.server import Server
+from campaigns.load.visit import Log
 
 PEOPLE = [Person(number, 500, 32) for number in range(3)]
 

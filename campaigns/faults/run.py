@@ -1,4 +1,4 @@
-"""Disturb what writes, as often as you like: ``python -m tests.faults.run --kills 320``.
+"""Disturb what writes, as often as you like: ``python -m campaigns.faults.run --kills 320``.
 
 Each scenario is run undisturbed first, and then again and again: killed at a random time or at a
 chosen event of the file system, on a full disk, in a folder or on a mount that is read-only, and
@@ -28,8 +28,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.document import read_results
-from tests.faults.children import ENVIRONMENT
-from tests.faults.scenarios import BLOCK, SCENARIOS, Tally
+from campaigns.faults.children import ENVIRONMENT
+from campaigns.faults.scenarios import BLOCK, SCENARIOS, Tally
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results.json"
@@ -67,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.worker is not None:
         return work(options.scenario, options.wanted, options.seed, options.worker)
     if options.render is not None:
-        from tests.faults.report import render
+        from campaigns.faults.report import render
 
         render(options.out, FINDINGS, options.render)
         return 0
@@ -103,7 +103,7 @@ def scenario(name: str, faults: dict[str, int], seed: int) -> dict[str, Any]:
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="faults") as folder:
         Path(folder).chmod(0o755)
-        command = [sys.executable, "-m", "tests.faults.run", "--worker", folder]
+        command = [sys.executable, "-m", "campaigns.faults.run", "--worker", folder]
         command += ["--scenario", name, "--seed", str(seed), "--wanted", json.dumps(faults)]
         done = subprocess.run(
             command,
@@ -122,7 +122,7 @@ def scenario(name: str, faults: dict[str, int], seed: int) -> dict[str, Any]:
 
 def work(names: str, faults: dict[str, int], seed: int, base: Path) -> int:
     """Disturb scenarios here, and print the counts of all."""
-    from tests.faults.disks import can_mount
+    from campaigns.faults.disks import can_mount
 
     mounts = can_mount(base)
     tallies = {fault: Tally() for fault in faults}
@@ -143,8 +143,8 @@ def disturb(
 ) -> None:
     """Inject faults into one scenario until each has struck as often as asked for."""
     from anisoalign_core.engine import pieces
-    from tests.faults.stage import Stage
-    from tests.faults.trials import FAULTS
+    from campaigns.faults.stage import Stage
+    from campaigns.faults.trials import FAULTS
 
     pieces.BLOCK_ROWS = BLOCK
     for module in SCENARIOS[name].imports:

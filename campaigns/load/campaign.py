@@ -10,10 +10,10 @@ from typing import Any
 
 import requests
 
-from tests.load.client import ClientError, Session
-from tests.load.people import Expected, Person, expected, told_apart
-from tests.load.server import MIB, Server
-from tests.load.visit import Files, Log, Visit
+from campaigns.load.client import ClientError, Session
+from campaigns.load.people import Expected, Person, expected, told_apart
+from campaigns.load.server import MIB, Server
+from campaigns.load.visit import Files, Log, Visit
 
 KEEP = 10
 """Seconds that the server keeps a session whose connection is gone (Streamlit's default: 120)."""

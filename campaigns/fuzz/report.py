@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.document import replace_section
-from tests.fuzz.campaign import GROWTH, SECONDS
-from tests.fuzz.readers import READERS
+from campaigns.fuzz.campaign import GROWTH, SECONDS
+from campaigns.fuzz.readers import READERS
+from campaigns.fuzz.run import CORPUS
 
 INTRODUCTION = """## Fuzzing the readers
 
@@ -22,8 +23,9 @@ breaks its promise (rows that are not finite unit rows, ids that are not one tex
 attempt to run a program, connect, or write another file, which an audit hook of the interpreter
 reports.
 
-Run more with `python -m tests.fuzz.run --reader all --inputs 200000`; `tests/fuzz/test_corpus.py`
-replays every input that ever crashed and some fresh ones with each run of the tests.
+Run more with `python -m campaigns.fuzz.run --reader all --inputs 200000`;
+`tests/campaigns/test_corpus.py` replays every input that ever crashed and some fresh ones with
+each run of the tests.
 """
 
 NUMBERS = """### Hostile numbers
@@ -65,7 +67,7 @@ def render(results: Path, findings: Path, document: Path) -> None:
         for name, found in fixed.items()
         for one in found
     ]
-    kept = sum(1 for _ in (results.parent / "corpus").glob("*/*"))
+    kept = sum(1 for _ in CORPUS.glob("*/*"))
     last = [name for name, each in counted.items() if each["runs"] and each["runs"][-1]["crashes"]]
     remaining = ", ".join(READERS[name].what for name in last) or "none known"
     text = "\n".join(

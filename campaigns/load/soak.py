@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import requests
 
-from tests.load.campaign import common_failures, forgotten, outcome, prepare, summary, warm_up
-from tests.load.client import ClientError, Session
-from tests.load.people import Person
-from tests.load.server import Server
-from tests.load.visit import Files, Log, Visit
+from campaigns.load.campaign import common_failures, forgotten, outcome, prepare, summary, warm_up
+from campaigns.load.client import ClientError, Session
+from campaigns.load.people import Person
+from campaigns.load.server import Server
+from campaigns.load.visit import Files, Log, Visit
 
 CLASS, EVERY, HOURS = 20, 40, 2
 INTERACTIONS = CLASS * HOURS * 3600 // EVERY

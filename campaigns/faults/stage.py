@@ -10,10 +10,10 @@ from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from tests.faults import children
-from tests.faults.children import Ended
-from tests.faults.events import Events, kill
-from tests.faults.scenarios import Scenario
+from campaigns.faults import children
+from campaigns.faults.children import Ended
+from campaigns.faults.events import Events, kill
+from campaigns.faults.scenarios import Scenario
 
 LONG_AGO = 1_600_000_000
 """When inputs were last written: long before they are read."""

@@ -1,10 +1,10 @@
-"""Fuzz the readers for as long as you like: ``python -m tests.fuzz.run --reader all``.
+"""Fuzz the readers for as long as you like: ``python -m campaigns.fuzz.run --reader all``.
 
 Every reader gets damaged copies of good files. Whatever is neither a good result nor an
 AnisoAlignError of one sentence is a crash: another exception, more than five seconds, much memory,
 the end of the process, or anything that the interpreter is asked to do besides reading (running
-programs, opening other files for writing, connecting). Crashes are kept in ``corpus/`` and
-``test_corpus.py`` replays them for ever.
+programs, opening other files for writing, connecting). Crashes are kept in
+``tests/campaigns/corpus`` and replayed with every run of the tests.
 
 Each batch runs in a process of its own, one at a time, so that a reader that ends its process is
 reported like any other. The same seed gives the same inputs on the same code.
@@ -26,7 +26,7 @@ from typing import Any
 from benchmarks.document import read_results
 
 HERE = Path(__file__).parent
-CORPUS = HERE / "corpus"
+CORPUS = HERE.parents[1] / "tests" / "campaigns" / "corpus"
 RESULTS = HERE / "results.json"
 FINDINGS = HERE / "findings.json"
 DOCUMENT = HERE.parent.parent / "docs" / "RELIABILITY.md"
@@ -48,11 +48,11 @@ def main(arguments: list[str] | None = None) -> int:
     if options.worker is not None:
         return work(options)
     if options.render is not None:
-        from tests.fuzz.report import render
+        from campaigns.fuzz.report import render
 
         render(options.out, FINDINGS, options.render)
         return 0
-    from tests.fuzz.readers import READERS
+    from campaigns.fuzz.readers import READERS
 
     names = list(READERS) if options.reader == "all" else options.reader.split(",")
     crashed = False
@@ -80,14 +80,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 def batch(name: str, inputs: int, seed: int, seconds: float | None) -> dict[str, Any]:
     """Run one batch in a process of its own and return its counts."""
-    from tests.fuzz.campaign import Scratch, keep
-    from tests.fuzz.readers import ENVIRONMENT, READERS
+    from campaigns.fuzz.campaign import Scratch, keep
+    from campaigns.fuzz.readers import ENVIRONMENT, READERS
 
     begun = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="batch") as folder:
         place = Path(folder) / "now"
         scratch = Scratch(place)
-        command = [sys.executable, "-m", "tests.fuzz.run", "--worker", str(place)]
+        command = [sys.executable, "-m", "campaigns.fuzz.run", "--worker", str(place)]
         command += ["--reader", name, "--inputs", str(inputs), "--seed", str(seed)]
         command += [] if seconds is None else ["--seconds", str(seconds)]
         threads = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "ARROW_IO_THREADS": "1"}
@@ -109,8 +109,8 @@ def batch(name: str, inputs: int, seed: int, seconds: float | None) -> dict[str,
 
 def work(options: argparse.Namespace) -> int:
     """Run one batch here."""
-    from tests.fuzz.campaign import Scratch, campaign
-    from tests.fuzz.readers import READERS
+    from campaigns.fuzz.campaign import Scratch, campaign
+    from campaigns.fuzz.readers import READERS
 
     found = campaign(
         READERS[options.reader],

@@ -1,4 +1,4 @@
-"""Many people at once: ``python -m tests.load.run --sessions 20``, and ``--soak`` for two hours.
+"""Many people at once: ``python -m campaigns.load.run --sessions 20``; ``--soak``: two hours.
 
 A real server runs in a process of its own; every session speaks Streamlit's own protocol, uploads a
 set of its own, and checks every number it is shown against the library. Returns 1 where a number
@@ -34,17 +34,17 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--render", type=Path, nargs="?", const=DOCUMENT, help="write the section")
     options = parser.parse_args(arguments)
     if options.render is not None:
-        from tests.load.report import render
+        from campaigns.load.report import render
 
         render(options.out, options.render)
         return 0
     if options.soak:
-        from tests.load.soak import INTERACTIONS, failures, soak
+        from campaigns.load.soak import INTERACTIONS, failures, soak
 
         found = soak(options.interactions or INTERACTIONS, options.minutes, options.seed)
         name, words = "soak", failures(found)
     else:
-        from tests.load.campaign import campaign, failures
+        from campaigns.load.campaign import campaign, failures
 
         found = campaign(options.sessions, options.rows, options.dim)
         name, words = "campaign", failures(found)

@@ -17,10 +17,10 @@ from typing import Any
 
 PACKAGE = __name__.rpartition(".")[0]
 
-NAMES = {}
+NAMES: dict[str, str] = {}
 """Names that stood at the top of the package: where each one is now."""
 
-MODULES = {}
+MODULES: dict[str, str] = {}
 """Modules that were imported by their own names: where each one is now."""
 
 

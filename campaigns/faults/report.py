@@ -32,8 +32,8 @@ find older ones in their place. A fault is survived if
 
 Run more with `python -m campaigns.faults.run --kills 320`; `tests/campaigns/test_faults.py` does a
 few of each with every run of the tests. Sets are small ({shards} shards of {rows} × {dim}, in
-blocks of {block} rows). Full disks and read-only mounts are small ones of their own, for which the script
-must be root; otherwise a limit on the size of files, and permissions, stand for them.
+blocks of {block} rows). Full disks and read-only mounts are small ones of their own, for which the
+script must be root; otherwise a limit on the size of files, and permissions, stand for them.
 """
 
 AFTERWARDS = """*Resumed*: finished shards were kept, and the job went on. *Restarted*: it began

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-from copy import deepcopy
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from anisoalign_core.errors import AnisoAlignError, FormatError
@@ -53,8 +58,8 @@ def need_packages(config: dict[str, Any], name: str, *, tokenizer: bool = True) 
         )
 
 
-def build(config: dict[str, Any], name: str) -> Any:
-    """Build an open_clip model with whatever weights torch starts with.
+def build(config: dict[str, Any], name: str, device: str = "cpu") -> Any:
+    """Build a model by open_clip's own factory, with whatever weights torch starts with.
 
     Parameters
     ----------
@@ -62,6 +67,8 @@ def build(config: dict[str, Any], name: str) -> Any:
         ``embed_dim``, ``vision_cfg``, ``text_cfg`` and the rest of an open_clip configuration.
     name : str
         For messages.
+    device : str
+        ``"meta"`` gives a model of shapes alone, which takes no memory.
 
     Raises
     ------
@@ -70,30 +77,39 @@ def build(config: dict[str, Any], name: str) -> Any:
     FormatError
         If the configuration is not one that open_clip understands.
     """
+    import torch
+
     open_clip = need_open_clip()
-    config = deepcopy(config)
     need_packages(config, name, tokenizer=False)
-    hub = has_hub_tower(config)
-    if hub:
-        config["text_cfg"]["hf_model_pretrained"] = False
-    if config["vision_cfg"].get("timm_model_name"):
-        config["vision_cfg"]["timm_model_pretrained"] = False
-    if config.pop("custom_text", False) or hub:
-        kind = open_clip.CoCa if "multimodal_cfg" in config else open_clip.CustomTextCLIP
-    else:
-        kind = open_clip.CLIP
     try:
-        return kind(**config)
-    except OSError as error:  # the hub keeps the shape of this text tower
-        raise AnisoAlignError(
-            f"The text tower of {name} is described on the Hugging Face hub, which could not be "
-            f"reached ({first_line(error)}). Check the connection, or choose another architecture."
-        ) from error
+        with TemporaryDirectory() as folder, torch.device(device), quiet_logs():
+            place = Path(folder) / "open_clip_config.json"
+            place.write_text(json.dumps({"model_cfg": config}), encoding="utf-8")
+            return open_clip.create_model(
+                f"local-dir:{folder}", load_weights=False, pretrained_text=False, device=device
+            )
     except Exception as error:  # open_clip and torch check little, and raise whatever comes of it
+        if isinstance(error, OSError) and has_hub_tower(config):
+            raise AnisoAlignError(
+                f"The text tower of {name} is described on the Hugging Face hub, which could not "
+                f"be reached ({first_line(error)}). Check the connection, or choose another "
+                "architecture."
+            ) from error
         raise FormatError(
             f"open_clip cannot build {name}: {first_line(error)}. Check its model_cfg, or update "
             "open_clip_torch."
         ) from error
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Keep what libraries log about their own steps off the screen: our sentences say it once."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 def need_open_clip() -> Any:
@@ -121,7 +137,4 @@ def count_parameters(config: dict[str, Any], name: str) -> int:
     FormatError, AnisoAlignError
         As :func:`build`.
     """
-    import torch
-
-    with torch.device("meta"):
-        return sum(weights.numel() for weights in build(config, name).parameters())
+    return sum(weights.numel() for weights in build(config, name, "meta").parameters())

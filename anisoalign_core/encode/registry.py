@@ -41,6 +41,8 @@ class Architecture:
     counted : bool
         Whether its size is known without a network: towers of the Hugging Face hub keep their
         shape there.
+    understood : bool
+        Whether its configuration is one of images and texts; if not, nothing else is known of it.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Architecture:
     tags: tuple[str, ...]
     missing: tuple[str, ...]
     counted: bool
+    understood: bool = True
 
     @property
     def parameters(self) -> int | None:
@@ -59,6 +62,8 @@ class Architecture:
     @property
     def note(self) -> str:
         """What stands in the way of using it; empty when nothing does."""
+        if not self.understood:
+            return "not a model of images and texts, as far as its configuration says"
         if self.missing:
             return f"needs pip install {' '.join(self.missing)}"
         return "" if self.counted else "the hub says how large its text tower is"
@@ -93,18 +98,25 @@ def _all_models() -> tuple[Architecture, ...]:
 
 
 def _described(name: str, config: dict[str, Any], open_clip: Any) -> Architecture:
-    size = config["vision_cfg"].get("image_size", 224)
-    sides = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
-    absent = missing_packages(config)
-    return Architecture(
-        name=name,
-        dim=int(config["embed_dim"]),
-        image_size=sides,
-        context_length=int(config["text_cfg"].get("context_length", 77)),
-        tags=tuple(open_clip.list_pretrained_tags_by_model(name)),
-        missing=absent,
-        counted=not has_hub_tower(config) and "timm" not in absent,
-    )
+    """Describe a configuration; one that is not understood is listed as such, and harms no other.
+
+    open_clip's registry is open: later versions and other programs add kinds of their own.
+    """
+    tags = tuple(open_clip.list_pretrained_tags_by_model(name))
+    try:
+        size = config["vision_cfg"].get("image_size", 224)
+        absent = missing_packages(config)
+        return Architecture(
+            name=name,
+            dim=int(config["embed_dim"]),
+            image_size=(size, size) if isinstance(size, int) else (int(size[0]), int(size[1])),
+            context_length=int(config["text_cfg"].get("context_length", 77)),
+            tags=tags,
+            missing=absent,
+            counted=not has_hub_tower(config) and "timm" not in absent,
+        )
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return Architecture(name, 0, (0, 0), 0, tags, (), counted=False, understood=False)
 
 
 @lru_cache(maxsize=256)
@@ -132,12 +144,18 @@ def architecture_config(name: str) -> dict[str, Any]:
     Raises
     ------
     ParameterError
-        If there is none of that name, with the nearest names.
+        If there is none of that name, with the nearest names; or it is of another kind.
     """
     open_clip = need_open_clip()
     names = open_clip.list_models()
     if name in names:
         found: dict[str, Any] = open_clip.get_model_config(name)
+        absent = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if not found.get(key)]
+        if absent:
+            raise ParameterError(
+                f"open_clip's configuration of {name} has no {' and no '.join(absent)}, so it is "
+                "not a model of images and texts. Choose another architecture."
+            )
         return found
     near = nearest(name, names)
     like = f"The nearest names are {', '.join(near)}. " if near else ""

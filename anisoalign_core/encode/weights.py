@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import pickle
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from anisoalign_core.encode.building import first_line, need_open_clip
+from anisoalign_core.encode.building import first_line, need_open_clip, quiet_logs
 from anisoalign_core.encode.registry import tag_settings
 from anisoalign_core.errors import AnisoAlignError, FormatError
 from anisoalign_core.files.source import malformed, printable, readable
@@ -190,7 +187,7 @@ def fetch(architecture: str, tag: str) -> Path:
     settings = tag_settings(architecture, tag)
     place = _place(settings)
     try:
-        with _silent_hub():
+        with quiet_logs():
             if not _is_cached(settings):
                 _reach(place)
             found = Path(open_clip.download_pretrained(settings))
@@ -240,15 +237,3 @@ def _reach(place: str) -> None:
 def _reason(error: BaseException) -> str:
     inner = getattr(error, "reason", None)
     return first_line(inner if isinstance(inner, BaseException) else error)
-
-
-@contextmanager
-def _silent_hub() -> Iterator[None]:
-    """Keep the hub's warnings about each new attempt off the screen: our sentence says it once."""
-    logger = logging.getLogger("huggingface_hub")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)

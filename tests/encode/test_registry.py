@@ -90,3 +90,32 @@ def test_an_unknown_tag_is_answered_with_the_known_ones(tiny_architecture):
         aa.load_encoder("RN50x4", "laion")
     with pytest.raises(ParameterError, match=r"no published weights of tiny-vit"):
         aa.load_encoder(tiny_architecture, "laion")
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"embed_dim": 8, "audio_cfg": {"layers": 2}, "text_cfg": {}},
+        {"embed_dim": "wide", "vision_cfg": {}, "text_cfg": {}},
+        {"embed_dim": 8, "vision_cfg": {"image_size": [1]}, "text_cfg": {}},
+        {"embed_dim": 8, "vision_cfg": None, "text_cfg": {}},
+    ],
+)
+def test_a_configuration_of_another_kind_is_listed_as_such_and_harms_no_other(
+    config, tiny_architecture, monkeypatch, capsys
+):
+    from open_clip import factory
+
+    from anisoalign_core.cli import main
+    from anisoalign_core.errors import AnisoAlignError
+
+    monkeypatch.setitem(factory._MODEL_CONFIGS, "sounds", config)
+    models = {one.name: one for one in aa.available_models()}
+    assert models[tiny_architecture].understood
+    assert not models["sounds"].understood
+    assert models["sounds"].parameters is None
+    assert "not a model of images and texts" in models["sounds"].note
+    assert main(["encode", "--list-models", "sounds"]) == 0
+    assert "not a model of images and texts" in capsys.readouterr().out
+    with pytest.raises(AnisoAlignError, match="sounds"):
+        aa.load_encoder("sounds", checkpoint="any.safetensors")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from anisoalign_core.engine.pieces import Piece, cut
 from anisoalign_core.errors import FormatError, ParameterError
 from anisoalign_core.files.places import as_path, is_local
-from anisoalign_core.io import clip_retrieval, lines, revision_file
+from anisoalign_core.io import clip_retrieval, lines, revision
 from anisoalign_core.io.keys import role_of
 from anisoalign_core.io.shards import STREAMED, ShardedSet
 
@@ -259,7 +259,7 @@ def _usual_format(data: ShardedSet, suffix: str) -> str:
 
 
 def _revision_rows(data: ShardedSet, wished: int | None) -> int | None:
-    most = revision_file.MAX_RECORDS
+    most = revision.MAX_RECORDS
     if wished is not None and wished > most:
         raise ParameterError(
             f"A ReVision chunk holds at most {most:,} records; {wished:,} rows were asked for."
@@ -303,7 +303,7 @@ def _name(
     if plan.is_file:
         return plan.out.name
     if plan.format == "revision":
-        return revision_file.chunk_name(data.modality, number, method)
+        return revision.chunk_name(data.modality, number, method)
     if plan.format == "clip-retrieval":
         key = "image" if role_of(data.modality) == "target" else "text"
         part = clip_retrieval.FOLDERS[key]

@@ -29,8 +29,7 @@ class About:
     labels : pandas.DataFrame of m rows, or None
     native : object
         The same in the file's own terms, so that a file of the same format loses nothing:
-        :class:`anisoalign_core.io.parquet_stream.Columns`,
-        :class:`anisoalign_core.io.alike.AlikeRows`, or a list of dictionaries.
+        :class:`anisoalign_core.io.parquet_stream.Columns`, or a list of dictionaries.
     """
 
     ids: Texts | None = None

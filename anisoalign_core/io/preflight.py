@@ -5,28 +5,25 @@ What a training file asks for is compared with the rows of :mod:`anisoalign_core
 
 from __future__ import annotations
 
-import io
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError, ShapeError
-from anisoalign_core.files.limits import MIB, Limits, check_bytes
+from anisoalign_core.files.limits import Limits, check_bytes
 from anisoalign_core.files.places import as_path, source_at
-from anisoalign_core.files.source import Source, Texts, malformed, printable
+from anisoalign_core.files.source import Texts, malformed, printable
 from anisoalign_core.numerics import row_norms
 from anisoalign_core.rows import LOOSE_UNIT_TOLERANCE
 
 LOADER_DIM = 1280
 """Hidden size that the public training code has written into it."""
-LONGEST_ITEM = 64 * MIB
-"""Letters of one object in a training file."""
 
 
 def training_ids(path: str | Path, *, limits: Limits | None = None) -> list[str]:
@@ -36,7 +33,6 @@ def training_ids(path: str | Path, *, limits: Limits | None = None) -> list[str]
     ----------
     path : str or Path
         JSON as LLaVA and Bunny have it: a list of objects with ``id``, or one object per line.
-        Read object by object, so that only the ids take memory.
     limits : Limits, optional
         Files above ``max_bytes`` are refused. By default those of the environment.
 
@@ -54,18 +50,22 @@ def training_ids(path: str | Path, *, limits: Limits | None = None) -> list[str]
     source = source_at(as_path(path))
     name = source.name
     check_bytes(source.size, f"{name} takes", name, limits or Limits.from_env())
+    with source.open() as stream, malformed(name, "JSON in UTF-8", UnicodeDecodeError):
+        text = stream.read().decode("utf-8-sig")
+    with malformed(name, "JSON", ValueError, RecursionError):
+        if text.lstrip()[:1] == "[":
+            items = json.loads(text)
+        else:
+            items = [json.loads(line) for line in text.split("\n") if line.strip()]
+    if not text.strip():
+        raise FormatError(f"{name} is empty. Give the file that the training code reads.")
     found: list[str] = []
-    for number, item in enumerate(_json_items(source)):
-        if not isinstance(item, dict):
-            raise FormatError(
-                f"Item {number} of {name} is not an object with an id. Give a list of objects, as "
-                "the training code reads it."
-            )
-        key = item.get("id")
+    for number, item in enumerate(items):
+        key = item.get("id") if isinstance(item, dict) else None
         if not isinstance(key, str | int | float):
             raise FormatError(
-                f'Item {number} of {name} has no "id" that is a text or a number. Give a list of '
-                "objects with ids, as the training code reads it."
+                f'Item {number} of {name} is not an object with an "id" that is a text or a '
+                "number. Give a list of objects with ids, as the training code reads it."
             )
         found.append(str(key))
     return found
@@ -111,31 +111,13 @@ class Preflight:
     @property
     def refusal(self) -> str | None:
         """Why the rows must not be used for training, in a sentence; None if they may."""
-        reasons = [
-            f"{count:,} {one if count == 1 else many} ({_shown(examples, count)})"
-            for count, one, many, examples in (
-                (
-                    self.nonfinite,
-                    "row holds numbers that are not finite",
-                    "rows hold numbers that are not finite",
-                    self.nonfinite_examples,
-                ),
-                (self.zero_rows, "row is all zeros", "rows are all zeros", self.zero_examples),
-                (
-                    self.duplicate_ids,
-                    "id belongs to several rows",
-                    "ids belong to several rows each",
-                    self.duplicate_examples,
-                ),
-                (
-                    self.missing,
-                    "id of the training file has no row",
-                    "ids of the training file have no row",
-                    self.missing_examples,
-                ),
-            )
-            if count
-        ]
+        faults = (
+            (self.nonfinite, self.nonfinite_examples, "rows with numbers that are not finite"),
+            (self.zero_rows, self.zero_examples, "rows of zeros"),
+            (self.duplicate_ids, self.duplicate_examples, "ids that several rows have"),
+            (self.missing, self.missing_examples, "ids of the training file without a row"),
+        )
+        reasons = [f"{n:,} {what} ({_shown(some, n)})" for n, some, what in faults if n]
         if not self.rows:
             reasons.insert(0, "there are no rows")
         if not reasons:
@@ -178,22 +160,15 @@ class Preflight:
 
 
 class PreflightCounter:
-    """Counts what :class:`Preflight` reports, chunk by chunk.
-
-    Ids are kept as one text and compared by their 64-bit hashes: 12 bytes and the letters for each,
-    with about one chance in a million of a wrong count among five million ids.
-    """
+    """Counts what :class:`Preflight` reports, chunk by chunk."""
 
     EXAMPLES = 5
 
     def __init__(self) -> None:
-        self._rows = 0
-        self._range = (np.inf, -np.inf)
-        self._hashes: list[npt.NDArray[np.int64]] = []
-        self._lengths: list[npt.NDArray[np.int32]] = []
-        self._texts: list[str] = []
-        self._odd: dict[str, list[str]] = {"nonfinite": [], "zero": []}
-        self._counts = {"nonfinite": 0, "zero": 0}
+        self._ids: Counter[str] = Counter()
+        self._nonfinite: list[str] = []
+        self._zero: list[str] = []
+        self._low, self._high = np.inf, -np.inf
 
     def add(self, array: npt.NDArray[np.floating[Any]], ids: Sequence[object] | Texts) -> None:
         """Count some rows.
@@ -213,18 +188,11 @@ class PreflightCounter:
             raise ShapeError(f"{len(array):,} rows came with {len(names):,} ids. Give one each.")
         norms = row_norms(array)
         finite = np.isfinite(norms)
-        for what, which in (("nonfinite", ~finite), ("zero", norms == 0.0)):
-            found = np.flatnonzero(which)
-            self._counts[what] += len(found)
-            room = self.EXAMPLES - len(self._odd[what])
-            self._odd[what] += [names[row] for row in found[:room]]
-        low, high = self._range
-        kept = norms[finite]
-        self._range = min(low, kept.min(initial=np.inf)), max(high, kept.max(initial=-np.inf))
-        self._rows += len(names)
-        self._hashes.append(_hashes(names))
-        self._lengths.append(np.fromiter(map(len, names), dtype=np.int32, count=len(names)))
-        self._texts.append("".join(names))
+        self._nonfinite += [names[row] for row in np.flatnonzero(~finite)]
+        self._zero += [names[row] for row in np.flatnonzero(norms == 0.0)]
+        self._low = min(self._low, norms[finite].min(initial=np.inf))
+        self._high = max(self._high, norms[finite].max(initial=-np.inf))
+        self._ids.update(names)
 
     def finish(self, wanted: Sequence[str] | None, dim: int) -> Preflight:
         """Return what was counted.
@@ -235,111 +203,33 @@ class PreflightCounter:
             Ids of the training file: :func:`training_ids`.
         dim : int
         """
-        hashes = np.concatenate([np.empty(0, dtype=np.int64), *self._hashes])
-        own, places, counts = np.unique(hashes, return_index=True, return_counts=True)
-        repeated = np.sort(places[counts > 1])
-        found: dict[str, Any] = {}
-        if wanted is not None:
-            asked, asked_at = np.unique(_hashes(wanted), return_index=True)
-            missing = np.sort(asked_at[np.isin(asked, own, invert=True, assume_unique=True)])
-            extra = np.sort(places[np.isin(own, asked, invert=True, assume_unique=True)])
-            found = {
-                "wanted": len(asked),
-                "missing": len(missing),
-                "extra": len(extra),
-                "missing_examples": tuple(str(wanted[i]) for i in missing[: self.EXAMPLES]),
-                "extra_examples": self._named(extra),
-            }
-        low, high = self._range
+        asked = dict.fromkeys(wanted or ())
+        repeated = [key for key, count in self._ids.items() if count > 1]
+        missing = [key for key in asked if key not in self._ids]
+        extra = [] if wanted is None else [key for key in self._ids if key not in asked]
+        found = {
+            "nonfinite": self._nonfinite,
+            "zero": self._zero,
+            "duplicate": repeated,
+            "missing": missing,
+            "extra": extra,
+        }
+        examples = {f"{k}_examples": tuple(v[: self.EXAMPLES]) for k, v in found.items()}
         return Preflight(
-            rows=self._rows,
+            rows=self._ids.total(),
             dim=dim,
-            norm_min=float(low) if np.isfinite(low) else 0.0,
-            norm_max=float(high) if np.isfinite(high) else 0.0,
-            nonfinite=self._counts["nonfinite"],
-            zero_rows=self._counts["zero"],
+            norm_min=float(self._low) if np.isfinite(self._low) else 0.0,
+            norm_max=float(self._high) if np.isfinite(self._high) else 0.0,
+            nonfinite=len(self._nonfinite),
+            zero_rows=len(self._zero),
             duplicate_ids=len(repeated),
-            nonfinite_examples=tuple(self._odd["nonfinite"]),
-            zero_examples=tuple(self._odd["zero"]),
-            duplicate_examples=self._named(repeated),
-            **found,
+            wanted=None if wanted is None else len(asked),
+            missing=len(missing),
+            extra=len(extra),
+            **examples,
         )
-
-    def _named(self, rows: npt.NDArray[np.intp]) -> tuple[str, ...]:
-        """Return the ids of the first few of some rows."""
-        starts = np.cumsum([0, *map(len, self._lengths)])
-        names = []
-        for row in rows[: self.EXAMPLES]:
-            part = int(np.searchsorted(starts, row, side="right")) - 1
-            lengths = self._lengths[part]
-            begin = int(lengths[: row - starts[part]].sum(dtype=np.int64))
-            names.append(self._texts[part][begin : begin + int(lengths[row - starts[part]])])
-        return tuple(names)
-
-
-def _hashes(names: Sequence[str]) -> npt.NDArray[np.int64]:
-    return np.fromiter(map(hash, names), dtype=np.int64, count=len(names))
 
 
 def _shown(examples: Sequence[str], count: int) -> str:
     more = ", …" if count > len(examples) else ""
     return ", ".join(f'"{printable(one, 60)}"' for one in examples) + more
-
-
-def _json_items(source: Source) -> Iterator[Any]:
-    """Yield the items of a JSON list, or JSON objects that follow each other, one at a time."""
-    name, decode = source.name, json.JSONDecoder().raw_decode
-    text, at, number = "", 0, 0
-    ended = closed = comma = False
-    listed: bool | None = None
-    with source.open() as raw, malformed(name, "JSON in UTF-8", UnicodeDecodeError):
-        stream = io.TextIOWrapper(cast(Any, raw), encoding="utf-8-sig")
-        while True:
-            space = _SPACE.match(text, at)
-            at = space.end() if space else at
-            if at == len(text) and not ended:
-                text, at = stream.read(MIB), 0
-                ended = not text
-                continue
-            mark = text[at : at + 1]
-            if not mark:
-                if listed is None or (listed and not closed):
-                    raise FormatError(
-                        f"{name} ends before its list of objects does. Copy or write it again."
-                    )
-                return
-            if listed is None and mark in "[{":
-                listed, comma = mark == "[", True
-                at += listed
-            elif listed is None or closed:
-                raise FormatError(
-                    f"{name} is not a list of JSON objects, nor one object per line. Give the file "
-                    "that the training code reads."
-                )
-            elif listed and mark == "]" and (number == 0 or not comma):
-                closed, at = True, at + 1
-            elif listed and not comma:
-                if mark != ",":
-                    raise _bad_item(number, name, "there is no comma before it")
-                comma, at = True, at + 1
-            else:
-                try:
-                    item, at = decode(text, at)
-                except (ValueError, RecursionError) as error:
-                    if ended or len(text) - at > LONGEST_ITEM:
-                        raise _bad_item(number, name, getattr(error, "msg", str(error))) from error
-                    more = stream.read(max(MIB, len(text) - at))  # the rest may be to come
-                    text, at, ended = text[at:] + more, 0, not more
-                    continue
-                yield item
-                number, comma = number + 1, False
-
-
-def _bad_item(number: int, name: str, reason: str) -> FormatError:
-    return FormatError(
-        f"Item {number} of {name} cannot be read as JSON: {printable(reason)}. Mend the file, or "
-        "write it again."
-    )
-
-
-_SPACE = re.compile(r"[ \t\r\n]*")

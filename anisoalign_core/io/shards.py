@@ -33,7 +33,6 @@ from anisoalign_core.io import (
     parquet,
     parquet_stream,
     revision,
-    revision_file,
 )
 from anisoalign_core.io import safetensors as safetensors_file
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts, ShardWriter
@@ -145,7 +144,7 @@ STREAMED: dict[str, Streamed] = {
             revision.keys,
             revision.shard_facts,
             revision.read_chunks,
-            revision_file.write_shard,
+            revision.write_shard,
         ),
         *(
             Streamed(suffix, _whole_keys, _whole_facts, _whole_chunks)

@@ -15,7 +15,7 @@ from anisoalign_core.engine.jobs import ApplyJob, FitJob
 from anisoalign_core.engine.recipes import StreamedRecipe, is_streamed_recipe
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source
-from anisoalign_core.io import alike, reading, revision
+from anisoalign_core.io import reading, revision
 from anisoalign_core.io.chunks import Chunk
 from anisoalign_core.io.preflight import training_ids
 from anisoalign_core.io.shards import open_shards
@@ -164,36 +164,13 @@ def beside(ending: str, vectors: str, data: bytes, folder: Path) -> str:
     return checked(reading.load(path, modality="image", limits=LIMITS))
 
 
-def records(smallest: int, data: bytes, folder: Path) -> str:
-    """Read ReVision chunks, as records that are alike or by unpickling."""
-    before, alike.SMALLEST = alike.SMALLEST, smallest
-    try:
-        source = Source("a.pkl", data=data)
-        facts = revision.shard_facts(source, LIMITS)
-        read = partial(revision.read_chunks, source, LIMITS, rows=3)
-        said = checked_chunks(read(about=True), facts.dim)
-        for chunk in read(about=True):
-            native = chunk.about.native
-            if hasattr(native, "records") and len(native.records()) != len(chunk.array):
-                raise Broken("records are not one for each row")
-        if not smallest:
-            alike.SMALLEST = len(data) + 1
-            _compare(list(read(about=True)), facts.dim, source)
-        return f"{said} {sum(len(chunk.array) for chunk in read(start=1, stop=4))}"
-    finally:
-        alike.SMALLEST = before
-
-
-def _compare(unpickled: list[Chunk], dim: int, source: Source) -> None:
-    """Hold records that are alike to what unpickling makes of the same bytes."""
-    alike.SMALLEST = 0
-    found = list(revision.read_chunks(source, LIMITS, rows=3, about=True))
-    for one, other in zip(found, unpickled, strict=True):
-        if one.array.tobytes() != other.array.tobytes() or one.array.dtype != other.array.dtype:
-            raise Broken("records that are alike hold other vectors when they are unpickled")
-        ids, others = one.about.names(LIMITS), other.about.names(LIMITS)
-        if ids is None or others is None or ids.tolist() != others.tolist():
-            raise Broken("records that are alike hold other ids when they are unpickled")
+def records(data: bytes, folder: Path) -> str:
+    """Read ReVision chunks."""
+    source = Source("a.pkl", data=data)
+    facts = revision.shard_facts(source, LIMITS)
+    read = partial(revision.read_chunks, source, LIMITS, rows=3)
+    said = checked_chunks(read(about=True), facts.dim)
+    return f"{said} {sum(len(chunk.array) for chunk in read(start=1, stop=4))}"
 
 
 def clip_retrieval(file: str, data: bytes, folder: Path) -> str:
@@ -485,16 +462,7 @@ READERS: dict[str, Reader] = {
             line_seeds,
             TEXTS,
         ),
-        Reader(
-            "revision", "ReVision chunks, records alike", partial(records, 0), chunk_seeds, PICKLE
-        ),
-        Reader(
-            "revision-unpickled",
-            "ReVision chunks, unpickled",
-            partial(records, 1 << 30),
-            chunk_seeds,
-            PICKLE,
-        ),
+        Reader("revision", "ReVision chunks", records, chunk_seeds, PICKLE),
         Reader(
             "training",
             "training JSON",

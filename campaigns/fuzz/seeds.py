@@ -17,7 +17,7 @@ import pandas as pd
 import anisoalign_core as aa
 from anisoalign_core.engine.jobs import ApplyJob, FitJob
 from anisoalign_core.engine.recipes import StreamedRecipe
-from anisoalign_core.io import revision_file
+from anisoalign_core.io import revision
 from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.registry import FORMATS
 from anisoalign_core.recipe import cook
@@ -196,7 +196,7 @@ def chunk_seeds(folder: Path) -> list[bytes]:
     }
     for modality, about in made.items():
         stream = io.BytesIO()
-        revision_file.write_shard(stream, [Chunk(data.vectors, about)], modality, {})
+        revision.write_shard(stream, [Chunk(data.vectors, about)], modality, {})
         found.append(stream.getvalue())
     plain = [
         {"id": f"row {n}", "caption": f"é {n}" * n, "n": n, "embed": row.copy()}

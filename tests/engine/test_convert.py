@@ -14,7 +14,6 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from anisoalign_core.cli import main
-from anisoalign_core.io import alike
 from tests.conftest import paired_world
 
 FORMATS = ("npy", "safetensors", "parquet", "clip-retrieval", "revision")
@@ -22,12 +21,6 @@ NUMBERS = (0, 2, 10)
 """Of the shards: as text, 10 would come before 2."""
 EDGES = (0, 120, 121, 200)
 ROWS = EDGES[-1]
-
-
-@pytest.fixture(autouse=True)
-def _small_records_too(monkeypatch):
-    """Records that are alike are read as in large files; others are here too (protocol 5)."""
-    monkeypatch.setattr(alike, "SMALLEST", 0)
 
 
 def texts():

@@ -24,11 +24,10 @@ from anisoalign_core.errors import (
 )
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source
-from anisoalign_core.io import revision_file
+from anisoalign_core.io import revision
 from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.preflight import PreflightCounter, training_ids
-from anisoalign_core.io.revision import keys, read_chunks, shard_facts
-from anisoalign_core.io.revision_file import chunk_name, write_shard
+from anisoalign_core.io.revision import chunk_name, keys, read_chunks, shard_facts, write_shard
 
 LIMITS = Limits()
 
@@ -301,8 +300,8 @@ def test_rows_that_are_not_finite_are_refused(value: float) -> None:
 
 
 def test_a_chunk_has_a_most(monkeypatch: pytest.MonkeyPatch, array: NDArray[np.float32]) -> None:
-    assert revision_file.MAX_RECORDS == 200_000
-    monkeypatch.setattr(revision_file, "MAX_RECORDS", 11)
+    assert revision.MAX_RECORDS == 200_000
+    monkeypatch.setattr(revision, "MAX_RECORDS", 11)
     with pytest.raises(ParameterError, match="at most 11 records"):
         write(read(records_of(array), about=True))
 

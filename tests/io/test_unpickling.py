@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections
-import copy
 import io
 import os
 import pickle
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from anisoalign_core.errors import AnisoAlignError, FormatError, LimitError
 from anisoalign_core.files.digests import PassingDigest, file_digest
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source
-from anisoalign_core.io.unpickling import Array, first_record, load_records
+from anisoalign_core.io.unpickling import load_records
 
 PROTOCOLS = (2, 3, 4, 5)
 VECTOR = np.linspace(-1, 1, 9, dtype=np.float32)
@@ -37,13 +37,11 @@ def with_numpy_1_names(data: bytes) -> bytes:
 
 def same(found: Any, expected: Any) -> bool:
     if isinstance(expected, np.ndarray):
-        real = found.array()
         return (
-            real.dtype == expected.dtype.newbyteorder("=")
-            and real.shape == expected.shape
-            and bool((real == expected).all())
-            and real.base is None
-            and real.flags.writeable
+            type(found) is np.ndarray
+            and found.dtype == expected.dtype.newbyteorder("=")
+            and found.shape == expected.shape
+            and bool((found == expected).all())
         )
     if isinstance(expected, list | tuple):
         return type(found) is type(expected) and all(map(same, found, expected))
@@ -116,13 +114,6 @@ def test_what_holds_itself_is_read() -> None:
     assert record["loop"][1] is record["loop"]
 
 
-def test_copying_makes_arrays_real() -> None:
-    record = load(pickle.dumps([{"a": [VECTOR], "b": VECTOR}]))[0]
-    real = copy.deepcopy(record)
-    np.testing.assert_array_equal(real["a"][0], VECTOR)
-    assert real["b"].flags.owndata and real["b"].flags.writeable
-
-
 class Call:
     def __init__(self, function: Any, *arguments: Any) -> None:
         self.reduced = (function, arguments)
@@ -154,8 +145,8 @@ def test_other_names_are_refused_by_name(protocol: int, value: Any, name: str) -
 @pytest.mark.parametrize(
     ("data", "name"),
     [
-        (b"cos\nsystem\n(S'exit 1'\ntR.", r"os\.system"),
-        (b"(ios\nsystem\nS'exit 1'\n.", r"os\.system"),
+        (b"cos\nsystem\n(tR.", r"os\.system"),
+        (b"(ios\nsystem\n.", r"os\.system"),
         (b"\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(tR.", r"torch\._utils\._rebuild_tensor_v2"),
         (b"\x80\x04\x8c\x08builtins\x8c\x0beval.__call\x93.", r"builtins\.eval\.__call"),
         (b"\x80\x02cnumpy\nndarray.tofile\n.", r"numpy\.ndarray\.tofile"),
@@ -226,9 +217,6 @@ def test_the_file_cannot_reach_the_standins() -> None:
     for data in (hook, slots, again):
         with pytest.raises(FormatError):
             load(data)
-    unfinished = b"\x80\x02]}X\x01\x00\x00\x00acnumpy\nndarray\n)\x81sa."
-    with pytest.raises(FormatError, match="array without numbers"):
-        load(unfinished)
     assert same(load(pickle.dumps(RECORDS)), RECORDS)
 
 
@@ -253,9 +241,9 @@ def test_only_lists_of_dictionaries(value: Any, what: str) -> None:
         (b"\x93NUMPY\x01\x00", r"\.npy"),
         (b"PK\x03\x04 and so on", "zip archive"),
         (b"hello", "damaged"),
-        (pickle.dumps(RECORDS) + b"more", "4 bytes after the end"),
-        (pickle.dumps([{1: 2}]) * 2, "bytes after the end"),
-        (b"\x80\x02]P12\na.", "outside the file"),
+        (pickle.dumps(RECORDS) + b"more", "more bytes follow"),
+        (pickle.dumps([{1: 2}]) * 2, "more bytes follow"),
+        (b"\x80\x02]P12\na.", "opcode 50"),
         (b"\x80\x04\x82\x01.", "opcode 82"),
         (b"\x80\x04\x97.", "a.pkl"),
         (b"\x80\x09].", "a.pkl"),
@@ -270,6 +258,35 @@ def test_large_files_are_refused_before_they_are_read() -> None:
     source = Source("a.pkl", data=pickle.dumps(RECORDS))
     with pytest.raises(LimitError, match="ANISOALIGN_MAX_BYTES"):
         load_records(source, Limits(max_bytes=1000))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"\x80\x02]r\xff\xff\xff\x7f.",
+        b"\x80\x02]p99999999999\n.",
+        b"\x80\x04\x95\x06\x00\x00\x00\x00\x00\x00\x00]r\xff\xff\xff\xff.",
+        b"\x80\x04B\xff\xff\xff\xff.",
+        b"\x80\x04\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.",
+        b"\x80\x05\x96\xff\xff\xff\xff\x10\x00\x00\x00.",
+        b"\x80\x04\x95\xff\xff\xff\xff\x10\x00\x00\x00].",
+        b"\x80\x04\x8b\xff\xff\xff\x7f.",
+    ],
+)
+def test_small_files_take_little_memory(data: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(FormatError, match=r"a\.pkl"):
+            load(data)
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_keys_that_take_for_ever_to_hash() -> None:
+    deep = b"\x80\x02]}(" + b")" + b"\x85" * 100_000 + b"K\x01ua."
+    with pytest.raises(FormatError, match="has a tuple for a key"):
+        load(deep)
 
 
 SMALL = [{"id": 1, "caption": "c", "embed": np.ones(3, np.float32), "n": [np.int8(1), (None,)]}]
@@ -291,8 +308,7 @@ def refused_or_checked(data: bytes) -> None:
         return
     for record in records:
         for value in record.values():
-            if isinstance(value, Array):
-                assert len(value.data) == np.prod(value.shape) * value.dtype.itemsize
+            assert not isinstance(value, np.ndarray) or value.dtype.kind in "biuf"
 
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -326,7 +342,7 @@ def test_the_first_record_is_read_from_the_beginning(tmp_path: Path) -> None:
         data = pickle.dumps(records, protocol)
         path = tmp_path / "a.pkl"
         path.write_bytes(data[:-500_000])
-        record = first_record(Source("a.pkl", path), Limits())
+        (record,) = load_records(Source("a.pkl", path), Limits(), first=True)
         assert list(record) == ["other", "id", "embed"]
         assert same(record, records[0])
         with pytest.raises(FormatError, match="cut off"):
@@ -339,13 +355,14 @@ def test_the_first_record_of_a_pickle_without_memo(tmp_path: Path) -> None:
     records = [{"id": i, "embed": np.full(500, i, np.float32)} for i in range(200)]
     pickler.dump(records)
     assert len(stream.getvalue()) > 2**18
-    assert same(first_record(Source("a.pkl", data=stream.getvalue()), Limits()), records[0])
+    source = Source("a.pkl", data=stream.getvalue())
+    assert same(load_records(source, Limits(), first=True), records[:1])
 
 
 def test_the_first_record_refuses_by_name_too() -> None:
     data = pickle.dumps([{"id": Call(os.system, "exit 1")}, {"x": b"x" * 300_000}])
     with pytest.raises(FormatError, match=r"\.system"):
-        first_record(Source("a.pkl", data=data), Limits())
+        load_records(Source("a.pkl", data=data), Limits(), first=True)
 
 
 def test_a_digest_sees_every_byte(tmp_path: Path) -> None:

@@ -1,3 +1,5 @@
+from . import encode as encode
+from . import engine as engine
 from .align import ALIGNERS as ALIGNERS
 from .align import C3 as C3
 from .align import Aligner as Aligner
@@ -18,23 +20,9 @@ from .align import Standardize as Standardize
 from .align import load_aligner as load_aligner
 from .diagnose import diagnose as diagnose
 from .embeddings import EmbeddingSet as EmbeddingSet
-from .embeddings import Provenance as Provenance
-from .encode import Encoded as Encoded
-from .encode import Encoder as Encoder
-from .encode import EncodingState as EncodingState
-from .encode import available_models as available_models
-from .encode import encode as encode
-from .encode import find_items as find_items
-from .encode import load_encoder as load_encoder
-from .engine import fit_streamed as fit_streamed
-from .engine import moments_of as moments_of
-from .engine import plan_outputs as plan_outputs
-from .engine import sample_set as sample_set
-from .engine import write_streamed as write_streamed
 from .errors import AnisoAlignError as AnisoAlignError
 from .falsifiers import Falsification as Falsification
 from .falsifiers import falsify as falsify
-from .io import ShardedSet as ShardedSet
 from .io import load as load
 from .io import load_pair as load_pair
 from .io import open_shards as open_shards
@@ -48,13 +36,11 @@ from .metrics import compare as compare
 from .metrics import evaluate as evaluate
 from .moments import Moments as Moments
 from .pairs import EmbeddingPair as EmbeddingPair
-from .pairs import Split as Split
 from .recipe import Recipe as Recipe
 from .recipe import cook as cook
-from .recipe import read_recipe as read_recipe
 from .recipe import replay as replay
 from .report import GapReport as GapReport
 from .samples import load_sample as load_sample
-from .samples import sample_encoder_path as sample_encoder_path
 
 __version__: str
+from .samples import sample_encoder_path as sample_encoder_path

@@ -17,14 +17,42 @@ from typing import Any
 
 PACKAGE = __name__.rpartition(".")[0]
 
-NAMES: dict[str, str] = {}
+NAMES: dict[str, str] = {
+    "Encoded": "encode.Encoded",
+    "Encoder": "encode.Encoder",
+    "EncodingState": "encode.EncodingState",
+    "available_models": "encode.available_models",
+    "find_items": "encode.find_items",
+    "load_encoder": "encode.load_encoder",
+    "fit_streamed": "engine.fit_streamed",
+    "moments_of": "engine.moments_of",
+    "plan_outputs": "engine.plan_outputs",
+    "sample_set": "engine.sample_set",
+    "write_streamed": "engine.write_streamed",
+    "ShardedSet": "io.ShardedSet",
+    "Provenance": "embeddings.Provenance",
+    "Split": "pairs.Split",
+    "read_recipe": "recipe.read_recipe",
+}
 """Names that stood at the top of the package: where each one is now."""
 
-MODULES: dict[str, str] = {}
+MODULES: dict[str, str] = {
+    "lapack": "threads",
+    "validate": "rows",
+    "io.atomic": "files.atomic",
+    "io.digests": "files.digests",
+    "io.flushing": "files.flushing",
+    "io.limits": "files.limits",
+    "io.places": "files.places",
+    "io.source": "files.source",
+}
 """Modules that were imported by their own names: where each one is now."""
 
+CALLED: dict[str, str] = {"encode": "encode.encode"}
+"""Functions that stood at the top of the package where a room of that name is now."""
 
-def lookup(name: str) -> Any:
+
+def find(name: str) -> Any:
     """Return a thing that stood at the top of the package under ``name``.
 
     Raises
@@ -34,9 +62,8 @@ def lookup(name: str) -> Any:
     """
     if name not in NAMES:
         raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}")
-    module, _, attribute = NAMES[name].rpartition(".")
-    _warn(f"{PACKAGE}.{name}", f"{PACKAGE}.{NAMES[name]}", 4)
-    return getattr(importlib.import_module(f"{PACKAGE}.{module}"), attribute)
+    _warn(name, NAMES[name], 4)
+    return _at(NAMES[name])
 
 
 class MovedModules(MetaPathFinder, Loader):
@@ -51,11 +78,26 @@ class MovedModules(MetaPathFinder, Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """Put the module of the new name in place of the one that was asked for."""
-        old = module.__name__
-        new = f"{PACKAGE}.{MODULES[old.removeprefix(f'{PACKAGE}.')]}"
-        _warn(old, new, 6)
-        sys.modules[old] = importlib.import_module(new)
+        old = module.__name__.removeprefix(f"{PACKAGE}.")
+        _warn(old, MODULES[old], 6)
+        sys.modules[module.__name__] = importlib.import_module(f"{PACKAGE}.{MODULES[old]}")
+
+
+class Room(ModuleType):
+    """A room that can still be called, as the function that its name stood for."""
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call that function."""
+        name = self.__name__.removeprefix(f"{PACKAGE}.")
+        _warn(f"{name}()", f"{CALLED[name]}()", 3)
+        return _at(CALLED[name])(*arguments, **options)
+
+
+def _at(place: str) -> Any:
+    module, _, attribute = place.rpartition(".")
+    return getattr(importlib.import_module(f"{PACKAGE}.{module}"), attribute)
 
 
 def _warn(old: str, new: str, level: int) -> None:
-    warnings.warn(f"{old} is {new} now.", DeprecationWarning, stacklevel=level)
+    words = f"{PACKAGE}.{old} is {PACKAGE}.{new} now; the old name goes with the next version."
+    warnings.warn(words, DeprecationWarning, stacklevel=level)

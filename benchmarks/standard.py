@@ -18,6 +18,7 @@ import numpy as np
 
 import anisoalign_core as aa
 from anisoalign_core.errors import ParameterError
+from anisoalign_core.pairs import Split
 from anisoalign_core.recipe import fit_rows
 from benchmarks.document import replace_section
 
@@ -74,7 +75,7 @@ def measure(
     bounds = []
     for seed in range(splits):
         order = np.random.default_rng(seed).permutation(len(pair.source))
-        split = aa.Split(
+        split = Split(
             fit_target=order[:fit],
             fit_source=order[fit : 2 * fit],
             holdout_source=order[2 * fit : 2 * fit + held],

@@ -15,6 +15,7 @@ HEAVY = ("torch", "streamlit", "umap", "plotly", "open_clip", "sklearn", "pandas
 MAY_IMPORT = {  # room: the rooms of the library below it
     "errors": set(),
     "threads": set(),
+    "moved": set(),
     "plain": set(),
     "numerics": {"threads"},
     "files": {"errors"},
@@ -23,7 +24,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     "pairs": {"errors", "numerics", "rows", "embeddings"},
     "moments": {"errors", "numerics", "files"},
     "io": {"errors", "numerics", "rows", "embeddings", "pairs", "files"},
-    "encode": {"errors", "numerics", "rows", "embeddings", "pairs", "files", "io"},
+    "encode": {"errors", "moved", "numerics", "rows", "embeddings", "pairs", "files", "io"},
     "geometry": {"errors", "threads", "numerics", "embeddings", "pairs", "moments"},
     "metrics": {"errors", "threads", "numerics", "embeddings", "pairs", "moments", "geometry"},
     "align": {

@@ -7,6 +7,8 @@ unpacked to disk, and a broken image never ends the work. torch and open_clip ar
 used.
 """
 
+import sys
+
 from anisoalign_core.encode.encoder import Encoder
 from anisoalign_core.encode.images import ImageLimits, decode_image
 from anisoalign_core.encode.inputs import Inputs, Item, find_items
@@ -16,6 +18,7 @@ from anisoalign_core.encode.results import Encoded
 from anisoalign_core.encode.run import encode
 from anisoalign_core.encode.state import Broken, EncodingState
 from anisoalign_core.encode.tokenizers import WordTokenizer
+from anisoalign_core.moved import Room
 
 __all__ = [
     "Architecture",
@@ -34,3 +37,5 @@ __all__ = [
     "load_encoder",
     "parameter_count",
 ]
+
+sys.modules[__name__].__class__ = Room  # aa.encode.encode(...) was the function

@@ -188,7 +188,7 @@ def test_models_are_listed_with_their_size():
     at = open_page("encode")
     at.segmented_control(key="encode_model").set_value("open_clip, by name").run(timeout=120)
     table = at.dataframe[-1].value
-    names = [model.name for model in aa.available_models()]
+    names = [model.name for model in aa.encode.available_models()]
     assert table["architecture"].tolist() == names
     at.selectbox(key="encode_architecture").select("ViT-B-32").run(timeout=120)
     assert "512 dimensions, 224 × 224 pixels, 151.3 million parameters" in words(at)

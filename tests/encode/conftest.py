@@ -23,7 +23,7 @@ SPOKEN = {**TINY, "text_cfg": {**TEXT, "context_length": 6, "vocab_size": len(WO
 @pytest.fixture(scope="session")
 def sample_encoder():
     """Return the encoder that made the bundled sample."""
-    return aa.load_encoder(checkpoint=aa.sample_encoder_path())
+    return aa.encode.load_encoder(checkpoint=aa.sample_encoder_path())
 
 
 @pytest.fixture(scope="session")

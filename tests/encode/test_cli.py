@@ -71,7 +71,9 @@ def test_an_archive_and_a_table_become_two_sets(files, sample, capsys):
         "dimensions": 128,
         "digest": images.digest,
     }
-    assert about["encoder"] == aa.load_encoder(checkpoint=aa.sample_encoder_path()).describe()
+    assert (
+        about["encoder"] == aa.encode.load_encoder(checkpoint=aa.sample_encoder_path()).describe()
+    )
     assert about["inputs"] == ["scenes.zip", "captions.csv"]
     assert about["broken"] == about["notes"] == about["left_out"] == []
 

@@ -54,7 +54,7 @@ def test_an_architecture_of_the_registry_with_local_weights(tiny_architecture, t
         torch.save({"epoch": 3, "state_dict": state}, path)
     else:
         save_weights(model, path)
-    encoder = aa.load_encoder(tiny_architecture, checkpoint=path)
+    encoder = aa.encode.load_encoder(tiny_architecture, checkpoint=path)
     images = [picture(seed, (32, 32)) for seed in range(3)]
     mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
     x, y = by_hand(model, images, TEXTS, mean, std)
@@ -83,7 +83,7 @@ def test_published_weights_bring_their_preprocessing_and_activation(
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny-vit", {"web": settings})
     monkeypatch.setattr(weights_room, "_reach", lambda place: None)
     monkeypatch.setattr(open_clip, "download_pretrained", lambda settings: str(path))
-    encoder = aa.load_encoder(tiny_architecture, "web")
+    encoder = aa.encode.load_encoder(tiny_architecture, "web")
     images = [picture(seed, (32, 32)) for seed in range(3)]
     x, y = by_hand(quick, images, TEXTS, 0.5, 0.5)
     np.testing.assert_allclose(encoder.encode_images(images), x, atol=2e-6)
@@ -93,7 +93,7 @@ def test_published_weights_bring_their_preprocessing_and_activation(
     assert about["quick_gelu"] is True
     # the tag's preprocessing also serves other weights of the architecture
     mine = save_weights(random_model(seed=1), tmp_path / "mine.safetensors")
-    local = aa.load_encoder(tiny_architecture, "web", checkpoint=mine).describe()
+    local = aa.encode.load_encoder(tiny_architecture, "web", checkpoint=mine).describe()
     assert local["preprocess"]["mean"] == [0.5] * 3
     assert local["weights"] == {"tag": None, "file": "mine.safetensors"} | {
         "digest": local["weights"]["digest"]
@@ -102,9 +102,9 @@ def test_published_weights_bring_their_preprocessing_and_activation(
 
 def test_weights_are_never_random(tiny_architecture):
     with pytest.raises(ParameterError, match=r"which weights ViT-B-16-plus-240 shall have.*laion"):
-        aa.load_encoder("ViT-B-16-plus-240")
+        aa.encode.load_encoder("ViT-B-16-plus-240")
     with pytest.raises(ParameterError, match=r"shall have\. Give a file with checkpoint="):
-        aa.load_encoder(tiny_architecture)
+        aa.encode.load_encoder(tiny_architecture)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_weights_are_never_random(tiny_architecture):
 )
 def test_what_is_not_said_is_asked_for(given, words):
     with pytest.raises(AnisoAlignError, match=words):
-        aa.load_encoder(**given)
+        aa.encode.load_encoder(**given)
 
 
 def test_an_unreachable_hub_is_one_sentence_and_quick(monkeypatch):
@@ -128,7 +128,7 @@ def test_an_unreachable_hub_is_one_sentence_and_quick(monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
     monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
     with pytest.raises(AnisoAlignError) as caught:
-        aa.load_encoder("RN50", "cc12m")
+        aa.encode.load_encoder("RN50", "cc12m")
     text = str(caught.value)
     assert "http://127.0.0.1:9/timm/resnet50_clip.cc12m" in text
     assert 'weights "cc12m" of RN50' in text
@@ -146,7 +146,7 @@ def test_a_download_that_fails_is_one_sentence(monkeypatch):
     monkeypatch.setattr(weights_room, "_reach", lambda place: None)
     monkeypatch.setattr(open_clip, "download_pretrained", fails)
     with pytest.raises(AnisoAlignError, match=r"\(\[Errno 28\] No space left on device\)"):
-        aa.load_encoder("RN50", "cc12m")
+        aa.encode.load_encoder("RN50", "cc12m")
 
 
 def test_weights_in_the_cache_are_used_without_asking_the_hub(tmp_path, monkeypatch):
@@ -175,13 +175,13 @@ def test_devices_and_precisions_that_are_not_here_are_refused(tmp_path, monkeypa
         ("cuda:x", "choose cpu, cuda"),
     ):
         with pytest.raises(ParameterError, match=words):
-            aa.load_encoder(checkpoint=path, device=device)
+            aa.encode.load_encoder(checkpoint=path, device=device)
     with pytest.raises(ParameterError, match='precision is "fp8"'):
-        aa.load_encoder(checkpoint=path, precision="fp8")
+        aa.encode.load_encoder(checkpoint=path, precision="fp8")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     with pytest.raises(ParameterError, match=r"cuda:2, and this machine has 2 card"):
-        aa.load_encoder(checkpoint=path, device="cuda:2")
+        aa.encode.load_encoder(checkpoint=path, device="cuda:2")
 
 
 @pytest.mark.parametrize("answer", ["raises", "float32"])
@@ -196,13 +196,13 @@ def test_a_precision_the_device_cannot_do_is_refused(tmp_path, monkeypatch, answ
     path = local_model(tmp_path)
     monkeypatch.setattr(torch.nn.functional, "linear", linear)
     with pytest.raises(ParameterError, match=r"fp16 does not work on cpu.*Choose another"):
-        aa.load_encoder(checkpoint=path, precision="fp16")
+        aa.encode.load_encoder(checkpoint=path, precision="fp16")
 
 
 def test_half_precision_is_near_but_not_the_same(tmp_path):
     path = local_model(tmp_path)
-    full = aa.load_encoder(checkpoint=path)
-    half = aa.load_encoder(checkpoint=path, precision="bf16")
+    full = aa.encode.load_encoder(checkpoint=path)
+    half = aa.encode.load_encoder(checkpoint=path, precision="bf16")
     images = [picture(seed) for seed in range(4)]
     x, y = full.encode_images(images), half.encode_images(images)
     assert y.dtype == np.float32
@@ -213,7 +213,7 @@ def test_half_precision_is_near_but_not_the_same(tmp_path):
 def test_rows_without_direction_are_said(tmp_path):
     import torch
 
-    encoder = aa.load_encoder(checkpoint=local_model(tmp_path))
+    encoder = aa.encode.load_encoder(checkpoint=local_model(tmp_path))
     with torch.no_grad():
         encoder.model.visual.proj.zero_()
     with pytest.raises(AnisoAlignError, match=r"no direction for 2 of 2 images.*zeros, NaN"):
@@ -226,7 +226,7 @@ def test_too_little_memory_is_said(tmp_path, monkeypatch):
     def full(*_):
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    encoder = aa.load_encoder(checkpoint=local_model(tmp_path))
+    encoder = aa.encode.load_encoder(checkpoint=local_model(tmp_path))
     monkeypatch.setattr(encoder.model, "encode_text", full)
     with pytest.raises(AnisoAlignError, match=r"batch of 2 .*smaller batch_size"):
         encoder.encode_texts(["a", "ring"])
@@ -239,7 +239,7 @@ def test_loading_leaves_torchs_random_numbers_alone(tmp_path):
     torch.manual_seed(5)
     expected = torch.rand(3)
     torch.manual_seed(5)
-    aa.load_encoder(checkpoint=path)
+    aa.encode.load_encoder(checkpoint=path)
     assert torch.equal(torch.rand(3), expected)
 
 
@@ -248,7 +248,7 @@ def test_without_open_clip_the_package_is_named(monkeypatch):
 
     monkeypatch.setitem(sys.modules, "open_clip", None)
     with pytest.raises(AnisoAlignError, match=r"pip install open_clip_torch"):
-        aa.load_encoder("ViT-B-32", "openai")
+        aa.encode.load_encoder("ViT-B-32", "openai")
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ def test_weights_that_do_not_fit_are_named(tmp_path, change, words):
         state = random_model(larger).state_dict()
     _rewrite(state, path)
     with pytest.raises(FormatError, match=words) as caught:
-        aa.load_encoder(checkpoint=path)
+        aa.encode.load_encoder(checkpoint=path)
     assert "model.safetensors" in str(caught.value)
 
 
@@ -288,11 +288,11 @@ def _rewrite(state, path):
 
 def test_a_missing_logit_scale_is_no_matter(tmp_path):
     path = local_model(tmp_path)
-    expected = aa.load_encoder(checkpoint=path).encode_texts(["a red ring"])
+    expected = aa.encode.load_encoder(checkpoint=path).encode_texts(["a red ring"])
     state = random_model(SPOKEN).state_dict()
     del state["logit_scale"]
     _rewrite(state, path)
-    again = aa.load_encoder(checkpoint=path).encode_texts(["a red ring"])
+    again = aa.encode.load_encoder(checkpoint=path).encode_texts(["a red ring"])
     np.testing.assert_array_equal(again, expected)
 
 
@@ -309,7 +309,7 @@ def test_objects_in_a_checkpoint_are_not_executed(tmp_path, tiny_architecture):
     (tmp_path / "b.bin").write_bytes(pickle.dumps(Trap(), protocol=2))
     for name in ("a.pt", "b.bin"):
         with pytest.raises(FormatError, match=f"{name} (holds Python objects|cannot be read)"):
-            aa.load_encoder(tiny_architecture, checkpoint=tmp_path / name)
+            aa.encode.load_encoder(tiny_architecture, checkpoint=tmp_path / name)
     assert not (tmp_path / "sprung").exists()
 
 
@@ -325,7 +325,7 @@ def test_objects_in_a_checkpoint_are_not_executed(tmp_path, tiny_architecture):
 def test_files_that_are_no_checkpoints(tiny_architecture, tmp_path, name, data, words):
     (tmp_path / name).write_bytes(data)
     with pytest.raises(FormatError, match=words):
-        aa.load_encoder(tiny_architecture, checkpoint=tmp_path / name)
+        aa.encode.load_encoder(tiny_architecture, checkpoint=tmp_path / name)
 
 
 def test_a_checkpoint_without_weights(tiny_architecture, tmp_path):
@@ -333,7 +333,7 @@ def test_a_checkpoint_without_weights(tiny_architecture, tmp_path):
 
     torch.save({"epoch": 3}, tmp_path / "w.pt")
     with pytest.raises(FormatError, match=r"holds no weights by name"):
-        aa.load_encoder(tiny_architecture, checkpoint=tmp_path / "w.pt")
+        aa.encode.load_encoder(tiny_architecture, checkpoint=tmp_path / "w.pt")
 
 
 def test_a_folder_of_the_hub_is_read_by_its_own_configuration(tmp_path):
@@ -343,20 +343,20 @@ def test_a_folder_of_the_hub_is_read_by_its_own_configuration(tmp_path):
     path = save_weights(model, tmp_path / "open_clip_model.safetensors")
     images = [picture(seed, (32, 32)) for seed in range(3)]
     x, y = by_hand(model, images, TEXTS, 0.5, 0.5)
-    encoder = aa.load_encoder(checkpoint=path)
+    encoder = aa.encode.load_encoder(checkpoint=path)
     np.testing.assert_allclose(encoder.encode_images(images), x, atol=2e-6)
     np.testing.assert_allclose(encoder.encode_texts(TEXTS), y, atol=2e-6)
     assert encoder.describe()["tokenizer"] == "byte pairs"
     assert encoder.describe()["preprocess"]["resize_mode"] == "shortest"
     (tmp_path / "bare.json").write_text(json.dumps(TINY))
-    bare = aa.load_encoder(checkpoint=path, config=tmp_path / "bare.json")
+    bare = aa.encode.load_encoder(checkpoint=path, config=tmp_path / "bare.json")
     assert bare.describe()["preprocess"]["mean"][0] == pytest.approx(0.48145466)
 
 
 def test_images_are_resized_to_size_or_left_as_they_are(tmp_path):
     from PIL import Image
 
-    encoder = aa.load_encoder(checkpoint=local_model(tmp_path))
+    encoder = aa.encode.load_encoder(checkpoint=local_model(tmp_path))
     exact = picture(0, (32, 32))
     left = encoder.transform(exact).numpy()
     np.testing.assert_allclose(
@@ -411,7 +411,7 @@ def test_configurations_that_are_wrong(tmp_path, changes, words):
     body = {key: value for key, value in body.items() if value is not None}
     (tmp_path / "model.json").write_text(json.dumps(body))
     with pytest.raises(FormatError, match=words):
-        aa.load_encoder(checkpoint=path)
+        aa.encode.load_encoder(checkpoint=path)
 
 
 def test_configurations_that_are_none(tmp_path):
@@ -419,12 +419,12 @@ def test_configurations_that_are_none(tmp_path):
     for text, words in (("{", "not JSON"), ("[]", "no configuration but a list")):
         (tmp_path / "model.json").write_text(text)
         with pytest.raises(FormatError, match=words):
-            aa.load_encoder(checkpoint=path)
+            aa.encode.load_encoder(checkpoint=path)
     (tmp_path / "model.json").unlink()
     with pytest.raises(FormatError, match=r"neither model.json nor open_clip_config.json.*--model"):
-        aa.load_encoder(checkpoint=path)
+        aa.encode.load_encoder(checkpoint=path)
     with pytest.raises(FormatError, match=r"other.json cannot be read"):
-        aa.load_encoder(checkpoint=path, config=tmp_path / "other.json")
+        aa.encode.load_encoder(checkpoint=path, config=tmp_path / "other.json")
 
 
 @pytest.mark.parametrize(
@@ -474,6 +474,6 @@ def test_a_text_tower_that_only_the_hub_knows_needs_the_hub(monkeypatch):
 
 
 def test_building_says_nothing_of_its_own(tmp_path, caplog, recwarn):
-    aa.load_encoder(checkpoint=local_model(tmp_path))
+    aa.encode.load_encoder(checkpoint=local_model(tmp_path))
     assert not caplog.records
     assert not recwarn.list

@@ -15,7 +15,7 @@ from tests.encode.conftest import WORDS, local_model, picture
 
 @pytest.fixture(scope="module")
 def encoder(tmp_path_factory):
-    return aa.load_encoder(checkpoint=local_model(tmp_path_factory.mktemp("model")))
+    return aa.encode.load_encoder(checkpoint=local_model(tmp_path_factory.mktemp("model")))
 
 
 def phrase(row):
@@ -212,7 +212,7 @@ def test_finished_batches_of_another_job_are_refused(encoder, tmp_path):
     given = items(9)
     state = EncodingState()
     encode(given, encoder, batch_size=3, state=state)
-    other = aa.load_encoder(checkpoint=local_model(tmp_path), precision="bf16")
+    other = aa.encode.load_encoder(checkpoint=local_model(tmp_path), precision="bf16")
     for call in (
         lambda: encode(given[:8], encoder, batch_size=3, state=state),
         lambda: encode(given, other, batch_size=3, state=state),

@@ -16,7 +16,7 @@ def test_all_scenes_and_captions_come_out_as_bundled(sample, sample_encoder):
             sample.target.ids, sample.source.captions, sample.target.thumbnails, strict=True
         )
     ]
-    found = aa.encode(items, sample_encoder, thumbnails=32)
+    found = aa.encode.encode(items, sample_encoder, thumbnails=32)
     assert (found.broken, found.left_out, found.notes) == ((), (), ())
     np.testing.assert_allclose(found.images.vectors, sample.target.vectors, atol=1e-5)
     np.testing.assert_allclose(found.texts.vectors, sample.source.vectors, atol=1e-5)
@@ -40,11 +40,11 @@ def test_an_archive_of_images_and_a_table_give_the_same(sample, sample_encoder):
     table = "image\tcaption\n" + "".join(
         f"{sample.source.ids[row]}.png\t{sample.source.captions[row]}\n" for row in rows
     )
-    inputs = aa.find_items(
+    inputs = aa.encode.find_items(
         Source("scenes.zip", data=archive), Source("captions.tsv", data=table.encode())
     )
     assert inputs.problems == ()
-    found = aa.encode(inputs.items, sample_encoder, files=inputs.files)
+    found = aa.encode.encode(inputs.items, sample_encoder, files=inputs.files)
     np.testing.assert_array_equal(found.images.ids, sample.target.ids[:300])
     np.testing.assert_allclose(found.images.vectors, sample.target.vectors[:300], atol=1e-5)
     np.testing.assert_allclose(found.texts.vectors, sample.source.vectors[:300], atol=1e-5)

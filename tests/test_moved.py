@@ -1,0 +1,59 @@
+"""What has another place now works under its old name, and says where to look instead."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import anisoalign_core as aa
+from anisoalign_core import moved
+
+
+@pytest.mark.parametrize(("old", "new"), moved.NAMES.items())
+def test_a_name_that_moved_gives_the_same_thing(old, new):
+    room, _, name = new.rpartition(".")
+    with pytest.warns(DeprecationWarning, match=rf"anisoalign_core\.{old} is .*{new} now") as said:
+        found = getattr(aa, old)
+    assert found is getattr(importlib.import_module(f"anisoalign_core.{room}"), name)
+    assert said[0].filename == __file__
+    assert old not in aa.__all__
+
+
+@pytest.mark.parametrize(("old", "new"), moved.MODULES.items())
+def test_a_module_that_moved_is_the_same_module(old, new):
+    code = (
+        "import importlib, sys, warnings\n"
+        "with warnings.catch_warnings(record=True) as said:\n"
+        "    warnings.simplefilter('always')\n"
+        f"    import anisoalign_core.{old}\n"
+        f"    from anisoalign_core.{new} import __doc__\n"
+        f"same = sys.modules['anisoalign_core.{old}'] is sys.modules['anisoalign_core.{new}']\n"
+        "print(same, *(str(one.message) for one in said))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    ).stdout
+    assert done.startswith("True ")
+    assert f"anisoalign_core.{old} is anisoalign_core.{new} now" in done
+
+
+def test_a_room_can_still_be_called_as_the_function_it_was():
+    items = aa.encode.find_items(captions=["a ring"]).items
+    encoder = aa.encode.load_encoder(checkpoint=aa.sample_encoder_path())
+    with pytest.warns(DeprecationWarning, match=r"anisoalign_core\.encode\(\) is .*encode\.encode"):
+        old = aa.encode(items, encoder)
+    new = aa.encode.encode(items, encoder)
+    assert (old.texts.vectors == new.texts.vectors).all()
+
+
+def test_names_that_never_were_are_said_so():
+    with pytest.raises(AttributeError, match="no attribute 'nothing_of_the_kind'"):
+        aa.nothing_of_the_kind  # noqa: B018
+    with pytest.raises(ImportError):
+        importlib.import_module("anisoalign_core.nothing_of_the_kind")
+
+
+def test_about_forty_names_stand_at_the_top():
+    assert len(aa.__all__) <= 50
+    assert not {"moved", "Any"} & set(aa.__all__)

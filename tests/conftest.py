@@ -11,6 +11,35 @@ import pytest
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.pairs import EmbeddingPair
 
+SLOW = (
+    "app",
+    "browser",
+    "campaigns",
+    "deploy",
+    "encode",
+    "engine/test_dask.py",
+    "engine/test_resume.py",
+    "metrics/transfer",
+    "plots/test_leaderboard.py",
+    "teach/test_story.py",
+    "test_falsifiers.py",
+    "test_leaderboard.py",
+    "test_leaderboard_real_data.py",
+    "test_publish.py",
+    "test_sample_files.py",
+    "test_training_files.py",
+)
+"""Below tests/: what ``pytest -m "not slow"`` leaves out, so that it ends within 90 seconds."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what takes long; single tests may mark themselves too."""
+    root = Path(__file__).parent
+    slow = [root / place for place in SLOW]
+    for item in items:
+        if any(item.path.is_relative_to(place) for place in slow):
+            item.add_marker(pytest.mark.slow)
+
 
 def paired_world(n: int = 300, d: int = 24, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Unit source and target rows that share a latent, with different means and covariances."""

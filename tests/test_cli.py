@@ -112,6 +112,7 @@ def test_wrong_use_exits_2_with_one_line(files, capsys, command, words):
     assert sorted(path.name for path in files.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_the_sample_s_recipe_replays_from_its_bare_files(tmp_path, capsys):
     from anisoalign_core.samples import ROOT
 
@@ -145,6 +146,7 @@ def test_a_recipe_replays_to_the_same_bytes(files, capsys):
     assert "source is not what the recipe was made from" in said.err
 
 
+@pytest.mark.slow
 def test_compare_writes_every_format_and_prints_the_tables(files, capsys):
     outs = [f"--out=b.{suffix}" for suffix in ("csv", "json", "tex", "md", "html")]
     methods = ["--methods", "mean-shift", "bounded:bound=0.3", "permuted"]
@@ -161,6 +163,7 @@ def test_compare_writes_every_format_and_prints_the_tables(files, capsys):
     assert json.loads(capsys.readouterr().out)["values"] == board["values"]
 
 
+@pytest.mark.slow
 def test_compare_teaches_what_keywords_find_in_captions(files, capsys):
     rng = np.random.default_rng(0)
     captions = rng.choice(["a dog", "a cat", "a tree"], 300)
@@ -172,6 +175,7 @@ def test_compare_teaches_what_keywords_find_in_captions(files, capsys):
     assert "Fewer than two" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_an_interrupted_comparison_writes_the_finished_splits(files, capsys, monkeypatch):
     from anisoalign_core.leaderboard import run
 
@@ -201,6 +205,7 @@ def _interrupted_after(splits, whole):
     return one
 
 
+@pytest.mark.slow
 def test_the_bundled_sample_stands_in_for_files(capsys):
     sides = ["--target", "sample:scenes", "--source", "sample:scenes", "--paired"]
     assert main(["diagnose", *sides, "--json", "-", "--quiet"]) == 0

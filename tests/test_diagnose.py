@@ -90,6 +90,7 @@ def test_trained_encoders_without_retrieval_are_not_called_shared(real_data):
     assert diagnose(load_real(real_data, "uniprot-clasp")).verdict.level == "nothing"
 
 
+@pytest.mark.slow
 def test_the_sample_has_shared_meaning_and_its_control_has_none():
     trained, untrained = diagnose(load_sample()), diagnose(load_sample("scenes-untrained"))
     assert trained.verdict.level == "shared"

@@ -180,6 +180,7 @@ def test_rows_at_the_ends_are_the_extreme_ones():
     assert high[0] == values.argmax()
 
 
+@pytest.mark.slow
 def test_umap_is_seeded_and_keeps_rows(monkeypatch):
     from anisoalign_core.geometry import umap_map
 
@@ -192,6 +193,7 @@ def test_umap_is_seeded_and_keeps_rows(monkeypatch):
     np.testing.assert_array_equal(first.target, again.target)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fit_on", ["target", "source"])
 def test_a_umap_fitted_on_one_set_places_the_other(fit_on, monkeypatch):
     from anisoalign_core.geometry import umap_map

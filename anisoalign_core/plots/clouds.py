@@ -17,6 +17,7 @@ from anisoalign_core.plots.style import (
     as_text,
     layout,
     points,
+    shares,
     span,
 )
 
@@ -191,16 +192,7 @@ def histogram_1d(
     edges = np.linspace(float(every.min()), float(every.max()) + 1e-9, 81)
     figure = go.Figure()
     for values, name, colour in sides:
-        share = np.histogram(values, bins=edges)[0] / max(len(values), 1)
-        figure.add_trace(
-            go.Bar(
-                x=((edges[:-1] + edges[1:]) / 2).astype(np.float32),
-                y=share.astype(np.float32),
-                name=as_text(name),
-                marker={"color": colour, "opacity": 0.55, "line": {"width": 0}},
-                hoverinfo="skip",
-            )
-        )
+        figure.add_trace(shares(values, edges, name, colour))
         mean = float(np.mean(values))
         figure.add_vline(x=mean, line={"color": colour, "width": 2, "dash": "dash"})
     figure.update_xaxes(title=axis_label)

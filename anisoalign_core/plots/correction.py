@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from anisoalign_core.metrics.registry import METRICS
 from anisoalign_core.numerics import Float64
-from anisoalign_core.plots.style import CORRECTED, NULL, SOURCE, TARGET, WARNING, layout, line
+from anisoalign_core.plots.style import CORRECTED, NULL, SOURCE, TARGET, WARNING, dots, layout, line
 
 STYLES = {
     "psi": (SOURCE, "solid"),
@@ -46,14 +46,14 @@ def tradeoff(
     figure.add_vline(x=current, line={"color": CORRECTED, "width": 3})
     if auto is not None:
         figure.add_trace(
-            go.Scatter(
-                x=[auto],
-                y=[0.0],
-                mode="markers",
-                name="auto",
-                marker={"symbol": "diamond", "size": 12, "color": WARNING},
+            dots(
+                auto,
+                0.0,
+                "auto",
+                WARNING,
+                f"auto: α = {auto:.2f}",
+                marker={"symbol": "diamond", "size": 12},
                 cliponaxis=False,
-                hovertemplate=f"auto: α = {auto:.2f}<extra></extra>",
             )
         )
     figure.update_xaxes(title="bound α", range=[0, float(bounds[-1])])
@@ -90,13 +90,7 @@ def pareto(
     )
     at = (float(np.interp(current, bounds, semantics)), float(np.interp(current, bounds, support)))
     figure.add_trace(
-        go.Scatter(
-            x=[at[0]],
-            y=[at[1]],
-            mode="markers",
-            name=f"α = {current:.2f}",
-            marker={"size": 14, "color": WARNING},
-        )
+        dots(*at, f"α = {current:.2f}", WARNING, "%{x:.3g}, %{y:.3g}", marker={"size": 14})
     )
     figure.update_xaxes(title=labels[0])
     figure.update_yaxes(title=labels[1])

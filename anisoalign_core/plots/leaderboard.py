@@ -21,6 +21,7 @@ from anisoalign_core.plots.style import (
     TARGET,
     WARNING,
     as_text,
+    dots,
     layout,
     line,
 )
@@ -94,9 +95,12 @@ def tradeoff_board(
         across = [board.score(one.name, semantics) for one in shown]
         up = [board.score(one.name, support) for one in shown]
         figure.add_trace(
-            go.Scatter(
-                x=[found.value for found in across],
-                y=[found.value for found in up],
+            dots(
+                [found.value for found in across],
+                [found.value for found in up],
+                ROLE_WORDS[role],
+                colour,
+                "%{customdata}: %{x:.3g}, %{y:.3g}",
                 error_x=_bars(across, colour),
                 error_y=_bars(up, colour),
                 mode="markers+text",
@@ -104,9 +108,7 @@ def tradeoff_board(
                 customdata=[as_text(one.label) for one in shown],
                 textposition=[places.get(one.name, "top center") for one in shown],
                 textfont={"size": 11},
-                name=ROLE_WORDS[role],
-                marker={"symbol": symbol, "size": 11, "color": colour},
-                hovertemplate="%{customdata}: %{x:.3g}, %{y:.3g}<extra></extra>",
+                marker={"symbol": symbol, "size": 11},
             )
         )
     if board.has(CEILING, support):

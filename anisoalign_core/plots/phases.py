@@ -19,6 +19,7 @@ from anisoalign_core.plots.style import (
     TARGET,
     Points,
     as_text,
+    dots,
     layout,
     line,
 )
@@ -118,25 +119,27 @@ def coupling_graph(statistics: PhaseStatistics) -> go.Figure:
     partners = np.bincount(edges.ravel(), minlength=m)
     energy = statistics.weight / statistics.weight.max()
     figure.add_trace(
-        go.Scatter(
-            x=places[:, 0],
-            y=places[:, 1],
-            mode="markers",
-            marker={"color": TARGET, "size": 8 + 12 * np.sqrt(energy), "opacity": 1.0},
+        dots(
+            places[:, 0],
+            places[:, 1],
+            "",
+            TARGET,
+            "block %{customdata[0]}: length of its mean %{customdata[1]:.3g}, "
+            "%{customdata[2]} partners",
+            marker={"size": 8 + 12 * np.sqrt(energy), "opacity": 1.0},
             customdata=np.column_stack([np.arange(1, m + 1), np.abs(statistics.mean), partners]),
-            hovertemplate="block %{customdata[0]}: length of its mean %{customdata[1]:.3g}, "
-            "%{customdata[2]} partners<extra></extra>",
             showlegend=False,
         )
     )
     if m <= LABELLED_BLOCKS:
         figure.add_trace(
-            go.Scatter(
-                x=1.16 * places[:, 0],
-                y=1.16 * places[:, 1],
+            dots(
+                1.16 * places[:, 0],
+                1.16 * places[:, 1],
+                "",
+                NULL,
                 mode="text",
                 text=[str(k + 1) for k in range(m)],
-                hoverinfo="skip",
                 showlegend=False,
             )
         )
@@ -177,17 +180,16 @@ def couplings(statistics: PhaseStatistics) -> go.Figure:
     for column, (x, y) in enumerate(panels, start=1):
         for name, chosen, colour in groups:
             figure.add_trace(
-                go.Scatter(
-                    x=x[chosen].astype(np.float32),
-                    y=y[chosen].astype(np.float32),
-                    mode="markers",
-                    name=name,
+                dots(
+                    x[chosen],
+                    y[chosen],
+                    name,
+                    colour,
+                    "blocks %{customdata[0]} and %{customdata[1]}: %{y:.3g}, against %{x:.3g}",
                     legendgroup=name,
                     showlegend=column == 1,
-                    marker={"color": colour, "size": 6, "opacity": 0.7},
+                    marker={"size": 6, "opacity": 0.7},
                     customdata=np.column_stack(upper)[chosen] + 1,
-                    hovertemplate="blocks %{customdata[0]} and %{customdata[1]}: %{y:.3g}, against "
-                    "%{x:.3g}<extra></extra>",
                 ),
                 row=1,
                 col=column,
@@ -264,14 +266,14 @@ def block_arrows(
         )
     )
     figure.add_trace(
-        go.Scatter(
-            x=start[:, 0].astype(np.float32),
-            y=start[:, 1].astype(np.float32),
-            mode="markers",
-            name=f"{as_text(names[1])}, start",
-            marker={"color": SOURCE, "size": 4, "opacity": 0.7},
+        dots(
+            start[:, 0],
+            start[:, 1],
+            f"{names[1]}, start",
+            SOURCE,
+            "row %{customdata[0]}",
+            marker={"size": 4, "opacity": 0.7},
             customdata=numbers[:, None],
-            hovertemplate="row %{customdata[0]}<extra></extra>",
         )
     )
     radius = float(np.linalg.norm(np.concatenate([start, target]), axis=1).max(initial=1e-6))

@@ -128,6 +128,41 @@ def line(
     )
 
 
+def dots(
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    name: str,
+    colour: str | npt.ArrayLike,
+    hover: str | None = None,
+    *,
+    marker: dict[str, Any] | None = None,
+    **more: Any,
+) -> go.Scatter:
+    """Return SVG marks; without ``hover``, a template, they say nothing when pointed at."""
+    said = {"hoverinfo": "skip"} if hover is None else {"hovertemplate": f"{hover}<extra></extra>"}
+    return go.Scatter(
+        x=np.atleast_1d(x),
+        y=np.atleast_1d(y),
+        mode=more.pop("mode", "markers"),
+        name=as_text(name),
+        marker={"color": colour, **(marker or {})},
+        **said,
+        **more,
+    )
+
+
+def shares(values: Points, edges: Points, name: str, colour: str) -> go.Bar:
+    """Return a histogram as shares of all values, translucent, so that others show through."""
+    counts = np.histogram(values, bins=edges)[0]
+    return go.Bar(
+        x=((edges[:-1] + edges[1:]) / 2).astype(np.float32),
+        y=(counts / max(len(values), 1)).astype(np.float32),
+        name=as_text(name),
+        marker={"color": colour, "opacity": 0.55, "line": {"width": 0}},
+        hoverinfo="skip",
+    )
+
+
 def as_page(figure: go.Figure, title: str) -> str:
     """Return a figure as an HTML page of its own, which fetches nothing.
 

@@ -20,9 +20,11 @@ from anisoalign_core.plots.style import (
     TARGET,
     WARNING,
     as_text,
+    dots,
     layout,
     line,
     points,
+    shares,
 )
 from anisoalign_core.teach import Claim, ConeShares
 
@@ -52,34 +54,20 @@ def caption_cosines(cosines: Float32, partner: float, nearest: Float32) -> go.Fi
         With the pictures shown, nearest first.
     """
     edges = np.linspace(-1.0, 1.0, 101)
-    share = np.histogram(cosines, bins=edges)[0] / max(len(cosines), 1)
-    figure = go.Figure(
-        go.Bar(
-            x=(edges[:-1] + edges[1:]) / 2,
-            y=share,
-            name="all pictures",
-            marker={"color": TARGET, "opacity": 0.55, "line": {"width": 0}},
-            hoverinfo="skip",
-        )
-    )
+    figure = go.Figure(shares(cosines, edges, "all pictures", TARGET))
     level = 0.06 * CAPTION_TOP
     for values, name, colour, symbol in (
         (np.asarray(nearest), "the nearest, shown here", CORRECTED, "line-ns-open"),
         (np.array([partner]), "its own picture", WARNING, "diamond"),
     ):
         figure.add_trace(
-            go.Scatter(
-                x=values,
-                y=np.full(len(values), level),
-                mode="markers",
-                name=name,
-                marker={
-                    "symbol": symbol,
-                    "size": 13,
-                    "color": colour,
-                    "line": {"width": 2, "color": colour},
-                },
-                hovertemplate="cosine %{x:.3f}<extra></extra>",
+            dots(
+                values,
+                np.full(len(values), level),
+                name,
+                colour,
+                "cosine %{x:.3f}",
+                marker={"symbol": symbol, "size": 13, "line": {"width": 2, "color": colour}},
             )
         )
     figure.update_xaxes(title="cosine with the caption", range=[-1, 1])
@@ -87,17 +75,17 @@ def caption_cosines(cosines: Float32, partner: float, nearest: Float32) -> go.Fi
     return layout(figure, height=250, bargap=0)
 
 
-def cone_histograms(shares: ConeShares, *, names: Names = WORDS) -> go.Figure:
+def cone_histograms(cones: ConeShares, *, names: Names = WORDS) -> go.Figure:
     """Cosines of two different rows of each side, and of arrows that point everywhere.
 
     Dashed: the means. The axes stay where they are for every checkpoint.
     """
     figure = go.Figure()
-    middles = (shares.edges[:-1] + shares.edges[1:]) / 2
+    middles = (cones.edges[:-1] + cones.edges[1:]) / 2
     for values, mean, name, colour in (
-        (shares.everywhere, 0.0, "arrows that point everywhere", NULL),
-        (shares.target, shares.target_mean, f"two different {names[0]}", TARGET),
-        (shares.source, shares.source_mean, f"two different {names[1]}", SOURCE),
+        (cones.everywhere, 0.0, "arrows that point everywhere", NULL),
+        (cones.target, cones.target_mean, f"two different {names[0]}", TARGET),
+        (cones.source, cones.source_mean, f"two different {names[1]}", SOURCE),
     ):
         figure.add_trace(line(middles, values, name, colour, fill="tozeroy"))
         figure.add_vline(x=mean, line={"color": colour, "width": 2, "dash": "dash"})
@@ -147,13 +135,13 @@ def training_time(
         figure.add_trace(trace, row=1, col=2)
     now = float(gaps[scale][list(steps).index(step)])
     figure.add_trace(
-        go.Scatter(
-            x=[step],
-            y=[now],
-            mode="markers",
-            name="now",
-            marker={"size": 17, "color": NULL, "symbol": "circle-open", "line": {"width": 3}},
-            hovertemplate=f"step {step}: gap {now:.3g}<extra></extra>",
+        dots(
+            step,
+            now,
+            "now",
+            NULL,
+            f"step {step}: gap {now:.3g}",
+            marker={"size": 17, "symbol": "circle-open", "line": {"width": 3}},
         ),
         row=1,
         col=2,
@@ -185,14 +173,7 @@ def residual_energy(values: Float64, repaired: Float64, count: int) -> go.Figure
     held = float(cumulative_energy(values)[count - 1])
     figure.add_vline(x=count, line={"color": NULL, "width": 1, "dash": "dash"})
     figure.add_trace(
-        go.Scatter(
-            x=[count],
-            y=[held],
-            mode="markers",
-            name=f"K = {count}",
-            marker={"size": 14, "color": WARNING},
-            hovertemplate=f"K = {count}: {held:.1%}<extra></extra>",
-        )
+        dots(count, held, f"K = {count}", WARNING, f"K = {count}: {held:.1%}", marker={"size": 14})
     )
     figure.update_xaxes(
         title="directions K (logarithmic)",
@@ -225,27 +206,27 @@ def meaning_against_fit(
     ordered = sorted(others.items(), key=lambda other: other[1][1])
     for number, (name, at) in enumerate(ordered):
         figure.add_trace(
-            go.Scatter(
-                x=[at[0]],
-                y=[at[1]],
+            dots(
+                *at,
+                "",
+                NULL,
+                "%{text}: kept %{x:.3f}, covered %{y:.3f}",
                 mode="markers+text",
                 text=[as_text(name)],
                 textposition=places[min(number, 2)],
                 textfont={"color": NULL},
-                marker={"size": 10, "color": NULL, "symbol": "square"},
+                marker={"size": 10, "symbol": "square"},
                 cliponaxis=False,
                 showlegend=False,
-                hovertemplate="%{text}: kept %{x:.3f}, covered %{y:.3f}<extra></extra>",
             )
         )
     figure.add_trace(
-        go.Scatter(
-            x=[now[0]],
-            y=[now[1]],
-            mode="markers",
-            name="the chosen bound",
-            marker={"size": 17, "color": WARNING},
-            hovertemplate="kept %{x:.3f}, covered %{y:.3f}<extra></extra>",
+        dots(
+            *now,
+            "the chosen bound",
+            WARNING,
+            "kept %{x:.3f}, covered %{y:.3f}",
+            marker={"size": 17},
         )
     )
     figure.update_xaxes(title="meaning: share of a caption's neighbours kept (Ω)")

@@ -22,9 +22,9 @@ FORMAT_WIDTH = 340
 page_header("Export", "How do the corrected vectors leave, and how can they be made again?")
 pair = require_pair()
 with guard():
-    choice, bound = to_export()
+    choice = to_export()
     method = ALIGNERS[choice.method]
-    st.markdown(f"{in_words(choice, bound)}. Change it on the Correct page.")
+    st.markdown(f"{in_words(choice)}. Change it on the Correct page.")
     if method.is_control:
         st.warning(
             "This is a control, not a correction: its vectors are for comparison only.",
@@ -57,11 +57,11 @@ with guard():
             bind="query-params",
             help="float16 halves the file; its measured error is shown below.",
         )
-    cooked = build(choice, bound, fit_on)
+    cooked = build(choice, fit_on)
     if cooked is None:
         st.stop()
     summary(cooked, dtype)
-    name = file_name(choice, bound, suffix)
+    name = file_name(choice, suffix)
     offer(cooked, suffix, dtype, name)
     offer_recipe(cooked, name)
     reproduce(cooked, name)

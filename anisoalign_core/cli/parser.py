@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from anisoalign_core import __version__
 
-METHODS = (
-    "identity mean-shift gap-shift center-both c3 standardize realign coral bures bounded "
-    "anisoalign procrustes ridge permuted oracle"
-).split()
+if TYPE_CHECKING:
+    from anisoalign_core.align import Knob
+
 WRONG = 2
 SAMPLE_ROWS = 100_000
 """Rows that verbs which measure read of each side, unless told otherwise."""
@@ -39,7 +38,20 @@ written; 130, 143 interrupted
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line.
+
+    ``methods`` adds what is read from the declarations of the methods: only for the verb that is
+    used, since the numerics are imported for it.
+    """
+
+    methods: Callable[[argparse.ArgumentParser], None] | None = None
+
+    def parse_known_args(self, *given: Any) -> Any:  # type: ignore[override]
+        """Add what depends on the methods, then read the arguments."""
+        add, self.methods = self.methods, None
+        if add is not None:
+            add(self)
+        return super().parse_known_args(*given)
 
     def error(self, message: str) -> Any:
         """Print one line and exit."""
@@ -57,8 +69,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"anisoalign {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb", parser_class=Parser)
 
-    def verb(name: str, module: str, words: str, example: str) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = verbs.add_parser(
+    def verb(name: str, module: str, words: str, example: str) -> Parser:
+        made: Parser = verbs.add_parser(
             name,
             help=words,
             description=words[0].upper() + words[1:] + ".",
@@ -82,7 +94,7 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-Verb = Callable[[str, str, str, str], argparse.ArgumentParser]
+Verb = Callable[[str, str, str, str], Parser]
 
 
 def _run(module: str, name: str) -> Callable[[argparse.Namespace], Any]:
@@ -129,10 +141,7 @@ def _fit(verb: Verb) -> None:
         "--out model.npz",
     )
     _add_sides(fit)
-    fit.add_argument("--method", choices=METHODS, default="bounded")
-    fit.add_argument("--bound", type=_bound, help='bound α ≥ 0, or "auto" (bounded only)')
-    fit.add_argument("--frame", choices=("full", "joint", "target"))
-    fit.add_argument("--rank", type=int)
+    fit.methods = _add_methods
     _add_parameters(fit, "any other parameter of the method, as JSON; repeatable")
     fit.add_argument("--split-seed", type=int, help="fit on the fit parts of this split only")
     fit.add_argument("--holdout", type=float, default=0.2)
@@ -190,7 +199,8 @@ def _compare(verb: Verb) -> None:
         "--methods",
         nargs="*",
         metavar="METHOD[:NAME=VALUE,…]",
-        help="default: every method, AnisoAlign in both variants (those train: minutes)",
+        help="default: every method of anisoalign fit; those that train in each of their variants, "
+        "which takes minutes",
     )
     _add_splits(compare, 5)
     lessons = compare.add_mutually_exclusive_group()
@@ -220,14 +230,13 @@ def _falsify(verb: Verb) -> None:
     )
     _add_sides(falsify)
     _add_sampling(falsify)
-    falsify.add_argument("--variant", choices=("paper", "corrected"), default="paper")
+    falsify.methods = _add_variant
     _add_splits(falsify, 10)
     falsify.add_argument(
         "--ranks", type=int, nargs="*", help="frame ranks to sweep; default: half and twice"
     )
     _add_parameters(falsify, "a parameter of AnisoAlign, as JSON; repeatable")
     falsify.add_argument("--json", metavar="FILE", help="write every score; - for stdout")
-    falsify.set_defaults(method="anisoalign", bound=None, frame=None, rank=None)
 
 
 def _encode(verb: Verb) -> None:
@@ -396,10 +405,58 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _bound(text: str) -> float | Literal["auto"]:
-    if text == "auto":
-        return "auto"
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'{text!r} is neither a number nor "auto"') from None
+def _add_methods(parser: argparse.ArgumentParser) -> None:
+    """Add ``--method``, an option for every knob that has one, and the list of all knobs."""
+    from anisoalign_core.align import ALIGNERS, USUAL
+
+    parser.add_argument("--method", choices=tuple(ALIGNERS), default=USUAL)
+    parser.set_defaults(knobs={})
+    owners: dict[str, list[tuple[str, Knob]]] = {}
+    lines = ["parameters that are often changed (--param NAME=VALUE):"]
+    for name, method in ALIGNERS.items():
+        for knob in method.knobs:
+            lines.append(f"  {name}: {knob.parameter}  {knob.help.partition('. ')[0].rstrip('.')}")
+            if knob.option:
+                owners.setdefault(knob.parameter, []).append((name, knob))
+    for parameter, known in owners.items():
+        parser.add_argument(
+            f"--{parameter}",
+            action=_KeepKnob,
+            type=_typed(known[0][1]),
+            choices=tuple(dict.fromkeys(one for _, knob in known for one in knob.choices)) or None,
+            help=f"{known[0][1].label} ({', '.join(name for name, _ in known)})",
+        )
+    parser.epilog = "\n".join([*lines, "", parser.epilog or ""])
+
+
+def _add_variant(parser: argparse.ArgumentParser) -> None:
+    from anisoalign_core.align import AnisoAlign
+
+    variant = next(knob for knob in AnisoAlign.knobs if knob.parameter == "variant")
+    known = tuple(variant.choices)
+    parser.add_argument("--variant", choices=known, default=known[0])
+
+
+class _KeepKnob(argparse.Action):
+    """Keep the value under its parameter in ``options.knobs``."""
+
+    def __call__(self, parser: Any, options: Any, value: Any, flag: Any = None) -> None:
+        options.knobs = options.knobs | {self.dest: value}
+
+
+def _typed(knob: Knob) -> Callable[[str], Any]:
+    """Return what reads a knob's value from text."""
+    if knob.choices:
+        return str
+
+    def read(text: str) -> Any:
+        if knob.live and knob.auto and text == "auto":
+            return text
+        try:
+            return int(text) if knob.step >= 1 else float(text)
+        except ValueError:
+            kind = "a whole number" if knob.step >= 1 else "a number"
+            wanted = f'neither {kind} nor "auto"' if knob.live and knob.auto else f"not {kind}"
+            raise argparse.ArgumentTypeError(f"{text!r} is {wanted}") from None
+
+    return read

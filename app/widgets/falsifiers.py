@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
@@ -61,7 +61,7 @@ def falsifiers(learned: Learned) -> None:
     def run(tell: Progress) -> Falsification:
         from anisoalign_core.falsifiers import falsify
 
-        method = AnisoAlign(**learned.shown_as.parameters)
+        method = cast(AnisoAlign, learned.shown_as.build())
         return falsify(require_pair(), splits=splits, method=method, progress=tell)
 
     _table(long_result(key, "Falsifiers", run, long=True))

@@ -8,35 +8,10 @@ from typing import Any
 import numpy as np
 
 from anisoalign_core.align.anisoalign.frame import Frame, outside
-from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.align.anisoalign.options import Bounds
+from anisoalign_core.errors import ShapeError
 from anisoalign_core.geometry.polar import from_polar, wrap
 from anisoalign_core.numerics import Float32, Float64
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How far the refinement may move a row from its start.
-
-    Attributes
-    ----------
-    theta : float
-        ``|θ̂ − θ⁰| ≤ α_θ``, radians.
-    rho : float
-        ``ρ̂ / ρ⁰ ∈ [e^−α_ρ, e^α_ρ]``.
-    v : float
-        Every entry of ``v̂ − v⁰`` before its projection on V is within ±α_v.
-    """
-
-    theta: float
-    rho: float
-    v: float
-
-    def __post_init__(self) -> None:
-        """Refuse what is not a bound."""
-        for name in ("theta", "rho", "v"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
-                raise ParameterError(f"bound_{name} is {value!r}; give a finite number ≥ 0.")
 
 
 @dataclass(frozen=True, eq=False)

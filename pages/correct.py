@@ -29,7 +29,7 @@ study = current_study()
 choice = choose_method(pair.paired)
 learned = learned_correction(study, choice) if ALIGNERS[choice.method].trains else None
 trial = trial_of(study, choice) if learned is None else learned.trial
-has_phases = learned is not None and hasattr(trial.method, "phases_")
+taught = learned if hasattr(trial.method, "phases_") else None  # it has blocks to look at
 
 
 @st.fragment
@@ -46,8 +46,8 @@ def workbench() -> None:
         )
         both_clouds(study, view)
         live_figures(trial, choice, view, values)
-        if has_phases:
-            prior_section(learned, view)
+        if taught is not None:
+            prior_section(taught, view)
         all_metrics(trial, choice if learned is None else learned.shown_as, values)
 
 
@@ -55,5 +55,5 @@ workbench()
 st.page_link(
     page_path("export"), label="Take this correction to Export", icon=":material/download:"
 )
-if has_phases:
-    falsifiers(learned)
+if taught is not None:
+    falsifiers(taught)

@@ -1,8 +1,11 @@
 """Export: corrected vectors with a recipe, and the lines that reproduce them."""
 
+from typing import Literal
+
 import streamlit as st
 
 from anisoalign_core.align import ALIGNERS
+from anisoalign_core.io.writing import Dtype
 from app.session import require_pair
 from app.widgets.common import guard, page_header
 from app.widgets.export import (
@@ -32,7 +35,7 @@ with guard():
         )
     row = st.container(horizontal=True, gap="large")  # wraps on narrow screens, unlike columns
     with row.container(width="content"):
-        fit_on = st.radio(
+        fit_on: Literal["all", "split"] = st.radio(
             "Fit on",
             ["all", "split"],
             format_func={"all": "All rows", "split": "The split's fit rows only"}.get,
@@ -50,7 +53,7 @@ with guard():
             bind="query-params",
         )
     with row.container(width="content"):
-        dtype = st.radio(
+        dtype: Dtype = st.radio(
             "Numbers",
             ["float32", "float16"],
             key="export_dtype",

@@ -23,6 +23,7 @@ from app.widgets.common import plain
 from app.widgets.progress import progress_bar
 
 SPLITS = (3, 5, 10)
+WAYS = {"labels": "labels of the set", "keywords": "words in captions"}
 BASE_SECONDS, SCORE_SECONDS, DIM_SECONDS, TEACH_SECONDS = 0.05, 0.16, 0.11, 0.17
 """One method on one split: always; per (1,000 scored rows)²; per 512 dimensions; per question."""
 
@@ -135,7 +136,10 @@ def _lessons(pair: EmbeddingPair, row: DeltaGenerator) -> tuple[tuple[str, ...],
             ways,
             default="labels",
             required=True,
-            format_func={"labels": "labels of the set", "keywords": "words in captions"}.get,
+            format_func={
+                "labels": "labels of the set",
+                "keywords": "words in captions",
+            }.__getitem__,
             key="compare_way",
             bind="query-params",
         )

@@ -143,7 +143,7 @@ def picture(
     values: list[str] = []
     if colour != MODALITY:
         groups, values = result(("groups", colour), lambda: _groups(pair, colour))
-    layers = []
+    layers: list[dict[str, Any]] = []
     for number, (role, side) in enumerate((("target", pair.target), ("source", pair.source))):
         rows = view.shown[number]
         found = groups[number]
@@ -191,7 +191,7 @@ def neighbours_of(pair: EmbeddingPair, selection: Selection, corrected: Float32 
                 "Neighbours of",
                 list(names),
                 default=role,
-                format_func=names.get,
+                format_func=names.__getitem__,
                 key="neighbour_side",
             )
             or role

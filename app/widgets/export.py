@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import streamlit as st
@@ -17,6 +17,7 @@ from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.files.atomic import atomic_write_text, make_folder
 from anisoalign_core.geometry.subspace import principal_plane
 from anisoalign_core.io import float16_error, save, to_bytes
+from anisoalign_core.io.writing import Dtype
 from anisoalign_core.numerics import Progress, row_norms
 from anisoalign_core.recipe import Recipe, cook
 from app.loading import export_root
@@ -151,7 +152,7 @@ def _safe(text: str) -> str:
     return "".join(char if char.isalnum() or char in "-_" else "-" for char in text) or "source"
 
 
-def summary(cooked: Cooked, dtype: str) -> None:
+def summary(cooked: Cooked, dtype: Dtype) -> None:
     """Say what the file will hold, measured on the very rows that are written."""
     rows = cooked.corrected.vectors
     norms = row_norms(rows)
@@ -181,13 +182,13 @@ def _metadata(cooked: Cooked) -> dict[str, str]:
     }
 
 
-def _file_bytes(cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: str) -> bytes:
+def _file_bytes(cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: Dtype) -> bytes:
     plane = principal_plane(data.vectors) if suffix == ".parquet" else None
     return to_bytes(data, suffix, dtype=dtype, metadata=_metadata(cooked), projection=plane)
 
 
 def _download(
-    cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: str
+    cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: Dtype
 ) -> bytes | Callable[[], bytes]:
     """Return the file; a large one is made when its button is pressed.
 
@@ -204,7 +205,7 @@ def _download(
         return result(("file", cooked.recipe.output_digest, data.modality, suffix, dtype), make)
 
 
-def offer(cooked: Cooked, suffix: str, dtype: str, name: str) -> None:
+def offer(cooked: Cooked, suffix: str, dtype: Dtype, name: str) -> None:
     """Offer the corrected file, and the moved target when there is one."""
     sets = [(cooked.corrected, name)]
     if cooked.target is not None:
@@ -235,7 +236,7 @@ def offer(cooked: Cooked, suffix: str, dtype: str, name: str) -> None:
             )
 
 
-def _write_on_server(cooked: Cooked, data: EmbeddingSet, file: str, dtype: str) -> None:
+def _write_on_server(cooked: Cooked, data: EmbeddingSet, file: str, dtype: Dtype) -> None:
     root = export_root()
     if root is None:
         st.warning(
@@ -275,7 +276,7 @@ def offer_recipe(cooked: Cooked, name: str) -> None:
     )
 
 
-def _model_bytes(method: Any) -> bytes:
+def _model_bytes(method: Aligner) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         return method.save(Path(folder) / "model.npz").read_bytes()
 

@@ -21,8 +21,8 @@ from anisoalign_core.plots import (
 )
 from anisoalign_core.study import View
 from app.widgets.common import figure, plain, three
-from app.widgets.directions import cards
 from app.widgets.learned import START_WORDS, Learned
+from app.widgets.rows import cards
 
 PANELS = 12
 ARROWS = 400

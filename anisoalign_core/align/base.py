@@ -16,12 +16,7 @@ from sklearn.base import BaseEstimator
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.knobs import Knob, Sweep, Values
 from anisoalign_core.embeddings import EmbeddingSet, as_vectors
-from anisoalign_core.errors import (
-    AnisoAlignError,
-    NotFittedError,
-    ParameterError,
-    ShapeError,
-)
+from anisoalign_core.errors import AnisoAlignError, NotFittedError, ParameterError, ShapeError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers, Progress
 

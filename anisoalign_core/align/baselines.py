@@ -60,12 +60,7 @@ class GapShift(Aligner):
     moments = "diagonal"
     moves_target = True
     knobs = (
-        Knob(
-            "shift",
-            "Shift λ",
-            "0 leaves the gap, 1 closes it, above 1 overshoots.",
-            high=2.0,
-        ),
+        Knob("shift", "Shift λ", "0 leaves the gap, 1 closes it, above 1 overshoots.", high=2.0),
     )
 
     def __init__(self, shift: float = 1.0) -> None:

@@ -294,11 +294,9 @@ class BoundSweep:
         self._mean_in_basis = self.method.basis_.T @ self._mean
         self.coordinates = self._expand(self.rows)
         self._squares = self.coordinates**2
-        if self.calibration_rows is None:
-            self._calibration = (self.coordinates, self._squares)
-        else:
-            calibration = self._expand(self.calibration_rows)
-            self._calibration = (calibration, calibration**2)
+        others = self.calibration_rows
+        calibration = self.coordinates if others is None else self._expand(others)
+        self._calibration = (calibration, calibration**2)
 
     def _expand(self, rows: Float32) -> Float32:
         centred = rows - self.method.map_.source_mean.astype(np.float32)
@@ -355,11 +353,10 @@ class BoundView:
     @property
     def guarantee(self) -> str:
         """What the bound promises, and what the fitted stretches actually are."""
-        method, stretch, bound = self.sweep.method, self.stretch, self.bound
-        s = method.scale_
+        stretch, bound, s = self.stretch, self.bound, self.sweep.method.scale_
         low, high = s * np.exp(-bound), s * np.exp(bound)
         before = "Before the rows return to the sphere, every distance between two source rows"
-        if method.rule == "relax":
+        if self.sweep.method.rule == "relax":
             return (
                 f"{before} keeps at least **{low:.3g}** of itself and grows to at most "
                 f"**{stretch.max():.3g}** times itself, the largest fitted stretch (s = {s:.3g}, "

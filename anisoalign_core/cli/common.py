@@ -232,10 +232,10 @@ def emit_json(body: Any, path: str | None) -> None:
 
 def parameters_of(options: argparse.Namespace, method: type[Aligner]) -> dict[str, Any]:
     """Return the parameters of a method that the options give, checked for their kind."""
+    from anisoalign_core.cli.knobs import given as options_given
+
     known = method().plain_params()
-    given: dict[str, Any] = {
-        name: value for name, value in vars(options).get("knobs", {}).items() if value is not None
-    }
+    given = options_given(options)
     for entry in options.param:
         name, equals, text = entry.partition("=")
         if not equals:

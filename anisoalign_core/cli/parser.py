@@ -5,12 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from anisoalign_core import __version__
-
-if TYPE_CHECKING:
-    from anisoalign_core.align import Knob
 
 WRONG = 2
 SAMPLE_ROWS = 100_000
@@ -40,17 +37,16 @@ written; 130, 143 interrupted
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one line.
 
-    ``methods`` adds what is read from the declarations of the methods: only for the verb that is
-    used, since the numerics are imported for it.
+    ``methods`` adds what the methods declare, for the verb that is used: it imports the numerics.
     """
 
-    methods: Callable[[argparse.ArgumentParser], None] | None = None
+    methods: Callable[[Any], Any] | None = None
 
     def parse_known_args(self, *given: Any) -> Any:  # type: ignore[override]
         """Add what depends on the methods, then read the arguments."""
-        add, self.methods = self.methods, None
-        if add is not None:
-            add(self)
+        if self.methods is not None:
+            self.methods(self)
+        self.methods = None
         return super().parse_known_args(*given)
 
     def error(self, message: str) -> Any:
@@ -97,11 +93,11 @@ def build_parser() -> argparse.ArgumentParser:
 Verb = Callable[[str, str, str, str], Parser]
 
 
-def _run(module: str, name: str) -> Callable[[argparse.Namespace], Any]:
-    """Return what runs a verb: its module is imported when it is used."""
+def _run(module: str, name: str) -> Callable[[Any], Any]:
+    """Return what runs a verb, or adds to it: its module is imported when it is used."""
 
-    def run(options: argparse.Namespace) -> Any:
-        return getattr(import_module(f"anisoalign_core.cli.{module}"), name)(options)
+    def run(subject: Any) -> Any:
+        return getattr(import_module(f"anisoalign_core.cli.{module}"), name)(subject)
 
     return run
 
@@ -141,7 +137,7 @@ def _fit(verb: Verb) -> None:
         "--out model.npz",
     )
     _add_sides(fit)
-    fit.methods = _add_methods
+    fit.methods = _run("knobs", "add_methods")
     _add_parameters(fit, "any other parameter of the method, as JSON; repeatable")
     fit.add_argument("--split-seed", type=int, help="fit on the fit parts of this split only")
     fit.add_argument("--holdout", type=float, default=0.2)
@@ -230,7 +226,7 @@ def _falsify(verb: Verb) -> None:
     )
     _add_sides(falsify)
     _add_sampling(falsify)
-    falsify.methods = _add_variant
+    falsify.methods = _run("knobs", "add_variant")
     _add_splits(falsify, 10)
     falsify.add_argument(
         "--ranks", type=int, nargs="*", help="frame ranks to sweep; default: half and twice"
@@ -403,60 +399,3 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--workers", type=int, metavar="N", help="work on a Dask cluster of N processes here"
     )
-
-
-def _add_methods(parser: argparse.ArgumentParser) -> None:
-    """Add ``--method``, an option for every knob that has one, and the list of all knobs."""
-    from anisoalign_core.align import ALIGNERS, USUAL
-
-    parser.add_argument("--method", choices=tuple(ALIGNERS), default=USUAL)
-    parser.set_defaults(knobs={})
-    owners: dict[str, list[tuple[str, Knob]]] = {}
-    lines = ["parameters that are often changed (--param NAME=VALUE):"]
-    for name, method in ALIGNERS.items():
-        for knob in method.knobs:
-            lines.append(f"  {name}: {knob.parameter}  {knob.help.partition('. ')[0].rstrip('.')}")
-            if knob.option:
-                owners.setdefault(knob.parameter, []).append((name, knob))
-    for parameter, known in owners.items():
-        parser.add_argument(
-            f"--{parameter}",
-            action=_KeepKnob,
-            type=_typed(known[0][1]),
-            choices=tuple(dict.fromkeys(one for _, knob in known for one in knob.choices)) or None,
-            help=f"{known[0][1].label} ({', '.join(name for name, _ in known)})",
-        )
-    parser.epilog = "\n".join([*lines, "", parser.epilog or ""])
-
-
-def _add_variant(parser: argparse.ArgumentParser) -> None:
-    from anisoalign_core.align import AnisoAlign
-
-    variant = next(knob for knob in AnisoAlign.knobs if knob.parameter == "variant")
-    known = tuple(variant.choices)
-    parser.add_argument("--variant", choices=known, default=known[0])
-
-
-class _KeepKnob(argparse.Action):
-    """Keep the value under its parameter in ``options.knobs``."""
-
-    def __call__(self, parser: Any, options: Any, value: Any, flag: Any = None) -> None:
-        options.knobs = options.knobs | {self.dest: value}
-
-
-def _typed(knob: Knob) -> Callable[[str], Any]:
-    """Return what reads a knob's value from text."""
-    if knob.choices:
-        return str
-
-    def read(text: str) -> Any:
-        if knob.live and knob.auto and text == "auto":
-            return text
-        try:
-            return int(text) if knob.step >= 1 else float(text)
-        except ValueError:
-            kind = "a whole number" if knob.step >= 1 else "a number"
-            wanted = f'neither {kind} nor "auto"' if knob.live and knob.auto else f"not {kind}"
-            raise argparse.ArgumentTypeError(f"{text!r} is {wanted}") from None
-
-    return read

@@ -15,13 +15,7 @@ from anisoalign_core.diagnose import diagnose
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.leaderboard import published
-from anisoalign_core.leaderboard.entries import (
-    CEILING,
-    Entry,
-    curve_owners,
-    dial_of,
-    entries,
-)
+from anisoalign_core.leaderboard.entries import CEILING, Entry, curve_owners, dial_of, entries
 from anisoalign_core.leaderboard.results import Curve, Leaderboard, Setting
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.registry import METRICS

@@ -20,10 +20,7 @@ from app.widgets.selections import kept, selection_direction
 KIND_WIDTH = 250
 END_ROWS = 6
 MOST_FINDINGS = 6
-GIVEN = {
-    "selections": "Difference of two selections",
-    "prompt": "A text's direction",
-}
+GIVEN = {"selections": "Difference of two selections", "prompt": "A text's direction"}
 
 
 def choose(label: str, known: Directions, key: str, index: int) -> Direction:

@@ -93,11 +93,7 @@ def _checkpoint(key: str) -> tuple[float, int]:
         "The sample's own encoder was trained at 0.01.",
     )
     step = right.select_slider(
-        "Training steps",
-        runs.steps,
-        value=runs.steps[-1],
-        key=f"{key}_step",
-        bind="query-params",
+        "Training steps", runs.steps, value=runs.steps[-1], key=f"{key}_step", bind="query-params"
     )
     return float(scale), int(step)
 

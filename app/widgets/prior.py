@@ -12,13 +12,7 @@ from anisoalign_core.align.anisoalign import PhaseStatistics, Prepared
 from anisoalign_core.align.anisoalign.prepared import BoundsView
 from anisoalign_core.geometry.polar import wrap
 from anisoalign_core.numerics import Float32, Float64
-from anisoalign_core.plots import (
-    block_arrows,
-    coupling_graph,
-    couplings,
-    losses,
-    phase_histograms,
-)
+from anisoalign_core.plots import block_arrows, coupling_graph, couplings, losses, phase_histograms
 from anisoalign_core.study import View
 from app.widgets.common import figure, plain, three
 from app.widgets.learned import START_WORDS, Learned
@@ -118,10 +112,7 @@ def _phases(learned: Learned, view: View) -> None:
     phases = (
         (study.pair.target.modality, method.frame_.polar(study.target, epsilon)[1]),
         (f"{study.pair.source.modality}, start", _prepared(learned, view).start.phases),
-        (
-            f"{study.pair.source.modality}, corrected",
-            method.frame_.polar(after, epsilon)[1],
-        ),
+        (f"{study.pair.source.modality}, corrected", method.frame_.polar(after, epsilon)[1]),
     )
     blocks = range(first, min(first + PANELS, m))
     figure(

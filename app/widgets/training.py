@@ -130,9 +130,7 @@ def _train(study: Study, choice: Choice, values: dict[str, float]) -> Learned:
             if time.monotonic() - drawn > REDRAW_SECONDS:
                 drawn = time.monotonic()
                 place.plotly_chart(
-                    losses(method.losses_, steps),
-                    alt="Losses so far",
-                    key=f"live_{drawn}",
+                    losses(method.losses_, steps), alt="Losses so far", key=f"live_{drawn}"
                 )
 
         try:

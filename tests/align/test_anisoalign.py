@@ -11,6 +11,7 @@ from sklearn.base import clone
 import anisoalign_core as aa
 from anisoalign_core.align.anisoalign import (
     Bounds,
+    Initial,
     Phases,
     PhaseStatistics,
     Training,
@@ -302,9 +303,7 @@ def test_quantile_levels_are_thinned_without_moving_the_map(sides):
     frame = build_frame(source, target, rank=6)
     means = source.mean, target.mean
     few, all_ = (
-        Initialisation.of(frame, y, x, *means, epsilon=1e-8, quantiles=q, stretch_limit=3).state(
-            frame, y
-        )
+        Initialisation.of(frame, y, x, *means, Initial(quantiles=q)).state(frame, y)
         for q in (60, 1024)
     )
     assert np.abs(few.radii - all_.radii).max() < 0.15

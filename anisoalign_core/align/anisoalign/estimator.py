@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any, ClassVar, Self
@@ -12,11 +11,11 @@ import numpy as np
 from anisoalign_core.align.affine import AffineMap, to_sphere
 from anisoalign_core.align.anisoalign.declared import CORRECTED_LIMIT, KNOBS, REFINEMENT, VARIANTS
 from anisoalign_core.align.anisoalign.frame import Frame, build_frame
+from anisoalign_core.align.anisoalign.grouped import GroupedAligner, grouped
 from anisoalign_core.align.anisoalign.initial import Initialisation, State, state_of
 from anisoalign_core.align.anisoalign.network import Network
 from anisoalign_core.align.anisoalign.options import (
-    FLAT,
-    GROUPS,
+    USUAL,
     Begin,
     Bounds,
     Initial,
@@ -25,26 +24,24 @@ from anisoalign_core.align.anisoalign.options import (
     Training,
     Variant,
     Weights,
-    grouped,
 )
 from anisoalign_core.align.anisoalign.phases import PhaseStatistics
 from anisoalign_core.align.anisoalign.prepared import BoundsSweep, Guarantee, Prepared
 from anisoalign_core.align.anisoalign.prior import control_phases, train_prior
 from anisoalign_core.align.anisoalign.refine import Problem, train_refinement
-from anisoalign_core.align.base import Aligner, Rows
+from anisoalign_core.align.base import Rows
 from anisoalign_core.align.bounded import BoundedTransport
 from anisoalign_core.align.knobs import Values
 from anisoalign_core.errors import AnisoAlignError, NotFittedError, ParameterError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Progress, blocks, one_torch_thread
 
-USUAL: dict[str, Any] = {name: group() for name, group in GROUPS.items()}
 CALIBRATION_ROWS = 10_000
 """Fitted rows over which a moved correction is calibrated while it is only looked at, at most."""
 TELL_EVERY = 10
 
 
-class AnisoAlign(Aligner):
+class AnisoAlign(GroupedAligner):
     """AnisoAlign [AA §4]: fixed frame, blockwise phases, a target prior, a bounded refinement.
 
     There is no public code of the paper; this is an independent implementation of its equations.
@@ -159,36 +156,6 @@ class AnisoAlign(Aligner):
         if flat:
             self.set_params(**flat)
 
-    def set_params(self, **params: Any) -> Self:
-        """Set parameters; those of the groups under their names in text are deprecated."""
-        for name in params:
-            if name in FLAT:
-                _deprecated(name, 4)
-        return super().set_params(**grouped(params, vars(self)))  # type: ignore[no-any-return]
-
-    def __getattr__(self, name: str) -> Any:
-        """Read a field of a group under its name in text: deprecated."""
-        if name not in FLAT:
-            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}.")
-        _deprecated(name, 3)
-        group, part = FLAT[name]
-        return getattr(vars(self)[group], part)
-
-    @classmethod
-    def of(cls, parameters: Values) -> Self:
-        """See :meth:`Aligner.of`: fields of the groups by their own names, or whole groups."""
-        return cls(**grouped(parameters, USUAL))
-
-    def plain_params(self) -> dict[str, Any]:
-        """See :meth:`Aligner.plain_params`."""
-        flat = {name: getattr(vars(self)[group], part) for name, (group, part) in FLAT.items()}
-        return {
-            "variant": self.variant,
-            "rank": self.rank,
-            **flat,
-            "random_state": self.random_state,
-        }
-
     @property
     def weights(self) -> Weights:
         """Loss weights in force: those given, else the variant's."""
@@ -236,16 +203,7 @@ class AnisoAlign(Aligner):
             mixing=given.mixing,
             random_state=self.random_state,
         )
-        self.initial_ = Initialisation.of(
-            self.frame_,
-            y,
-            x,
-            source.mean,
-            target.mean,
-            epsilon=given.epsilon,
-            quantiles=given.quantiles,
-            stretch_limit=given.stretch_limit,
-        )
+        self.initial_ = Initialisation.of(self.frame_, y, x, source.mean, target.mean, given)
         self.transport_ = None
         if self.start_in_force == "transport":
             # calibrated once, at the end: a second calibration on the same rows costs coverage
@@ -422,13 +380,3 @@ class AnisoAlign(Aligner):
 def canonical(rows: Float32) -> Float32:
     """Rows sorted by their leading coordinates: batches, and so the fit, ignore the given order."""
     return np.asarray(rows[np.lexsort(rows.T[:4][::-1])])
-
-
-def _deprecated(name: str, level: int) -> None:
-    group, part = FLAT[name]
-    warnings.warn(
-        f"{name} of AnisoAlign is {group}={GROUPS[group].__name__}({part}=…) now; the old name "
-        "goes with the next version.",
-        DeprecationWarning,
-        stacklevel=level,
-    )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from anisoalign_core.align.anisoalign.frame import Frame, outside
-from anisoalign_core.align.anisoalign.options import Bounds
+from anisoalign_core.align.anisoalign.options import Bounds, Initial
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.geometry.polar import from_polar, wrap
 from anisoalign_core.numerics import Float32, Float64
@@ -111,10 +111,7 @@ class Initialisation:
         x: Float32,
         source_mean: Float64,
         target_mean: Float64,
-        *,
-        epsilon: float,
-        quantiles: int,
-        stretch_limit: float,
+        given: Initial,
     ) -> Initialisation:
         """Estimate the start from unpaired rows.
 
@@ -124,20 +121,18 @@ class Initialisation:
             Source and target rows.
         source_mean, target_mean : (d,) float64
             Their means.
-        epsilon : float
-        quantiles : int
-            Most levels kept per block; fewer rows keep all of theirs.
-        stretch_limit : float
-            Entries of D_V are held within ``[1/limit, limit]``.
+        given : Initial
+            ε, how many quantiles are kept (fewer rows keep all of theirs), and the limit of D_V.
         """
+        epsilon, limit = given.epsilon, given.stretch_limit
         shift = (target_mean - source_mean).astype(np.float32)
         spread_x, spread_y = (frame.outside(rows).std(axis=0, dtype=np.float64) for rows in (x, y))
         return cls(
             source_mean,
             target_mean,
-            _levels(frame.polar(y + shift, epsilon)[0], quantiles),
-            _levels(frame.polar(x, epsilon)[0], quantiles),
-            np.clip(spread_x / (spread_y + epsilon), 1 / stretch_limit, stretch_limit),
+            _levels(frame.polar(y + shift, epsilon)[0], given.quantiles),
+            _levels(frame.polar(x, epsilon)[0], given.quantiles),
+            np.clip(spread_x / (spread_y + epsilon), 1 / limit, limit),
             np.asarray(epsilon, dtype=np.float64),
         )
 

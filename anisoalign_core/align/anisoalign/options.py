@@ -1,13 +1,13 @@
 """The parameters of AnisoAlign, in the groups that its stages read; defaults are the paper's.
 
 What the paper leaves open has this project's choice as default. In text (command line, recipes,
-model files, boards) every field has a name of its own: see :data:`FLAT`.
+model files, boards) every field has a name of its own: see :mod:`.grouped`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from anisoalign_core.errors import ParameterError
@@ -251,33 +251,7 @@ GROUPS: dict[str, type[Any]] = {
     "losses": Weights,
     "training": Training,
 }
-FLAT: dict[str, tuple[str, str]] = {
-    {"bounds": "bound_{}", "losses": "{}_weight"}.get(group, "{}").format(part.name): (
-        group,
-        part.name,
-    )
-    for group, kind in GROUPS.items()
-    for part in fields(kind)
-}
-"""Name of every grouped parameter in text, and its group and field: ``bound_theta`` is
-``bounds.theta``, ``prior_weight`` is ``losses.prior``, all others keep their field's name."""
-
-
-def grouped(parameters: Mapping[str, Any], into: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters with the flat ones in their groups, those of ``into`` to begin with.
-
-    A group may be given as a mapping, as JSON holds it.
-    """
-    found: dict[str, Any] = {}
-    for name, value in parameters.items():
-        if name in GROUPS:
-            found[name] = GROUPS[name](**value) if isinstance(value, Mapping) else value
-        elif name not in FLAT:
-            found[name] = value
-    for name in (name for name in parameters if name in FLAT):
-        group, part = FLAT[name]
-        found[group] = replace(found.get(group, into[group]), **{part: parameters[name]})
-    return found
+USUAL: dict[str, Any] = {name: group() for name, group in GROUPS.items()}
 
 
 @dataclass(frozen=True)

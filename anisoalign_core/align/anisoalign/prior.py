@@ -177,11 +177,7 @@ def matching_loss(
 
 
 def train_prior(
-    radii: Float32,
-    phases: Float32,
-    statistics: PhaseStatistics,
-    stage: Stage,
-    tell: Tell,
+    radii: Float32, phases: Float32, statistics: PhaseStatistics, stage: Stage, tell: Tell
 ) -> Network:
     """Train the score network on the target's phases.
 

@@ -12,12 +12,7 @@ from anisoalign_core.align.anisoalign.initial import State
 from anisoalign_core.align.anisoalign.network import Network
 from anisoalign_core.align.anisoalign.options import Bounds, Stage, Weights
 from anisoalign_core.align.anisoalign.phases import PhaseStatistics
-from anisoalign_core.align.anisoalign.prior import (
-    Noise,
-    PhaseField,
-    Tell,
-    matching_loss,
-)
+from anisoalign_core.align.anisoalign.prior import Noise, PhaseField, Tell, matching_loss
 from anisoalign_core.numerics import Float32, Float64
 
 FINEST = 1e-6

@@ -6,7 +6,7 @@ import hashlib
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -119,13 +119,19 @@ class Recipe:
 
     def python_lines(self, target: str, source: str, out: str) -> str:
         """Return Python that rebuilds the output from the two files."""
-        keywords = ", ".join(f"{key}={value!r}" for key, value in self._given)
         from anisoalign_core.align import ALIGNERS
 
-        name = ALIGNERS[self.method].__name__
+        aligner = ALIGNERS[self.method]
+        given, usual = (
+            one.get_params(deep=False) for one in (aligner.of(self.parameters), aligner())
+        )
+        changed = {key: value for key, value in given.items() if value != usual[key]}
+        keywords = ", ".join(f"{key}={value!r}" for key, value in changed.items())
+        groups = sorted({type(one).__name__ for one in changed.values() if is_dataclass(one)})
         drop = ", drop_invalid=True" if self._drops else ""
         lines = [
             "import anisoalign_core as aa",
+            *[f"from {aligner.__module__} import {', '.join(groups)}"] * bool(groups),
             "",
             f"target = aa.load({target!r}, modality={self.target.modality!r}{drop})",
             f"source = aa.load({source!r}, modality={self.source.modality!r}{drop})",
@@ -140,19 +146,12 @@ class Recipe:
                 lines.append(f"pair = aa.EmbeddingPair.match(source, target, by={self.pairing!r})")
                 rows = ("pair.source", "pair.target")
             lines.append(f"split = pair.split({self.split_seed}, {self.split_holdout})")
-            parts = (
-                ("fit_pairs",) * 2
-                if ALIGNERS[self.method].needs_pairs
-                else (
-                    "fit_source",
-                    "fit_target",
-                )
-            )
+            parts = ("fit_pairs",) * 2 if aligner.needs_pairs else ("fit_source", "fit_target")
             fit = tuple(  # type: ignore[assignment]
                 f"{side}.take(split.{part})" for side, part in zip(rows, parts, strict=True)
             )
         lines += [
-            f"method = aa.{name}({keywords}).fit({fit[0]}, {fit[1]})",
+            f"method = aa.{aligner.__name__}({keywords}).fit({fit[0]}, {fit[1]})",
             f"corrected = {rows[0]}.with_vectors(method.transform({rows[0]}))",
             f"aa.save(corrected, {out!r})",
         ]
@@ -162,10 +161,13 @@ class Recipe:
         """Return shell commands that rebuild the output, for a fit on all rows."""
         from shlex import quote
 
+        from anisoalign_core.align import ALIGNERS
+
         options = []
+        short = {knob.parameter for knob in ALIGNERS[self.method].knobs if knob.option}
         for key, value in self._given:
             text = value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
-            flag = f"--{key} {{}}" if key in ("bound", "frame", "rank") else f"--param {key}={{}}"
+            flag = f"--{key} {{}}" if key in short else f"--param {key}={{}}"
             options.append(flag.format(quote(text)))
         extra = (
             " --join-ids" if self.pairing == "id" else " --paired" if self._matters else ""
@@ -189,7 +191,7 @@ class Recipe:
         """Parameters that differ from the method's defaults, sorted."""
         from anisoalign_core.align import ALIGNERS
 
-        usual = ALIGNERS[self.method]().get_params()
+        usual = ALIGNERS[self.method]().plain_params()
         return [(k, v) for k, v in sorted(self.parameters.items()) if v != usual.get(k)]
 
     @property
@@ -236,7 +238,7 @@ def check_method(method: str, parameters: Mapping[str, Any]) -> None:
 
     if method not in ALIGNERS:
         raise ValueError("its method is not known")
-    known = ALIGNERS[method]().get_params()
+    known = ALIGNERS[method]().plain_params()
     if not set(parameters) <= set(known):
         raise ValueError(f"{method} has no such parameters")
 
@@ -297,7 +299,7 @@ def cook(
     """
     from anisoalign_core.align import ALIGNERS
 
-    aligner = ALIGNERS[method](**parameters)
+    aligner = ALIGNERS[method].of(parameters)
     part = pair.split(split_seed, split_holdout) if fit_on == "split" else None
     training, applying = _share(progress, 0.9) if aligner.trains else (None, progress)
     aligner.fit(*fit_rows(pair, aligner.needs_pairs, part), progress=training)
@@ -305,9 +307,6 @@ def cook(
     corrected = pair.source.with_vectors(
         aligner.transform(pair.source, partners, progress=applying)
     )
-    resolved = aligner.get_params()
-    if resolved.get("bound") == "auto":
-        resolved["bound"] = aligner.bound_
     pairing: Literal["row", "id", "none"] = "none"
     if pair.paired:
         pairing = "id" if pair.joined_by_id else "row"
@@ -316,7 +315,7 @@ def cook(
         target=InputFacts.of(pair.target),
         pairing=pairing,
         method=method,
-        parameters=resolved,
+        parameters=aligner.resolved_params(),
         fit_on=fit_on,
         split_seed=split_seed,
         split_holdout=split_holdout,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 from anisoalign_core.align.base import Aligner
+from anisoalign_core.align.knobs import Curve, Knob
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.metrics.comparison import Comparison, Reference
@@ -106,8 +107,24 @@ class Round:
         if method.needs_pairs:
             source, target = fit_rows(self.run.pair, True, self.split)
             rows = source, target
-        fresh = type(method)(**method.get_params())
+        fresh = type(method)(**method.get_params(deep=False))
         return fresh.fit(*rows, progress=progress)
+
+    def along(self, fitted: Aligner, knob: Knob, curve: Curve) -> Iterator[tuple[float, Float32]]:
+        """Yield the values of a curve, each with the scored rows as they are corrected there.
+
+        A live knob is moved; any other takes a new fit per value.
+        """
+        now, before = fitted.plain_params(), self.reference.before
+        partners = (self.reference.target,) if fitted.needs_partners else ()
+        swept = fitted.sweep(before, self.fitted[0].vectors) if knob.live else None
+        for value in curve.values:
+            turned = {name: value * now[name] for name in curve.shares} or {knob.parameter: value}
+            if swept is not None:
+                yield value, swept.at(**turned).rows()
+            else:
+                again = self.fit(type(fitted).of(now | turned))
+                yield value, again.transform(before, *partners)
 
     def comparison(self, after: Float32, target: Float32 | None = None) -> Comparison:
         """Compare corrected scored rows with the target, or with a target that was moved too."""

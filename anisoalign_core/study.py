@@ -2,36 +2,56 @@
 
 A study holds the split's arrays and everything that does not depend on the method; a
 :class:`Trial` holds one fitted method; a :class:`View` is what a person sees of it: projections
-and quick scores of held-out rows. For bounded methods a view under another bound costs
-matrix–vector products, not a new fit.
+and quick scores of held-out rows. Where a method has live knobs, a view under other values of them
+needs no new fit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 
-from anisoalign_core.align.anisoalign import AnisoAlign, Bounds, Prepared
 from anisoalign_core.align.base import Aligner
-from anisoalign_core.align.bounded import BoundedTransport, BoundSweep, BoundView
+from anisoalign_core.align.knobs import FixedRows, Knob, Sweep, Turned, Values
 from anisoalign_core.errors import NeedsPairsError, ShapeError
+from anisoalign_core.geometry.spectrum import effective_dimension
 from anisoalign_core.metrics.comparison import Reference
 from anisoalign_core.metrics.evaluate import compare, quick_scores
 from anisoalign_core.metrics.scores import Scores
-from anisoalign_core.numerics import Float32, Float64, Integers, Progress, generator
+from anisoalign_core.moments import Moments
+from anisoalign_core.numerics import (
+    Float32,
+    Float64,
+    Integers,
+    Progress,
+    eigh,
+    fix_signs,
+    generator,
+)
 from anisoalign_core.pairs import EmbeddingPair, Split
 from anisoalign_core.recipe import fit_rows
 
+PlaneKind = Literal["gap", "target", "joint"]
+Range = tuple[float, float]
 SHOWN_ROWS = 4000
 LIVE_ROWS = 800
 """Held-out rows on which the scores that follow a slider are computed."""
-CALIBRATION_ROWS = 10_000
 LOCAL = 10
 """Neighbours are at most this fraction of the rows, so that neighbourhoods stay local."""
-CURVE_BOUNDS = tuple(round(0.1 * step, 1) for step in range(16))
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """Two directions (d, 2) to look along, what they are, and ranges that hold the shown rows."""
+
+    directions: Float64
+    labels: tuple[str, str]
+    caption: str
+    ranges: tuple[Range, Range]
 
 
 @dataclass(frozen=True, eq=False)
@@ -112,6 +132,46 @@ class Study:
             reference=self.reference if same else None,
         )
 
+    def plane(self, kind: PlaneKind) -> Plane:
+        """Return a plane to look at corrections in, from the fitted rows.
+
+        Parameters
+        ----------
+        kind : {"gap", "target", "joint"}
+            The gap between the means beside the leading residual direction (without pairs, beside
+            the leading direction of Σ_x + Σ_y); or the two leading directions of Σ_x, or of both.
+        """
+        pair, parts = self.pair, self.split
+        source = Moments.of(pair.source.vectors[parts.fit_source])
+        target = Moments.of(pair.target.vectors[parts.fit_target])
+        if kind == "gap":
+            spread = target.covariance + source.covariance
+            words = "leading direction of Σ_x + Σ_y beside the gap"
+            if pair.paired:
+                rows = parts.fit_pairs
+                spread = Moments.of(
+                    pair.target.vectors[rows] - pair.source.vectors[rows]
+                ).covariance
+                words = "leading residual direction beside the gap"
+            directions = beside(target.mean - source.mean, eigh(spread)[1])
+            labels = ("gap direction Δ/‖Δ‖", words)
+            caption = f"Across: the direction between the fitted means. Up: the {words}."
+        else:
+            of = "Σ_x" if kind == "target" else "Σ_x + Σ_y"
+            total = target.covariance + (source.covariance if kind == "joint" else 0)
+            values, vectors = eigh(total)
+            directions = vectors[:, :2]
+            labels = (f"leading direction of {of}", f"second direction of {of}")
+            caption = (
+                f"The two leading eigenvectors of {of} of the fitted rows (effective dimension "
+                f"{effective_dimension(values):.3g})."
+            )
+        both = np.concatenate([self.source @ directions, self.target @ directions])
+        low, high = both.min(axis=0), both.max(axis=0)
+        pad = 0.15 * (high - low) + 1e-6
+        across, up = ((float(a), float(b)) for a, b in zip(low - pad, high + pad, strict=True))
+        return Plane(directions, labels, caption, (across, up))
+
     def fit(self, method: Aligner, progress: Progress | None = None) -> Trial:
         """Fit a method on the split's fit rows.
 
@@ -134,59 +194,55 @@ class Trial:
 
     study: Study
     method: Aligner
+    _last: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
-    def sweep(self) -> BoundSweep | None:
-        """For bounded methods, what a change of bound needs; None for the others."""
-        if not isinstance(self.method, BoundedTransport):
-            return None
+    def sweep(self) -> Sweep | None:
+        """What moving the method's live knobs needs; None where nothing moves."""
         fitted = self.study.pair.source.vectors[self.study.split.fit_source]
-        return BoundSweep(self.method, self.study.source, fitted)
+        return self.method.sweep(self.study.source, fitted)
 
-    @cached_property
-    def prepared(self) -> tuple[Prepared, Prepared] | None:
-        """For AnisoAlign, what a change of its bounds needs: of the shown and of fitted rows.
+    @property
+    def moves(self) -> tuple[Knob, ...]:
+        """The knobs that move without another fit."""
+        return () if self.sweep is None else self.method.live()
 
-        The calibration is taken over at most 10,000 fitted rows.
+    def view(self, values: float | Values | None = None) -> View:
+        """Show what the correction does to the held-out rows; the last view is kept.
+
+        Parameters
+        ----------
+        values : mapping or float, optional
+            Values of live knobs by parameter, or that of the only one; by default as fitted.
         """
-        if not isinstance(self.method, AnisoAlign):
-            return None
-        fitted = self.study.split.fit_source[:CALIBRATION_ROWS]
-        return (
-            self.method.prepare(self.study.source),
-            self.method.prepare(self.study.pair.source.vectors[fitted]),
-        )
+        if values is not None and not isinstance(values, Mapping):
+            values = {knob.parameter: values for knob in self.moves}
+        asked = dict(values or {})
+        if self._last.get("values") != asked:
+            self._last.update(values=asked, view=self._view(asked))
+        view: View = self._last["view"]
+        return view
 
-    def view(self, bound: float | Bounds | None = None) -> View:
-        """Show what the correction does to the held-out rows, under another bound if given."""
+    def _view(self, values: Values) -> View:
         study = self.study
-        if self.prepared is not None:
-            shown, fitted = self.prepared
-            method = self.method
-            assert isinstance(method, AnisoAlign)  # noqa: S101  (else nothing is prepared)
-            bounds = bound if isinstance(bound, Bounds) else method.bounds
-            after = shown.corrected(bounds, method.recentring(fitted, bounds))
-            return View(study, study.target, after=after)
         if self.sweep is not None:
-            method = self.method
-            assert isinstance(method, BoundedTransport)  # noqa: S101  (the sweep is only its)
-            one = bound if isinstance(bound, int | float) else method.bound_
-            return View(study, study.target, at=self.sweep.at(one))
+            return View(study, study.target, self.sweep.at(**values))
         after = self.method.transform(study.source, study.target)
-        target = self.method.transform_target(study.target)
-        return View(study, target, after=after)
+        return View(study, self.method.transform_target(study.target), FixedRows(after))
 
     def curve(
-        self, bounds: Sequence[float] = CURVE_BOUNDS, progress: Progress | None = None
+        self, values: Sequence[float] | None = None, progress: Progress | None = None
     ) -> dict[str, Float64]:
-        """Live scores along the bound: name → one value per bound, and ``bound`` itself."""
-        found: dict[str, list[float]] = {}
-        for step, bound in enumerate(bounds):
-            for name, value in self.view(bound).scores.items():
-                found.setdefault(name, []).append(value)
+        """Live scores along the method's one live knob: name → one value each, the knob's first."""
+        (knob,) = self.moves
+        values = knob.along() if values is None else values
+        found: dict[str, list[float]] = {knob.parameter: list(values)}
+        for step, value in enumerate(values):
+            for name, score in self.view(value).scores.items():
+                found.setdefault(name, []).append(score)
             if progress is not None:
-                progress((step + 1) / len(bounds), f"bound {bound:g}")
-        return {"bound": np.array(bounds)} | {name: np.array(v) for name, v in found.items()}
+                progress((step + 1) / len(values), f"{knob.parameter} {value:g}")
+        return {name: np.array(along) for name, along in found.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,28 +253,22 @@ class View:
     ----------
     target : (m, d) float32
         Target rows, moved only by methods that move both sides.
+    moved : Turned
+        The corrected rows: projections, vectors, and what is promised of them.
     """
 
     study: Study
     target: Float32
-    at: BoundView | None = None
-    after: Float32 | None = None
+    moved: Turned
 
     def project(self, directions: Float64) -> Float32:
         """Coordinates of the corrected rows on (d, k) unit columns."""
-        if self.at is not None:
-            return self.at.project(directions)
-        assert self.after is not None  # noqa: S101  (at or after is given)
-        return np.asarray(self.after @ directions.astype(np.float32))
+        return self.moved.project(directions)
 
     @cached_property
     def live_rows(self) -> Float32:
         """Corrected vectors of the live rows."""
-        live = slice(self.study.live)
-        if self.at is not None:
-            return self.at.rows(live)
-        assert self.after is not None  # noqa: S101  (at or after is given)
-        return self.after[live]
+        return self.moved.rows(slice(self.study.live))
 
     @cached_property
     def scores(self) -> dict[str, float]:
@@ -228,8 +278,22 @@ class View:
     def evaluate(self, progress: Progress | None = None) -> Scores:
         """Every metric that applies, with intervals, on the shown rows (at most 2000)."""
         study = self.study
-        after = self.at.rows() if self.at is not None else self.after
-        assert after is not None  # noqa: S101  (at or after is given)
         return compare(
-            study.source, after, self.target, paired=study.pair.paired, k=study.k, progress=progress
+            study.source,
+            self.moved.rows(),
+            self.target,
+            paired=study.pair.paired,
+            k=study.k,
+            progress=progress,
         )
+
+
+def beside(gap: Float64, directions: Float64) -> Float64:
+    """Return the gap's direction, and the leading of the other directions beside it, (d, 2).
+
+    Of the two leading ones that which the gap does not already show, made orthogonal to it.
+    """
+    first = gap / max(float(np.linalg.norm(gap)), 1e-12)
+    rest = directions - np.outer(first, first @ directions)
+    top = rest[:, int(np.argmax(np.linalg.norm(rest[:, :2], axis=0)))]
+    return np.column_stack([first, fix_signs((top / np.linalg.norm(top))[:, None])[:, 0]])

@@ -39,9 +39,13 @@ class Side:
             self.vectors.name,
             modality=self.modality,
             drop_invalid=drop_invalid,
-            ids=self.ids and parse_lines(self.ids.data, self.ids.name),
-            captions=self.captions and parse_lines(self.captions.data, self.captions.name),
+            ids=_lines(self.ids),
+            captions=_lines(self.captions),
         )
+
+
+def _lines(upload: Upload | None) -> list[str] | None:
+    return None if upload is None else parse_lines(upload.data, upload.name)
 
 
 def pair_from_sides(

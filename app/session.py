@@ -192,12 +192,16 @@ def result(key: Hashable, build: Callable[[], T]) -> T:
 
 def _forget(results: OrderedDict[Hashable, Any], key: Hashable) -> None:
     """Let go of the results used longest ago, of heavy kinds first."""
-    kind = key[0] if isinstance(key, tuple) else key
-    alike = [k for k in results if isinstance(k[1], tuple) and k[1][0] == kind]
+    kind = _kind(key)
+    alike = [full for full in results if isinstance(full, tuple) and _kind(full[1]) == kind]
     for old in alike[: max(len(alike) - KEPT_HEAVY.get(kind, KEPT_RESULTS), 0)]:
         del results[old]
     while len(results) > KEPT_RESULTS:
         results.popitem(last=False)
+
+
+def _kind(key: Hashable) -> str:
+    return str(key[0] if isinstance(key, tuple) else key)
 
 
 def long_result(

@@ -81,7 +81,7 @@ def methods() -> dict[str, Aligner]:
     half = math.log(2)
 
     def corrected(**changes: object) -> AnisoAlign:
-        return AnisoAlign("corrected", **changes)  # type: ignore[arg-type]
+        return AnisoAlign.of({"variant": "corrected", **changes})
 
     return {
         "ReAlign": aa.ReAlign(),

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import anisoalign_core as aa
-from anisoalign_core.leaderboard import DEFAULT, Leaderboard, leaderboard
+from anisoalign_core.leaderboard import Leaderboard, default_names, leaderboard
 from anisoalign_core.leaderboard.captions import caption_board
 from anisoalign_core.publish import to_markdown
 from anisoalign_core.publish.tables import LEGEND
@@ -62,7 +62,7 @@ def measure(name: str, splits: int, data: str | None, captions: bool) -> None:
     """Compare all methods on one set and keep the numbers."""
     pair = pair_of(name, data)
     begun = time.perf_counter()
-    board = leaderboard(pair, (*DEFAULT, *EXTRA), splits=splits, progress=say)
+    board = leaderboard(pair, (*default_names(), *EXTRA), splits=splits, progress=say)
     body: dict[str, Any] = {"board": board.to_dict(), "seconds": time.perf_counter() - begun}
     if captions and pair.source.captions is not None:
         found = caption_board(pair, progress=say)

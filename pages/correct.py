@@ -5,7 +5,6 @@ import streamlit as st
 from anisoalign_core.align import ALIGNERS
 from app.server import place
 from app.session import page_path, require_pair
-from app.widgets.bounded import bound_control, bound_figures
 from app.widgets.common import guard, number_row, page_header
 from app.widgets.correct import (
     LIVE_NUMBERS,
@@ -17,7 +16,7 @@ from app.widgets.correct import (
     trial_of,
 )
 from app.widgets.falsifiers import falsifiers
-from app.widgets.learned import bounds_control, promise
+from app.widgets.live import live_control, live_figures
 from app.widgets.prior import prior_section
 from app.widgets.training import learned_correction
 
@@ -30,6 +29,7 @@ study = current_study()
 choice = choose_method(pair.paired)
 learned = learned_correction(study, choice) if ALIGNERS[choice.method].trains else None
 trial = trial_of(study, choice) if learned is None else learned.trial
+taught = learned if hasattr(trial.method, "phases_") else None  # it has blocks to look at
 
 
 @st.fragment
@@ -37,29 +37,23 @@ def workbench() -> None:
     """Everything that moves with the bounds."""
     place().touch()
     with guard():
-        if learned is None:
-            bound = bound_control(trial, choice)
-            view = trial.view(bound)
-        else:
-            bound = bounds_control(learned)
-            view = learned.view(bound)
+        values = live_control(trial, choice, learned)
+        view = trial.view(values)
         number_row([live_number(name, view, study) for name in LIVE_NUMBERS if name in view.scores])
         st.caption(
             f"On {study.live:,} held-out rows (k = {study.k}); beside each number, that of the raw "
             "source. No held-out row was fitted."
         )
         both_clouds(study, view)
-        if trial.sweep is not None:
-            bound_figures(trial, choice, view)
-        if learned is not None:
-            promise(learned, bound)
-            prior_section(learned, bound)
-        all_metrics(trial, choice if learned is None else learned.shown_as, bound)
+        live_figures(trial, choice, view, values)
+        if taught is not None:
+            prior_section(taught, view)
+        all_metrics(trial, choice if learned is None else learned.shown_as, values)
 
 
 workbench()
 st.page_link(
     page_path("export"), label="Take this correction to Export", icon=":material/download:"
 )
-if learned is not None:
-    falsifiers(learned)
+if taught is not None:
+    falsifiers(taught)

@@ -6,14 +6,7 @@ from anisoalign_core.plots import histogram_1d
 from app.session import require_pair
 from app.widgets.common import figure, guard, page_header, plain, three
 from app.widgets.directions import choose, direction_words, extremes, umap_section
-from app.widgets.explore import (
-    after,
-    colour_choice,
-    neighbours_of,
-    picture,
-    search_captions,
-    seen,
-)
+from app.widgets.explore import after, colour_choice, neighbours_of, picture, search_captions, seen
 from app.widgets.prompts import offer_encoder
 from app.widgets.selections import from_event, kept_list, show_selection
 from app.widgets.spectra import directions

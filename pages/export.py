@@ -1,8 +1,11 @@
 """Export: corrected vectors with a recipe, and the lines that reproduce them."""
 
+from typing import Literal
+
 import streamlit as st
 
 from anisoalign_core.align import ALIGNERS
+from anisoalign_core.io.writing import Dtype
 from app.session import require_pair
 from app.widgets.common import guard, page_header
 from app.widgets.export import (
@@ -22,9 +25,9 @@ FORMAT_WIDTH = 340
 page_header("Export", "How do the corrected vectors leave, and how can they be made again?")
 pair = require_pair()
 with guard():
-    choice, bound = to_export()
+    choice = to_export()
     method = ALIGNERS[choice.method]
-    st.markdown(f"{in_words(choice, bound)}. Change it on the Correct page.")
+    st.markdown(f"{in_words(choice)}. Change it on the Correct page.")
     if method.is_control:
         st.warning(
             "This is a control, not a correction: its vectors are for comparison only.",
@@ -32,7 +35,7 @@ with guard():
         )
     row = st.container(horizontal=True, gap="large")  # wraps on narrow screens, unlike columns
     with row.container(width="content"):
-        fit_on = st.radio(
+        fit_on: Literal["all", "split"] = st.radio(
             "Fit on",
             ["all", "split"],
             format_func={"all": "All rows", "split": "The split's fit rows only"}.get,
@@ -50,18 +53,18 @@ with guard():
             bind="query-params",
         )
     with row.container(width="content"):
-        dtype = st.radio(
+        dtype: Dtype = st.radio(
             "Numbers",
             ["float32", "float16"],
             key="export_dtype",
             bind="query-params",
             help="float16 halves the file; its measured error is shown below.",
         )
-    cooked = build(choice, bound, fit_on)
+    cooked = build(choice, fit_on)
     if cooked is None:
         st.stop()
     summary(cooked, dtype)
-    name = file_name(choice, bound, suffix)
+    name = file_name(choice, suffix)
     offer(cooked, suffix, dtype, name)
     offer_recipe(cooked, name)
     reproduce(cooked, name)

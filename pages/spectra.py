@@ -47,7 +47,7 @@ with guard():
         alt="Eigenvalue spectra of both modalities and of the residual, with nulls",
         key="spectra",
     )
-    if found.residual is not None:
+    if found.residual is not None and parts.residual_values is not None:
         st.subheader("Bias against residual", anchor=False)
         figure(
             bias_and_residual(found),

@@ -195,3 +195,21 @@ def test_a_silenced_rule_of_security_says_why(room):
         for line in path.read_text(encoding="utf-8").splitlines():
             if re.search(r"# noqa: S\d", line):
                 assert re.search(r"# noqa: S\d+  \(.{4,}\)$", line), f"{path.name}: {line}"
+
+
+SCREEN = sorted((*(ROOT / "app").rglob("*.py"), *(ROOT / "pages").glob("*.py")))
+
+
+@pytest.mark.parametrize("path", SCREEN, ids=lambda p: str(p.relative_to(ROOT)))
+def test_the_screen_solves_nothing(path):
+    text = path.read_text()
+    names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+    assert not names & {"eigh", "Moments"}
+    assert "linalg" not in text
+
+
+def test_nobody_asks_which_method_it_has():
+    classes = r"\b(BoundedTransport|AnisoAlign|Bures|C3|ReAlign|Oracle)\b"
+    asks = re.compile(rf"isinstance\([^)]*{classes}|(method|name) (==|!=) \"(bounded|anisoalign)\"")
+    found = [str(path) for path in (*modules(), *SCREEN) if asks.search(path.read_text())]
+    assert not found

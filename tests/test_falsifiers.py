@@ -77,7 +77,7 @@ def test_everything_is_measured_on_every_split():
     found = falsify(
         pair_of(labels=True),
         splits=2,
-        method=aa.AnisoAlign(**SHORT),
+        method=aa.AnisoAlign.of(SHORT),
         ranks=(4,),
         k=5,
         progress=lambda fraction, words: heard.append(fraction),
@@ -125,7 +125,7 @@ def test_it_can_be_stopped():
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        falsify(pair_of(), splits=2, method=aa.AnisoAlign(**SHORT), ranks=(), k=5, progress=stop)
+        falsify(pair_of(), splits=2, method=aa.AnisoAlign.of(SHORT), ranks=(), k=5, progress=stop)
 
 
 def test_the_command_line_writes_what_was_found(tmp_path, monkeypatch, capsys):

@@ -35,7 +35,7 @@ def test_a_view_shows_the_fit_at_that_bound(bound):
 @pytest.mark.parametrize("name", sorted(aa.ALIGNERS))
 def test_every_method_can_be_studied(name):
     short = {"prior_steps": 10, "refine_steps": 10} if name == "anisoalign" else {}
-    view = study_of().fit(aa.ALIGNERS[name](**short)).view()
+    view = study_of().fit(aa.ALIGNERS[name].of(short)).view()
     assert view.project(np.eye(16)[:, :2]).shape == (100, 2)
     assert 0 <= view.scores["omega"] <= 1
     assert len(view.evaluate()) > 15

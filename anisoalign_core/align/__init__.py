@@ -2,7 +2,7 @@
 
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.anisoalign import AnisoAlign
-from anisoalign_core.align.base import Aligner, load_aligner
+from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.baselines import (
     C3,
     CenterBoth,
@@ -13,8 +13,10 @@ from anisoalign_core.align.baselines import (
 )
 from anisoalign_core.align.bounded import BoundedTransport, BoundSweep, BoundView
 from anisoalign_core.align.gaussian import Bures, Coral
+from anisoalign_core.align.knobs import Curve, Knob, Sweep, Turned
 from anisoalign_core.align.paired import Oracle, PermutedTarget, Procrustes, Ridge
 from anisoalign_core.align.realign import ReAlign
+from anisoalign_core.align.saved import load_aligner
 
 ALIGNERS: dict[str, type[Aligner]] = {
     method.name: method
@@ -37,10 +39,13 @@ ALIGNERS: dict[str, type[Aligner]] = {
     )
 }
 """Every method by its name on the command line, in the order the screen lists them."""
+USUAL = BoundedTransport.name
+"""The method that is meant where none is named."""
 
 __all__ = [
     "ALIGNERS",
     "C3",
+    "USUAL",
     "AffineMap",
     "Aligner",
     "AnisoAlign",
@@ -50,8 +55,10 @@ __all__ = [
     "Bures",
     "CenterBoth",
     "Coral",
+    "Curve",
     "GapShift",
     "Identity",
+    "Knob",
     "MeanShift",
     "Oracle",
     "PermutedTarget",
@@ -59,5 +66,7 @@ __all__ = [
     "ReAlign",
     "Ridge",
     "Standardize",
+    "Sweep",
+    "Turned",
     "load_aligner",
 ]

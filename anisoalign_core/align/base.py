@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
@@ -13,32 +14,21 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
 from anisoalign_core.align.affine import AffineMap
+from anisoalign_core.align.knobs import Knob, Sweep, Values
 from anisoalign_core.embeddings import EmbeddingSet, as_vectors
-from anisoalign_core.errors import (
-    AnisoAlignError,
-    FormatError,
-    InvalidRowsError,
-    NotFittedError,
-    ParameterError,
-    ShapeError,
-)
+from anisoalign_core.errors import AnisoAlignError, NotFittedError, ParameterError, ShapeError
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import (
-    Float32,
-    Float64,
-    Integers,
-    Progress,
-)
+from anisoalign_core.numerics import Float32, Float64, Integers, Progress
 
 Rows = EmbeddingSet | npt.ArrayLike
 FORMAT_VERSION = 1
-UNLIMITED = 2**62
 
 
 class Aligner(BaseEstimator):  # type: ignore[misc]
     """Base of every method that turns source embeddings into stand-ins for target embeddings.
 
-    Subclasses declare what they need as class attributes and implement :meth:`_fit`.
+    Subclasses declare themselves as class attributes, from which command lines, boards and screens
+    read, and write one of two fits: :meth:`_fit_moments`, or :meth:`_fit` where rows are needed.
     """
 
     name: ClassVar[str]
@@ -51,10 +41,10 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
     """``transform`` reads the true partner of each row: a control, never a method."""
     moves_target: ClassVar[bool] = False
     """``transform_target`` is not the identity."""
-    has_bounds: ClassVar[bool] = False
-    """A bound limits how far a row may move, and can be changed after fitting."""
     is_control: ClassVar[bool] = False
     """Exists to show what a number means, not to be exported."""
+    is_floor: ClassVar[bool] = False
+    """Leaves rows as they are: what every other method is measured against."""
     trains: ClassVar[bool] = False
     """Fitting trains a network: it takes a while and reports progress."""
     row_independent: ClassVar[bool] = True
@@ -64,6 +54,12 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
     recentres: ClassVar[bool] = False
     """A fit from moments ends with the mean of mapped source rows: one more pass over them."""
 
+    knobs: ClassVar[tuple[Knob, ...]] = ()
+    """The parameters that people turn: what command lines, boards and screens offer."""
+    on_board: ClassVar[tuple[Values, ...]] = ({},)
+    """Settings with which a board has the method, unless told otherwise."""
+    link: ClassVar[str] = "p_"
+    """Before the names of its parameters in links to the screen."""
     parts: ClassVar[dict[str, type]] = {"map_": AffineMap, "target_map_": AffineMap}
     """Fitted attributes that are dataclasses of arrays, and may be None."""
 
@@ -89,7 +85,9 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
             needed and the row counts differ.
         """
         y, x = as_vectors(source, "source"), as_vectors(target, "target")
-        return self._fitted(lambda: self._fit(y, x, progress), y.shape, x.shape)
+        with self._fitting(y.shape, x.shape):
+            self._fit(y, x, progress)
+        return self
 
     def fit_sums(
         self,
@@ -116,11 +114,11 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         ShapeError
             As :meth:`fit`.
         """
-        return self._fitted(
-            lambda: self._fit_sums(source, target, rows, sphere_mean),
-            (source.n, source.dim),
-            (target.n, target.dim),
-        )
+        with self._fitting((source.n, source.dim), (target.n, target.dim)):
+            self._fit_moments(source, target, rows)
+            if self.recentres:
+                self.map_ = self.map_.recentred(sphere_mean(self.map_))
+        return self
 
     def check_parameters(self, dim: int) -> None:
         """Refuse parameters outside their range, before any row is read.
@@ -134,10 +132,9 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         """Return the row numbers, of n source rows, that a fit from moments looks at besides."""
         return ()
 
-    def _fitted(
-        self, fit: Callable[[], None], source: tuple[int, ...], target: tuple[int, ...]
-    ) -> Self:
-        """Run a fit; a failure or a cancellation changes nothing."""
+    @contextmanager
+    def _fitting(self, source: tuple[int, ...], target: tuple[int, ...]) -> Iterator[None]:
+        """Begin and end a fit of rows of these shapes; a failure or a stop changes nothing."""
         if source[1] != target[1]:
             raise ShapeError(
                 f"Source rows have {source[1]} dimensions, target rows {target[1]}; both must "
@@ -157,41 +154,71 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         before = dict(vars(self))
         try:
             self.target_map_ = None
-            fit()
+            yield
             self.n_features_in_ = int(source[1])
             self.n_source_, self.n_target_ = source[0], target[0]
         except BaseException:
             self.__dict__ = before
             raise
-        return self
 
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
+        """Fit unit rows: from their moments, unless a method needs the rows themselves."""
         diagonal = self.moments == "diagonal"
-        self._fit_sums(
-            Moments.of(y, diagonal=diagonal),
-            Moments.of(x, diagonal=diagonal),
-            [y[group] for group in self.wanted_rows(len(y))],
-            lambda affine: affine.sphere_mean(y),
-        )
-
-    def _fit_sums(
-        self,
-        source: Moments,
-        target: Moments,
-        rows: Sequence[Float32],
-        sphere_mean: Callable[[AffineMap], Float64],
-    ) -> None:
-        if self.moments is None:
-            raise ParameterError(
-                f"{self.label} learns from the rows themselves, not from their moments. Fit it on "
-                "rows in memory, for example on a sample of them."
-            )
-        self._fit_moments(source, target, rows)
+        source, target = (Moments.of(rows, diagonal=diagonal) for rows in (y, x))
+        self._fit_moments(source, target, [y[group] for group in self.wanted_rows(len(y))])
         if self.recentres:
-            self.map_ = self.map_.recentred(sphere_mean(self.map_))
+            self.map_ = self.map_.calibrated(y)
 
     def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
-        raise TypeError(f"{type(self).__name__} defines neither _fit nor _fit_moments")
+        """Fit moments of unit rows, and the rows that were wanted besides."""
+        raise ParameterError(
+            f"{self.label} learns from the rows themselves, not from their moments. Fit it on "
+            "rows in memory, for example on a sample of them."
+        )
+
+    @classmethod
+    def of(cls, parameters: Values) -> Self:
+        """Return a method with parameters as text names them: command lines, recipes, models."""
+        return cls(**parameters)
+
+    def plain_params(self) -> dict[str, Any]:
+        """Return all parameters as text names them; :meth:`of` takes them back."""
+        return dict(self.get_params(deep=False))
+
+    def resolved_params(self) -> dict[str, Any]:
+        """Return :meth:`plain_params` with what a fit found by itself in place of "auto"."""
+        given = self.plain_params()
+        return {k: getattr(self, f"{k}_", v) if v == "auto" else v for k, v in given.items()}
+
+    @classmethod
+    def live(cls) -> tuple[Knob, ...]:
+        """Return the knobs that move without another fit."""
+        return tuple(knob for knob in cls.knobs if knob.live)
+
+    def sweep(self, rows: Float32, fitted: Float32) -> Sweep | None:
+        """Return what moving the live knobs needs about some rows; None without live knobs.
+
+        Parameters
+        ----------
+        rows : (n, d) float32
+            Unit source rows to correct.
+        fitted : (m, d) float32
+            The unit source rows that were fitted, over which calibrations are taken again.
+        """
+        return None
+
+    def moved(self, values: Values) -> dict[str, Any]:
+        """Return what to change for a fit to end where live knobs move this correction to."""
+        return dict(values)
+
+    @property
+    def training_steps(self) -> tuple[int, ...]:
+        """Steps of each stage of training; none where nothing is trained."""
+        return ()
+
+    def training_seconds(self, dim: int) -> float:
+        """Return about how long training takes in ``dim`` dimensions, on two cores."""
+        return 0.0
 
     def transform(
         self, source: Rows, partners: Rows | None = None, *, progress: Progress | None = None
@@ -265,7 +292,7 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
     def save(self, path: str | Path) -> Path:
         """Write parameters and fitted state to an ``.npz`` that holds no pickle.
 
-        The file appears whole or not at all. :func:`load_aligner` reads it back.
+        The file appears whole or not at all. :func:`anisoalign_core.load_aligner` reads it back.
         """
         from anisoalign_core.files.atomic import atomic_path
 
@@ -289,7 +316,7 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
             "format": "anisoalign",
             "format_version": FORMAT_VERSION,
             "method": self.name,
-            "parameters": self.get_params(),
+            "parameters": self.plain_params(),
             "fitted": scalars,
         }
         text = json.dumps(header, sort_keys=True).encode()
@@ -297,96 +324,3 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, header=np.frombuffer(text, dtype=np.uint8), **arrays)  # type: ignore[arg-type]
         return path
-
-
-def load_aligner(path: str | Path) -> Aligner:
-    """Read a fitted aligner that :meth:`Aligner.save` wrote. Nothing in the file is executed.
-
-    Raises
-    ------
-    FormatError
-        If the file is not such a model.
-    LimitError
-        If it declares more bytes than the limits allow.
-    ShapeError, ParameterError
-        If its parts do not fit together, or a parameter is outside its range.
-    """
-    from anisoalign_core.align import ALIGNERS
-    from anisoalign_core.files.limits import Limits
-    from anisoalign_core.files.source import Source, printable
-    from anisoalign_core.io.npz import read_members
-
-    path = Path(path)
-    if not path.is_file():
-        raise FormatError(f"There is no model file at {path.name}. Check the path.")
-    limits = replace(Limits.from_env(), max_rows=UNLIMITED, max_dim=UNLIMITED)  # bytes count
-    try:
-        arrays = read_members(Source(printable(path.name), path), limits, "header")
-    except FormatError as error:
-        raise FormatError(f"{path.name} is not a model saved by this library. {error}") from error
-    try:
-        header = json.loads(arrays.pop("header").tobytes())
-        if header["format"] != "anisoalign" or header["format_version"] != FORMAT_VERSION:
-            raise FormatError(f"{path.name} was written by another version of this library.")
-        method = ALIGNERS[header["method"]](**header["parameters"])
-        _fill(method, arrays, header["fitted"])
-        _try(method)
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        raise FormatError(_no_model(path.name, type(error).__name__)) from error
-    except RecursionError as error:
-        raise FormatError(_no_model(path.name, "it is nested too deeply")) from error
-    return method
-
-
-def _fill(method: Aligner, arrays: dict[str, npt.NDArray[Any]], scalars: dict[str, Any]) -> None:
-    """Set fitted attributes, and nothing else, to what a file says."""
-    parts: dict[str, dict[str, Any]] = {}
-    for key, value in arrays.items():
-        owner, dot, part = key.partition(".")
-        if value.dtype.kind not in "biufc":
-            raise TypeError(f"{key} holds no numbers")
-        if dot:
-            if not np.isfinite(value).all():
-                raise ValueError(f"{key} is not finite")
-            parts.setdefault(owner, {})[part] = value
-    whole = {key: value for key, value in arrays.items() if "." not in key}
-    made = {owner: method.parts[owner](**entries) for owner, entries in parts.items()}
-    for key, value in (scalars | whole | made).items():
-        if not key.isidentifier() or not key.endswith("_") or key.startswith("_"):
-            raise KeyError(key)
-        if callable(getattr(type(method), key, None)):
-            raise KeyError(key)
-        if key in method.parts and key not in made and value is not None:
-            raise TypeError(f"{key} is not whole")
-        setattr(method, key, value)
-    if scalars.get("fitted_on_") is not None:
-        _ = [str(scalars["fitted_on_"][side]["name"]) for side in ("source", "target")]
-    for key in ("n_features_in_", "n_source_", "n_target_"):
-        if type(getattr(method, key)) is not int or getattr(method, key) < 2:
-            raise ValueError(f"{key} is no number of at least 2")
-    dim = method.n_features_in_
-    if any(getattr(part, "dim", dim) != dim for part in made.values()):
-        raise FormatError("This model holds a map of another dimension than it declares.")
-
-
-def _try(method: Aligner) -> None:
-    """Correct one row: what does not fit together is found now and not when it is used."""
-    d = method.n_features_in_
-    method.check_parameters(d)
-    method._check_loaded()
-    row = np.full((1, d), d**-0.5, dtype=np.float32)
-    with np.errstate(all="ignore"):
-        try:
-            corrected = method.transform(row, row if method.needs_partners else None)
-            method.transform_target(row)
-        except InvalidRowsError:  # this row has no place under the map; others may
-            return
-    if corrected.shape != row.shape or not abs(np.linalg.norm(corrected) - 1.0) < 1e-5:
-        raise ValueError("it does not give unit rows")
-
-
-def _no_model(name: str, why: str) -> str:
-    return (
-        f"{name} is not a model saved by this library ({why}). Fit one with anisoalign fit, or "
-        "with method.save."
-    )

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 
 from anisoalign_core.align.affine import AffineMap, to_sphere
 from anisoalign_core.align.base import Aligner
+from anisoalign_core.align.knobs import Curve, Knob
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Progress
+from anisoalign_core.numerics import Float32, Float64, Progress, blocks
 
 ONE: Float64 = np.array(1.0)
 
@@ -24,6 +24,7 @@ class Identity(Aligner):
     summary = "Leaves the source as it is."
     reference = "–"
     moments = "diagonal"
+    is_floor = True
 
     def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         zero = np.zeros(source.dim)
@@ -58,6 +59,9 @@ class GapShift(Aligner):
     reference = "Liang et al., Mind the Gap, arXiv:2203.02053"
     moments = "diagonal"
     moves_target = True
+    knobs = (
+        Knob("shift", "Shift λ", "0 leaves the gap, 1 closes it, above 1 overshoots.", high=2.0),
+    )
 
     def __init__(self, shift: float = 1.0) -> None:
         self.shift = shift
@@ -102,6 +106,15 @@ class C3(Aligner):
     summary = "Mean shift plus Gaussian noise, as used to train captioners on text alone."
     reference = "Zhang et al., Connect, Collapse, Corrupt, arXiv:2401.08567"
     moments = "diagonal"
+    knobs = (
+        Knob(
+            "sigma",
+            "Noise σ",
+            "Standard deviation per coordinate.",
+            high=0.2,
+            curve=Curve("noise σ", (0.0, 0.01, 0.02, 0.04, 0.08)),
+        ),
+    )
 
     def __init__(self, sigma: float = 0.02, random_state: int = 0) -> None:
         self.sigma = sigma
@@ -142,7 +155,7 @@ class Standardize(Aligner):
     summary = "Matches mean and standard deviation of every coordinate."
     reference = "classical; the per-coordinate baseline of [RA]"
     moments = "diagonal"
-    equivariant: ClassVar[bool] = False
+    equivariant = False
 
     def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         sigma_y, sigma_x = np.sqrt(source.variances), np.sqrt(target.variances)
@@ -173,8 +186,6 @@ def row_noise(rows: Float32, seed: int) -> Float32:
         1
     )
     noise = np.empty(rows.shape, dtype=np.float32)
-    from anisoalign_core.numerics import blocks
-
     for part in blocks(len(rows)):
         bits = np.ascontiguousarray(rows[part]).view(np.uint32).astype(np.uint64)
         state = _mix(bits * keys[:d] + keys[d]).sum(axis=1, dtype=np.uint64)

@@ -14,96 +14,20 @@ from typing import Literal, Self
 import numpy as np
 
 from anisoalign_core.align.affine import AffineMap
+from anisoalign_core.align.auto_bound import AUTO_LIMIT, auto_rows, largest_bound
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.gaussian import bures_map
+from anisoalign_core.align.knobs import Curve, Knob, Stretches
 from anisoalign_core.align.realign import isotropic_scale
+from anisoalign_core.align.stretching import RULES, Rule, mean_rotation, rotated
 from anisoalign_core.errors import NotFittedError, ParameterError
 from anisoalign_core.geometry.subspace import auto_rank, complete_basis
 from anisoalign_core.metrics.semantics import psi
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Integers, eigh, generator
+from anisoalign_core.numerics import Float32, Float64, Integers, eigh
 
 Frame = Literal["full", "joint", "target"]
 Recentre = Literal["shift", "rotate"]
-Rule = Literal["clip", "relax"]
-
-AUTO_LIMIT = 1.5
-"""Largest bound that ``bound="auto"`` considers."""
-AUTO_TOLERANCE = 0.01
-"""How far Ψ on held-out source rows may fall below its value at bound 0."""
-AUTO_STEP = 0.05
-AUTO_FIT_ROWS = 4000
-AUTO_HELD_ROWS = 1000
-
-
-def clip_stretch(raw: Float64, scale: float, bound: float) -> Float64:
-    """``s · exp(clip(log(w/s), −α, α))``: stretches held within a factor e^α of the scale s.
-
-    Parameters
-    ----------
-    raw : array
-        Unbounded stretches w ≥ 0.
-    scale : float
-        s > 0.
-    bound : float
-        α ≥ 0; 0 gives s everywhere, ``inf`` gives w back.
-    """
-    if math.isinf(bound):
-        return raw.copy()
-    tiny = scale * math.exp(-700.0)
-    ratio = np.log(np.maximum(raw, tiny) / scale)
-    return np.asarray(scale * np.exp(np.clip(ratio, -bound, bound)))
-
-
-def relax_stretch(raw: Float64, scale: float, bound: float) -> Float64:
-    """``(1 − t) s + t w`` with ``t = 1 − e^−α``: every stretch goes the same part of its way.
-
-    Parameters
-    ----------
-    raw, scale, bound
-        As in :func:`clip_stretch`. No stretch falls below ``s e^−α`` (or w, where w is larger than
-        that); above, the limit is the largest w itself, not ``s e^α``.
-    """
-    part = -math.expm1(-bound)
-    return np.asarray((1 - part) * scale + part * raw)
-
-
-RULES = {"clip": clip_stretch, "relax": relax_stretch}
-
-
-def mean_rotation(source_mean: Float64, target_mean: Float64) -> Float64:
-    """Rotate the direction of μ_y onto that of μ_x within their plane, nothing else moving.
-
-    ``R = I + sin φ (b aᵀ − a bᵀ) + (cos φ − 1)(a aᵀ + b bᵀ)`` with a along μ_y, b the unit part of
-    μ_x across it and φ their angle. Every cosine between two rows stays what it was.
-
-    Returns
-    -------
-    (d, d) float64
-        Orthogonal; the identity when a mean is zero or the two point the same way.
-    """
-    d = len(source_mean)
-    sizes = np.linalg.norm(source_mean), np.linalg.norm(target_mean)
-    if min(sizes) < 1e-12:
-        return np.eye(d)
-    a, goal = source_mean / sizes[0], target_mean / sizes[1]
-    cos = float(np.clip(a @ goal, -1.0, 1.0))
-    across = goal - cos * a
-    sin = float(np.linalg.norm(across))
-    if sin < 1e-9:
-        if cos > 0:
-            return np.eye(d)
-        across = np.eye(d)[int(np.argmin(np.abs(a)))]  # opposite means: any plane does
-        across = across - (across @ a) * a
-    b = across / np.linalg.norm(across)
-    plane = np.outer(a, a) + np.outer(b, b)
-    return np.asarray(np.eye(d) + sin * (np.outer(b, a) - np.outer(a, b)) + (cos - 1) * plane)
-
-
-def rotated(moments: Moments, rotation: Float64) -> Moments:
-    """Moments of the rows turned by an orthogonal matrix."""
-    scatter = rotation @ moments.scatter @ rotation.T
-    return Moments(moments.n, rotation @ moments.mean, (scatter + scatter.T) / 2)
 
 
 class BoundedTransport(Aligner):
@@ -166,9 +90,57 @@ class BoundedTransport(Aligner):
     label = "BoundedTransport"
     summary = "Gaussian optimal transport with every stretch within e^±α of one overall scale."
     reference = "this project; Gaussian map: Peyré & Cuturi 2019; α = 0: ReAlign [RA]"
-    has_bounds = True
     moments = "full"
     recentres = True
+    link = ""
+    knobs = (
+        Knob(
+            "bound",
+            "Bound α",
+            "How far each direction's stretch may leave the overall scale: a factor e^±α. 0 is "
+            "ReAlign; large values approach Gaussian optimal transport.",
+            high=AUTO_LIMIT,
+            begin=0.2,
+            words="bound α = {:.2f}",
+            auto="The largest bound that keeps Ψ on held-out source rows within 0.01 of its value "
+            "at 0. Reads no pairs and no labels.",
+            live=True,
+            option=True,
+            curve=Curve("bound α", (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)),
+        ),
+        Knob(
+            "recentre",
+            "Bring the means together by a",
+            "A shift is what ReAlign does. A rotation turns one mean onto the other and keeps "
+            "every cosine between two rows, so fewer neighbours are lost.",
+            choices={"shift": "shift", "rotate": "rotation"},
+        ),
+        Knob(
+            "rule",
+            "Bound stretches by",
+            "Clip: no stretch leaves a factor e^±α of the overall scale. Relax: every stretch "
+            "goes the same part, 1 − e^−α, of its way; only the lower bound s·e^−α is kept.",
+            choices={"clip": "clip", "relax": "relax"},
+        ),
+        Knob(
+            "frame",
+            "Frame",
+            "Full: every direction has its own bounded stretch. Joint or target: only the leading "
+            "directions of both sets, or of the target, do; the rest share one.",
+            choices={"full": "full", "joint": "joint", "target": "target"},
+            option=True,
+        ),
+        Knob(
+            "rank",
+            "Rank of the frame",
+            "How many leading directions the frame holds.",
+            low=2,
+            high=None,
+            step=1,
+            option=True,
+            when=lambda chosen: chosen["frame"] != "full",
+        ),
+    )
 
     def __init__(
         self,
@@ -265,27 +237,8 @@ class BoundedTransport(Aligner):
         fixed = type(self)(**(self.get_params() | {"bound": 0.0}))
         fixed.bound_ = 0.0
         fixed._fit_map(source.without(Moments.of(held)), target)
-        held_view = BoundSweep(fixed, held, others)
-
-        def psi_at(bound: float) -> float:
-            return psi(held, held_view.at(bound).rows())
-
-        bounds = [round(step * AUTO_STEP, 10) for step in range(round(AUTO_LIMIT / AUTO_STEP) + 1)]
-        curve = [psi_at(bound) for bound in bounds]
-        passing = [i for i, value in enumerate(curve) if value >= curve[0] - AUTO_TOLERANCE]
-        last = passing[-1]
-        chosen = bounds[last]
-        if last + 1 < len(bounds):
-            # Ψ may rise before it falls, so the grid finds the last crossing and this refines it
-            low, high = bounds[last], bounds[last + 1]
-            for _ in range(4):
-                middle = (low + high) / 2
-                if psi_at(middle) >= curve[0] - AUTO_TOLERANCE:
-                    low = middle
-                else:
-                    high = middle
-            chosen = math.floor(low * 100) / 100
-        return chosen, np.array(bounds), np.array(curve)
+        swept = BoundSweep(fixed, held, others)
+        return largest_bound(lambda bound: psi(held, swept.at(bound).rows()))
 
     def with_bound(self, bound: float, source: Float32) -> Self:
         """Return a copy with another bound, without fitting again.
@@ -305,31 +258,9 @@ class BoundedTransport(Aligner):
         other.map_ = other.map_.calibrated(source)
         return other
 
-
-def auto_rows(n: int, random_state: int) -> tuple[Integers, Integers]:
-    """Return the source rows on which ``bound="auto"`` is decided.
-
-    Returns
-    -------
-    held : array of row numbers
-        Left out of the statistics and watched: a fifth of the rows, at most 1000.
-    others : array of row numbers
-        Over which the calibration is taken meanwhile: all others, at most 4000.
-
-    Raises
-    ------
-    ParameterError
-        If there are fewer than 10 rows.
-    """
-    if n < 10:
-        raise ParameterError(
-            f'bound="auto" watches Ψ on held-out source rows and needs at least 10 of them; there '
-            f"are {n}. Give a number, for example bound=0.1."
-        )
-    held = min(max(n // 5, 3), AUTO_HELD_ROWS)
-    wanted = min(n, held + AUTO_FIT_ROWS)
-    drawn = generator(random_state).choice(n, wanted, replace=False)  # in random order
-    return np.sort(drawn[:held]), np.sort(drawn[held:])
+    def sweep(self, rows: Float32, fitted: Float32) -> BoundSweep:
+        """See :meth:`Aligner.sweep`: ``at(bound)``."""
+        return BoundSweep(self, rows, fitted)
 
 
 @dataclass(eq=False)
@@ -363,11 +294,9 @@ class BoundSweep:
         self._mean_in_basis = self.method.basis_.T @ self._mean
         self.coordinates = self._expand(self.rows)
         self._squares = self.coordinates**2
-        if self.calibration_rows is None:
-            self._calibration = (self.coordinates, self._squares)
-        else:
-            calibration = self._expand(self.calibration_rows)
-            self._calibration = (calibration, calibration**2)
+        others = self.calibration_rows
+        calibration = self.coordinates if others is None else self._expand(others)
+        self._calibration = (calibration, calibration**2)
 
     def _expand(self, rows: Float32) -> Float32:
         centred = rows - self.method.map_.source_mean.astype(np.float32)
@@ -381,8 +310,9 @@ class BoundSweep:
         )
         return np.asarray(np.sqrt(np.maximum(squared, np.float32(1e-24))))
 
-    def at(self, bound: float) -> BoundView:
+    def at(self, bound: float | None = None) -> BoundView:
         """Everything about the rows under another bound."""
+        bound = self.method.bound_ if bound is None else bound
         stretch = self.method.bounded(bound)
         coordinates, squares = self._calibration
         inverse = 1.0 / self._norms(coordinates, squares, stretch)
@@ -413,6 +343,32 @@ class BoundView:
     stretch: Float64
     norms: Float32
     recentring: Float64
+
+    @property
+    def stretches(self) -> Stretches:
+        """What each direction asks for, and what the bound lets through."""
+        known = self.sweep.method
+        return Stretches(known.raw_stretch_, self.stretch, known.scale_, self.bound, known.rank_)
+
+    @property
+    def guarantee(self) -> str:
+        """What the bound promises, and what the fitted stretches actually are."""
+        stretch, bound, s = self.stretch, self.bound, self.sweep.method.scale_
+        low, high = s * np.exp(-bound), s * np.exp(bound)
+        before = "Before the rows return to the sphere, every distance between two source rows"
+        if self.sweep.method.rule == "relax":
+            return (
+                f"{before} keeps at least **{low:.3g}** of itself and grows to at most "
+                f"**{stretch.max():.3g}** times itself, the largest fitted stretch (s = {s:.3g}, "
+                f"α = {bound:.2f})."
+            )
+        at_bound = float(np.mean(np.abs(np.log(stretch / s)) >= bound - 1e-9)) if bound > 0 else 1.0
+        return (
+            f"{before} changes by a factor between **{low:.3g}** and **{high:.3g}** (s = {s:.3g}, "
+            f"α = {bound:.2f}). The fitted stretches run from {stretch.min():.3g} to "
+            f"{stretch.max():.3g}; the bound holds back {at_bound:.0%} of the {len(stretch)} "
+            "directions."
+        )
 
     def _first(self, directions: Float64, rows: slice | Integers) -> Float32:
         """Projections of ``Norm(e)``."""

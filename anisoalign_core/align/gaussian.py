@@ -8,6 +8,7 @@ import numpy as np
 
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.base import Aligner
+from anisoalign_core.align.knobs import Curve, Knob
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, eigh, psd_power
@@ -73,6 +74,14 @@ class Bures(Aligner):
     summary = "The least-movement map between the two covariances, unbounded."
     reference = "Peyré & Cuturi, Computational Optimal Transport, 2019, remark 2.31"
     moments = "full"
+    knobs = (
+        Knob(
+            "relaxation",
+            "Relaxation t",
+            "0 is a mean shift, 1 the full transport map.",
+            curve=Curve("share of the map", (0.0, 0.1, 0.25, 0.5, 0.75, 1.0)),
+        ),
+    )
 
     def __init__(self, relaxation: float = 1.0) -> None:
         self.relaxation = relaxation

@@ -7,6 +7,7 @@ from scipy import linalg
 
 from anisoalign_core.align.affine import AffineMap, to_sphere
 from anisoalign_core.align.base import Aligner
+from anisoalign_core.align.knobs import Curve, Knob
 from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Progress, eigh, generator, read_only, row_norms
@@ -129,6 +130,14 @@ class Oracle(Aligner):
     needs_pairs = True
     needs_partners = True
     is_control = True
+    knobs = (
+        Knob(
+            "strength",
+            "Strength α",
+            "Share of each row's true residual added back.",
+            curve=Curve("share of the residual", (0.0, 0.25, 0.5, 0.75, 1.0)),
+        ),
+    )
 
     def __init__(self, strength: float = 1.0, rank: int | None = None) -> None:
         self.strength = strength

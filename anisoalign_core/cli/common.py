@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from anisoalign_core.errors import ParameterError
 
 if TYPE_CHECKING:
+    from anisoalign_core.align import Aligner
     from anisoalign_core.embeddings import EmbeddingSet
     from anisoalign_core.engine import Engine
     from anisoalign_core.io.shards import ShardedSet
@@ -229,16 +230,12 @@ def emit_json(body: Any, path: str | None) -> None:
         emit(json.dumps(body, indent=2, allow_nan=False, ensure_ascii=False), path)
 
 
-def parameters_of(options: argparse.Namespace) -> dict[str, Any]:
+def parameters_of(options: argparse.Namespace, method: type[Aligner]) -> dict[str, Any]:
     """Return the parameters of a method that the options give, checked for their kind."""
-    from anisoalign_core.align import ALIGNERS
+    from anisoalign_core.cli.knobs import given as options_given
 
-    known = ALIGNERS[options.method]().get_params()
-    given: dict[str, Any] = {
-        name: getattr(options, name)
-        for name in ("bound", "frame", "rank")
-        if getattr(options, name) is not None
-    }
+    known = method().plain_params()
+    given = options_given(options)
     for entry in options.param:
         name, equals, text = entry.partition("=")
         if not equals:
@@ -247,15 +244,16 @@ def parameters_of(options: argparse.Namespace) -> dict[str, Any]:
             given[name] = json.loads(text)
         except json.JSONDecodeError:
             given[name] = text
+    found_by_itself = {knob.parameter for knob in method.knobs if knob.auto}
     for name, value in given.items():
         if name not in known:
             has = ", ".join(sorted(known)) or "none"
-            raise ParameterError(f"{options.method} has no parameter {name!r}; it has: {has}.")
+            raise ParameterError(f"{method.name} has no parameter {name!r}; it has: {has}.")
         usual = known[name]
         several = name.endswith("_bounds") and isinstance(value, list)
         number = usual is None or isinstance(usual, int | float)
         if number and not several and not isinstance(value, int | float):
             raise ParameterError(f"{name} is {value!r}; give a number.")
-        if isinstance(usual, str) and not isinstance(value, str) and name != "bound":
+        if isinstance(usual, str) and not isinstance(value, str) and name not in found_by_itself:
             raise ParameterError(f"{name} is {value!r}; give a name.")
     return given

@@ -97,7 +97,7 @@ def _model(path: str) -> dict[str, Any] | None:
         "method": method.name,
         "label": method.label,
         "dimensions": method.n_features_in_,
-        "parameters": method.get_params(),
+        "parameters": method.plain_params(),
         "bound": getattr(method, "bound_", None),
         "source rows": method.n_source_,
         "target rows": method.n_target_,

@@ -110,13 +110,13 @@ def falsify(options: argparse.Namespace) -> None:
     from anisoalign_core.align import AnisoAlign
     from anisoalign_core.falsifiers import falsify as falsified
 
-    parameters = {"variant": options.variant} | parameters_of(options)
+    parameters = {"variant": options.variant} | parameters_of(options, AnisoAlign)
     pair, sample = read_pair(options)
     with telling(options) as tell:
         found = falsified(
             pair,
             splits=options.splits,
-            method=AnisoAlign(**parameters),
+            method=AnisoAlign.of(parameters),
             ranks=options.ranks,
             holdout=options.holdout,
             k=options.k,

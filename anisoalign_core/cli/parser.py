@@ -5,14 +5,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from importlib import import_module
-from typing import Any, Literal
+from typing import Any
 
 from anisoalign_core import __version__
 
-METHODS = (
-    "identity mean-shift gap-shift center-both c3 standardize realign coral bures bounded "
-    "anisoalign procrustes ridge permuted oracle"
-).split()
 WRONG = 2
 SAMPLE_ROWS = 100_000
 """Rows that verbs which measure read of each side, unless told otherwise."""
@@ -39,7 +35,19 @@ written; 130, 143 interrupted
 
 
 class Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are one line."""
+    """An argument parser whose errors are one line.
+
+    ``methods`` adds what the methods declare, for the verb that is used: it imports the numerics.
+    """
+
+    methods: Callable[[Any], Any] | None = None
+
+    def parse_known_args(self, *given: Any) -> Any:  # type: ignore[override]
+        """Add what depends on the methods, then read the arguments."""
+        if self.methods is not None:
+            self.methods(self)
+        self.methods = None
+        return super().parse_known_args(*given)
 
     def error(self, message: str) -> Any:
         """Print one line and exit."""
@@ -57,8 +65,8 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"anisoalign {__version__}")
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="verb", parser_class=Parser)
 
-    def verb(name: str, module: str, words: str, example: str) -> argparse.ArgumentParser:
-        made: argparse.ArgumentParser = verbs.add_parser(
+    def verb(name: str, module: str, words: str, example: str) -> Parser:
+        made: Parser = verbs.add_parser(
             name,
             help=words,
             description=words[0].upper() + words[1:] + ".",
@@ -82,14 +90,14 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-Verb = Callable[[str, str, str, str], argparse.ArgumentParser]
+Verb = Callable[[str, str, str, str], Parser]
 
 
-def _run(module: str, name: str) -> Callable[[argparse.Namespace], Any]:
-    """Return what runs a verb: its module is imported when it is used."""
+def _run(module: str, name: str) -> Callable[[Any], Any]:
+    """Return what runs a verb, or adds to it: its module is imported when it is used."""
 
-    def run(options: argparse.Namespace) -> Any:
-        return getattr(import_module(f"anisoalign_core.cli.{module}"), name)(options)
+    def run(subject: Any) -> Any:
+        return getattr(import_module(f"anisoalign_core.cli.{module}"), name)(subject)
 
     return run
 
@@ -129,10 +137,7 @@ def _fit(verb: Verb) -> None:
         "--out model.npz",
     )
     _add_sides(fit)
-    fit.add_argument("--method", choices=METHODS, default="bounded")
-    fit.add_argument("--bound", type=_bound, help='bound α ≥ 0, or "auto" (bounded only)')
-    fit.add_argument("--frame", choices=("full", "joint", "target"))
-    fit.add_argument("--rank", type=int)
+    fit.methods = _run("knobs", "add_methods")
     _add_parameters(fit, "any other parameter of the method, as JSON; repeatable")
     fit.add_argument("--split-seed", type=int, help="fit on the fit parts of this split only")
     fit.add_argument("--holdout", type=float, default=0.2)
@@ -190,7 +195,8 @@ def _compare(verb: Verb) -> None:
         "--methods",
         nargs="*",
         metavar="METHOD[:NAME=VALUE,…]",
-        help="default: every method, AnisoAlign in both variants (those train: minutes)",
+        help="default: every method of anisoalign fit; those that train in each of their variants, "
+        "which takes minutes",
     )
     _add_splits(compare, 5)
     lessons = compare.add_mutually_exclusive_group()
@@ -220,14 +226,13 @@ def _falsify(verb: Verb) -> None:
     )
     _add_sides(falsify)
     _add_sampling(falsify)
-    falsify.add_argument("--variant", choices=("paper", "corrected"), default="paper")
+    falsify.methods = _run("knobs", "add_variant")
     _add_splits(falsify, 10)
     falsify.add_argument(
         "--ranks", type=int, nargs="*", help="frame ranks to sweep; default: half and twice"
     )
     _add_parameters(falsify, "a parameter of AnisoAlign, as JSON; repeatable")
     falsify.add_argument("--json", metavar="FILE", help="write every score; - for stdout")
-    falsify.set_defaults(method="anisoalign", bound=None, frame=None, rank=None)
 
 
 def _encode(verb: Verb) -> None:
@@ -394,12 +399,3 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     where.add_argument(
         "--workers", type=int, metavar="N", help="work on a Dask cluster of N processes here"
     )
-
-
-def _bound(text: str) -> float | Literal["auto"]:
-    if text == "auto":
-        return "auto"
-    try:
-        return float(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f'{text!r} is neither a number nor "auto"') from None

@@ -28,6 +28,7 @@ GOES_ON = "finished shards are kept; the same command goes on."
 
 def fit(options: argparse.Namespace) -> None:
     """Fit a method and save it."""
+    from anisoalign_core.align import ALIGNERS
     from anisoalign_core.engine.jobs import FitJob
 
     out = Path(options.out)
@@ -37,7 +38,7 @@ def fit(options: argparse.Namespace) -> None:
         places_of(options, "source"),
         places_of(options, "target"),
         options.method,
-        parameters_of(options),
+        parameters_of(options, ALIGNERS[options.method]),
         options.source_modality,
         options.target_modality,
         options.source_key,

@@ -97,7 +97,7 @@ class FitJob:
         AnisoAlignError
         """
         source, target = self.open()
-        method = ALIGNERS[self.method](**self.parameters)
+        method = ALIGNERS[self.method].of(self.parameters)
         if self.streams:
             if self.pairing == "row":
                 source, target = source.counted(), target.counted()

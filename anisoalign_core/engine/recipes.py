@@ -47,9 +47,6 @@ class StreamedRecipe:
     @classmethod
     def of(cls, method: Aligner, job: ApplyJob, applied: Applied, model: str) -> StreamedRecipe:
         """Write down what was done."""
-        resolved = method.get_params()
-        if resolved.get("bound") == "auto":
-            resolved["bound"] = getattr(method, "bound_", "auto")
         fitted_on = getattr(method, "fitted_on_", None)
         done = {
             "job": asdict(job),
@@ -57,7 +54,7 @@ class StreamedRecipe:
             "files": [asdict(one) for one in applied.files],
             "preflight": applied.preflight and applied.preflight.to_dict(),
         }
-        return cls(fitted_on, done, method.name, resolved, model, versions())
+        return cls(fitted_on, done, method.name, method.resolved_params(), model, versions())
 
     def to_json(self) -> str:
         """Return the recipe as JSON text."""

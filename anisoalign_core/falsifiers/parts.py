@@ -58,7 +58,7 @@ def variants(method: AnisoAlign, ranks: Sequence[int] = ()) -> dict[str, AnisoAl
     """Return the learned method in parts, under priors that know nothing, and at other ranks."""
 
     def changed(**parameters: Any) -> AnisoAlign:
-        return AnisoAlign(**(method.get_params() | parameters))
+        return AnisoAlign.of(method.plain_params() | parameters)
 
     weights = vars(method.weights)
     none = {f"{name}_weight": 0.0 for name in weights}
@@ -198,7 +198,7 @@ def measure(
 
 
 def _ranks(method: AnisoAlign, pair: EmbeddingPair, split: Split) -> tuple[int, ...]:
-    start = AnisoAlign(**(method.get_params() | {"refine": False}))
+    start = AnisoAlign.of(method.plain_params() | {"refine": False})
     rank = start.fit(*fit_rows(pair, False, split)).frame_.rank
     most = pair.dim // 2 * 2
     wanted = (max(rank // 2 // 2 * 2, 2), min(rank * 2, most))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from anisoalign_core.align import BoundedTransport, BoundSweep
+from anisoalign_core.align import BoundedTransport
 from anisoalign_core.numerics import Float32, Float64
 from anisoalign_core.rounds import Round
 
@@ -54,10 +54,9 @@ def score(one: Round, held: Float32, taught: Float32) -> dict[str, float]:
 
 def curve(one: Round) -> dict[str, Float64]:
     """Scores of BoundedTransport along the grid of bounds."""
-    method = one.fit(BoundedTransport(bound=0.0))
-    assert isinstance(method, BoundedTransport)  # noqa: S101  (what was asked for)
+    method = BoundedTransport(bound=0.0).fit(*one.fitted)
     held, fitted = one.reference.before, one.fitted[0].vectors
-    sweep = BoundSweep(method, np.concatenate([held, fitted]), fitted)
+    sweep = method.sweep(np.concatenate([held, fitted]), fitted)
     found: dict[str, list[float]] = {}
     for bound in GRID:
         after = sweep.at(bound).rows()

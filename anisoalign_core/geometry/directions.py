@@ -116,6 +116,11 @@ class Directions:
         return eigh(self.target.covariance - self.source.covariance)
 
     @cached_property
+    def of_sides(self) -> tuple[tuple[Float64, Float64], tuple[Float64, Float64]]:
+        """Eigenvalues (descending) and eigenvectors of Σ_y, and of Σ_x."""
+        return eigh(self.source.covariance), eigh(self.target.covariance)
+
+    @cached_property
     def joint(self) -> tuple[Float64, Float64]:
         """Eigenvalues (descending) and eigenvectors of ``Σ_x + Σ_y``."""
         return eigh(self.target.covariance + self.source.covariance)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from anisoalign_core.align import ALIGNERS, AnisoAlign, BoundedTransport
+from anisoalign_core.align import ALIGNERS, Curve, Knob, ReAlign
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.rounds import Round
 
 Role = Literal["floor", "method", "reference", "control", "ceiling"]
 ROLES: dict[Role, str] = {
@@ -22,26 +21,17 @@ ROLES: dict[Role, str] = {
 }
 CEILING = "target"
 """The entry in which other target rows stand for the corrected source."""
-BASELINE = "realign"
-DEFAULT = (
-    "identity",
-    "mean-shift",
-    "gap-shift",
-    "center-both",
-    "c3",
-    "standardize",
-    "realign",
-    "coral",
-    "bures",
-    "bounded",
-    "anisoalign",
-    "anisoalign:variant=corrected",
-    "procrustes",
-    "ridge",
-    "permuted",
-    "oracle",
-)
-"""Every registered method, the learned one in both variants."""
+BASELINE = ReAlign.name
+FLOOR = next(name for name, method in ALIGNERS.items() if method.is_floor)
+
+
+def default_names() -> tuple[str, ...]:
+    """Return the entries that every method declares for a board."""
+    return tuple(
+        name + (":" if given else "") + ",".join(f"{k}={v}" for k, v in given.items())
+        for name, method in ALIGNERS.items()
+        for given in method.on_board
+    )
 
 
 @dataclass(frozen=True)
@@ -71,7 +61,7 @@ class Entry:
 
     def build(self) -> Aligner:
         """Return the method, not fitted."""
-        return ALIGNERS[self.method](**self.parameters)
+        return ALIGNERS[self.method].of(self.parameters)
 
     @property
     def trains(self) -> bool:
@@ -91,7 +81,7 @@ def entry(text: str) -> Entry:
     if name not in ALIGNERS:
         raise ParameterError(f'There is no method "{name}". Choose among: {", ".join(ALIGNERS)}.')
     method = ALIGNERS[name]
-    known = method().get_params()
+    known = method().plain_params()
     parameters: dict[str, Any] = {}
     for part in filter(None, rest.split(",")):
         key, equals, value = part.partition("=")
@@ -103,7 +93,7 @@ def entry(text: str) -> Entry:
         except json.JSONDecodeError:
             parameters[key] = value
     pairs = method.needs_pairs or method.needs_partners
-    role: Role = "floor" if name == "identity" else "reference" if pairs else "method"
+    role: Role = "floor" if method.is_floor else "reference" if pairs else "method"
     if method.is_control:
         role = "control"
     shown = ", ".join(f"{key} {value}" for key, value in parameters.items())
@@ -114,7 +104,7 @@ def entry(text: str) -> Entry:
         method.label + (f" ({shown})" if shown else ""),
         name,
         role,
-        "fit-free" if name == "identity" else "paired" if pairs else "unpaired",
+        "fit-free" if method.is_floor else "paired" if pairs else "unpaired",
         parameters,
     )
 
@@ -134,8 +124,8 @@ def entries(names: Sequence[str] | None, paired: bool) -> tuple[tuple[Entry, ...
     ParameterError
         If a method is unknown or named twice.
     """
-    wanted = [entry(name) for name in (DEFAULT if names is None else names)]
-    for needed in (BASELINE, "identity"):
+    wanted = [entry(name) for name in (default_names() if names is None else names)]
+    for needed in (BASELINE, FLOOR):
         if all(one.name != needed for one in wanted):
             wanted.insert(0, entry(needed))
     seen = [one.name for one in wanted]
@@ -152,67 +142,21 @@ def entries(names: Sequence[str] | None, paired: bool) -> tuple[tuple[Entry, ...
     return (*kept, ceiling()), notes
 
 
-@dataclass(frozen=True)
-class Knob:
-    """How far a method's one dial is turned along its curve.
-
-    Attributes
-    ----------
-    label : str
-        What is turned.
-    parameters : tuple of str
-        The dial's parameters: entries that differ in these alone share one curve.
-    values : tuple of float
-    turn : callable of a fitted method, a value and the round
-        Returns a fitted method under that value.
-    """
-
-    label: str
-    parameters: tuple[str, ...]
-    values: tuple[float, ...]
-    turn: Callable[[Aligner, float, Round], Aligner]
-
-
-def _refit(name: str) -> Callable[[Aligner, float, Round], Aligner]:
-    return lambda fitted, value, one: one.fit(type(fitted)(**(fitted.get_params() | {name: value})))
-
-
-def _bound(fitted: Aligner, value: float, one: Round) -> Aligner:
-    assert isinstance(fitted, BoundedTransport)  # noqa: S101  (the knob belongs to it)
-    return fitted.with_bound(value, one.fitted[0].vectors)
-
-
-def _scaled(fitted: Aligner, value: float, _: Round) -> Aligner:
-    assert isinstance(fitted, AnisoAlign)  # noqa: S101  (the knob belongs to it)
-    now = fitted.bounds
-    return fitted.with_bounds(value * now.theta, value * now.rho, value * now.v)
-
-
-KNOBS = {
-    "bounded": Knob("bound α", ("bound",), (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5), _bound),
-    "anisoalign": Knob(
-        "share of its bounds",
-        ("bound_theta", "bound_rho", "bound_v"),
-        (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0),
-        _scaled,
-    ),
-    "c3": Knob("noise σ", ("sigma",), (0.0, 0.01, 0.02, 0.04, 0.08), _refit("sigma")),
-    "bures": Knob(
-        "share of the map", ("relaxation",), (0.0, 0.1, 0.25, 0.5, 0.75, 1.0), _refit("relaxation")
-    ),
-    "oracle": Knob(
-        "share of the residual", ("strength",), (0.0, 0.25, 0.5, 0.75, 1.0), _refit("strength")
-    ),
-}
-"""Methods with one dial that runs from little to much correction."""
+def dial_of(entry: Entry) -> tuple[Knob, Curve] | None:
+    """Return the knob that runs a method from little to much correction, and its curve."""
+    if entry.method == CEILING:
+        return None
+    knobs = ALIGNERS[entry.method].knobs
+    return next(((knob, knob.curve) for knob in knobs if knob.curve is not None), None)
 
 
 def curve_owners(board: Sequence[Entry]) -> tuple[Entry, ...]:
     """Return the entries whose curve is drawn: one of those that differ in the dial alone."""
     owners: dict[tuple[str, str], Entry] = {}
     for one in board:
-        if one.method in KNOBS:
-            dial = KNOBS[one.method].parameters
-            rest = {key: value for key, value in one.parameters.items() if key not in dial}
+        dial = dial_of(one)
+        if dial is not None:
+            turned = dial[1].shares or (dial[0].parameter,)
+            rest = {key: value for key, value in one.parameters.items() if key not in turned}
             owners.setdefault((one.method, json.dumps(rest, sort_keys=True)), one)
     return tuple(owners.values())

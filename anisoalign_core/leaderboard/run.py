@@ -15,13 +15,7 @@ from anisoalign_core.diagnose import diagnose
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.leaderboard import published
-from anisoalign_core.leaderboard.entries import (
-    CEILING,
-    KNOBS,
-    Entry,
-    curve_owners,
-    entries,
-)
+from anisoalign_core.leaderboard.entries import CEILING, Entry, curve_owners, dial_of, entries
 from anisoalign_core.leaderboard.results import Curve, Leaderboard, Setting
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.registry import METRICS
@@ -294,16 +288,15 @@ def _teach(
 
 
 def _curve(one: Round, entry: Entry, method: Aligner, found: _Found, tell: Progress) -> None:
-    knob = KNOBS[entry.method]
+    dial = dial_of(entry)
+    assert dial is not None  # noqa: S101  (it owns a curve)
+    knob, curve = dial
     scores: dict[str, list[float]] = {name: [] for name in CURVE_METRICS}
-    partners = (one.reference.target,) if method.needs_partners else ()
-    for value in knob.values:
-        tell(1.0, f"{knob.label} {value:g}")
-        turned = knob.turn(method, value, one)
-        after = turned.transform(one.reference.before, *partners)
+    for value, after in one.along(method, knob, curve):
+        tell(1.0, f"{curve.label} {value:g}")
         for name, score in one.measure(after, CURVE_METRICS).items():
             scores[name].append(score)
-    found.curves[entry.name] = (knob.label, knob.values, scores)
+    found.curves[entry.name] = (curve.label, curve.values, scores)
 
 
 def _extended(board: Leaderboard, new: _Found) -> Leaderboard:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
@@ -234,7 +236,7 @@ def take_home(board: Leaderboard, captions: CaptionBoard | None) -> None:
     for suffix, words in FORMATS.items():
         row.download_button(
             suffix.lstrip(".").upper().replace("TEX", "LaTeX").replace("MD", "Markdown"),
-            data=lambda suffix=suffix: render(board, suffix, captions),
+            data=partial(render, board, suffix, captions),
             file_name=f"leaderboard{suffix}",
             key=f"compare_download_{suffix}",
             help=words,

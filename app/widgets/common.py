@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -74,6 +74,7 @@ def figure(fig: go.Figure, *, caption: str, alt: str, key: str, select: bool = F
             "scale": 2,
         },
     }
+    event: Any
     if select:
         event = st.plotly_chart(fig, key=key, config=config, alt=alt, on_select="rerun")
     else:

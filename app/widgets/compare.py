@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from anisoalign_core.errors import AnisoAlignError
-from anisoalign_core.leaderboard import DEFAULT, Entry, Leaderboard, entry, leaderboard
+from anisoalign_core.leaderboard import Entry, Leaderboard, default_names, entry, leaderboard
 from anisoalign_core.metrics.transfer import class_columns, parse_keywords
 from anisoalign_core.pairs import EmbeddingPair
 from app.session import loaded, require_pair
@@ -17,10 +17,9 @@ from app.widgets.common import plain
 from app.widgets.progress import progress_bar
 
 SPLITS = (3, 5, 10)
+WAYS = {"labels": "labels of the set", "keywords": "words in captions"}
 BASE_SECONDS, SCORE_SECONDS, DIM_SECONDS, TEACH_SECONDS = 0.05, 0.16, 0.11, 0.17
 """One method on one split: always; per (1,000 scored rows)²; per 512 dimensions; per question."""
-TRAINING_SECONDS = {"paper": 36.0, "corrected": 4.0}
-"""Training of one split by variant; it is added to the above."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class Contest:
 
 def choose_contest(pair: EmbeddingPair) -> Contest | None:
     """Choose methods, splits and lessons; None while a choice cannot be read."""
-    usable = [name for name in DEFAULT if pair.paired or entry(name).needs != "paired"]
+    usable = [name for name in default_names() if pair.paired or entry(name).needs != "paired"]
     methods = st.multiselect(
         "Methods",
         usable,
@@ -101,9 +100,11 @@ def _say_who_trains(idle: Sequence[Entry], splits: int) -> None:
     """Say which methods are not chosen because they take their time."""
     slow = [one for one in idle if one.trains]
     if slow:
+        dim = require_pair().dim
+        seconds = splits * sum(one.build().training_seconds(dim) for one in slow)
         st.caption(
             f"Not chosen, since training takes time: {' and '.join(one.label for one in slow)}. "
-            f"Choosing adds about {_in_words(splits * sum(map(_training_seconds, slow)))}."
+            f"Choosing adds about {_in_words(seconds)}."
         )
 
 
@@ -129,7 +130,10 @@ def _lessons(pair: EmbeddingPair, row: DeltaGenerator) -> tuple[tuple[str, ...],
             ways,
             default="labels",
             required=True,
-            format_func={"labels": "labels of the set", "keywords": "words in captions"}.get,
+            format_func={
+                "labels": "labels of the set",
+                "keywords": "words in captions",
+            }.__getitem__,
             key="compare_way",
             bind="query-params",
         )
@@ -251,14 +255,8 @@ def _estimate(contest: Contest, splits: int, pair: EmbeddingPair) -> str:
     questions = 1 if contest.keywords else len(contest.columns)
     each = BASE_SECONDS + DIM_SECONDS * pair.dim / 512 + TEACH_SECONDS * questions
     each += SCORE_SECONDS * (held / 1000) ** 2 * max(pair.dim / 128, 1) ** 0.5
-    chosen = [entry(name) for name in contest.methods]
-    return _in_words(splits * (each * (len(chosen) + 3) + sum(map(_training_seconds, chosen))))
-
-
-def _training_seconds(one: Entry) -> float:
-    if not one.trains:
-        return 0.0
-    return TRAINING_SECONDS.get(one.parameters.get("variant", "paper"), TRAINING_SECONDS["paper"])
+    training = sum(entry(name).build().training_seconds(pair.dim) for name in contest.methods)
+    return _in_words(splits * (each * (len(contest.methods) + 3) + training))
 
 
 def _in_words(seconds: float) -> str:

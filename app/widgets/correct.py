@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
-from anisoalign_core.align import ALIGNERS
-from anisoalign_core.align.anisoalign import Bounds
-from anisoalign_core.geometry.spectrum import effective_dimension
+from anisoalign_core.align import ALIGNERS, USUAL, Aligner
 from anisoalign_core.metrics import METRICS
-from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, eigh, fix_signs
+from anisoalign_core.numerics import Float32
 from anisoalign_core.plots import before_after
-from anisoalign_core.study import Study, Trial, View
+from anisoalign_core.study import Plane, PlaneKind, Range, Study, Trial, View
 from app.session import long_result, require_pair, result, split
 from app.widgets.common import Number, figure, plain, three
-from app.widgets.parameters import PARAMETERS
+from app.widgets.parameters import choose_parameters
 
-Range = tuple[float, float]
 LIVE_NUMBERS = {  # metric → words short enough for a card
     "psi": "Similarities kept",
     "omega": "Neighbours kept",
@@ -47,13 +44,31 @@ class Choice:
             st.session_state["holdout"],
         )
 
-    def at(self, bound: float | None) -> dict[str, Any]:
-        """Return the parameters with a bound among them, where the method has one."""
-        return self.parameters | ({} if bound is None else {"bound": bound})
+    @property
+    def values(self) -> dict[str, Any]:
+        """The values of live knobs among the parameters."""
+        live = {knob.parameter for knob in ALIGNERS[self.method].live()}
+        return {name: value for name, value in self.parameters.items() if name in live}
 
-    def auto(self, trial: Trial) -> float | None:
-        """Return the bound that "auto" found, when it was asked already."""
-        return st.session_state["results"].get((require_pair().digest, ("auto", self.key)))
+    @property
+    def still(self) -> Choice:
+        """The choice without them."""
+        moving = self.values
+        return Choice(self.method, {k: v for k, v in self.parameters.items() if k not in moving})
+
+    def but(self, parameters: Mapping[str, Any]) -> Choice:
+        """Return the choice with other values of some parameters."""
+        return Choice(self.method, self.parameters | dict(parameters))
+
+    def build(self) -> Aligner:
+        """Return the method, not fitted."""
+        return ALIGNERS[self.method].of(self.parameters)
+
+
+def usual_values(method: type[Aligner]) -> dict[str, Any]:
+    """Return where live knobs begin."""
+    usual, dim = method().plain_params(), require_pair().dim
+    return {one.parameter: one.start({}, usual[one.parameter], dim) for one in method.live()}
 
 
 def current_study() -> Study:
@@ -68,10 +83,8 @@ def trial_of(study: Study, choice: Choice) -> Trial:
 
     def build() -> Trial:
         with st.spinner(f"Fitting {ALIGNERS[choice.method].label} …"):
-            parameters = dict(choice.parameters)
-            if choice.method == "bounded":
-                parameters["bound"] = 0.0  # the slider moves it; nothing is fitted again
-            trial = study.fit(ALIGNERS[choice.method](**parameters))
+            given = choice.but(usual_values(ALIGNERS[choice.method]) | choice.parameters)
+            trial = study.fit(given.build())  # a live knob moves it: nothing is fitted again
             _ = trial.sweep, study.reference
             return trial
 
@@ -86,17 +99,18 @@ def choose_method(paired: bool) -> Choice:
         name = st.selectbox(
             "Method",
             usable,
-            index=usable.index("bounded"),
+            index=usable.index(USUAL),
             format_func=lambda key: ALIGNERS[key].label + _tag(key),
             key="method",
             bind="query-params",
         )
     method = ALIGNERS[name]
     with right:
-        parameters = PARAMETERS[name]() if name in PARAMETERS else {}
+        parameters = choose_parameters(method)
     st.caption(f"{method.summary} Source: {plain(method.reference)}.")
     if not paired:
-        st.caption("Procrustes, ridge regression and the oracle are not offered: they need pairs.")
+        needy = [method.label for method in ALIGNERS.values() if method.needs_pairs]
+        st.caption(f"Not offered, since they need pairs: {plain(', '.join(needy))}.")
     choice = Choice(name, parameters)
     if not method.trains:  # what takes training is offered to Export once it is trained
         st.session_state["choice"] = choice
@@ -123,17 +137,7 @@ def live_number(name: str, view: View, study: Study) -> Number:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Plane:
-    """Two directions to look along, with fixed axis ranges."""
-
-    directions: Float64
-    labels: tuple[str, str]
-    caption: str
-    ranges: tuple[Range, Range]
-
-
-PLANES = {
+PLANES: dict[str, PlaneKind] = {
     "Gap × leading residual": "gap",
     "Two leading directions of the target": "target",
     "Two leading directions of both": "joint",
@@ -152,52 +156,13 @@ def plane(study: Study) -> Plane:
     )
     kind = PLANES[chosen or "Gap × leading residual"]
     key = ("plane", kind, st.session_state["split_seed"], st.session_state["holdout"])
-    return result(key, lambda: _plane(study, kind))
+    return result(key, lambda: study.plane(kind))
 
 
-def _plane(study: Study, kind: str) -> Plane:
-    pair, parts = study.pair, study.split
-    source = Moments.of(pair.source.vectors[parts.fit_source])
-    target = Moments.of(pair.target.vectors[parts.fit_target])
-    if kind == "gap":
-        delta = target.mean - source.mean
-        first = delta / max(float(np.linalg.norm(delta)), 1e-12)
-        second = eigh(target.covariance + source.covariance)[1]
-        words = "leading direction of Σ_x + Σ_y beside the gap"
-        if pair.paired:
-            rows = parts.fit_pairs
-            residual = Moments.of(pair.target.vectors[rows] - pair.source.vectors[rows])
-            second = eigh(residual.covariance)[1]
-            words = "leading residual direction beside the gap"
-        # the part of the leading direction that the gap direction does not already show
-        rest = second - np.outer(first, first @ second)
-        top = rest[:, int(np.argmax(np.linalg.norm(rest[:, :2], axis=0)))]
-        directions = np.column_stack([first, fix_signs((top / np.linalg.norm(top))[:, None])[:, 0]])
-        labels = ("gap direction Δ/‖Δ‖", words)
-        caption = "Across: the direction between the fitted means. Up: the " + words + "."
-    else:
-        total = target.covariance + (source.covariance if kind == "joint" else 0)
-        values, vectors = eigh(total)
-        directions = vectors[:, :2]
-        of = "Σ_x" if kind == "target" else "Σ_x + Σ_y"
-        labels = (f"leading direction of {of}", f"second direction of {of}")
-        caption = (
-            f"The two leading eigenvectors of {of} of the fitted rows (effective dimension "
-            f"{effective_dimension(values):.3g})."
-        )
-    both = np.concatenate([study.source @ directions, study.target @ directions])
-    ranges = []
-    for column in both.T:
-        low, high = float(column.min()), float(column.max())
-        pad = 0.15 * (high - low) + 1e-6
-        ranges.append((low - pad, high + pad))
-    return Plane(directions, labels, caption, (ranges[0], ranges[1]))
-
-
-def all_metrics(trial: Trial, choice: Choice, bound: float | Bounds | None) -> None:
+def all_metrics(trial: Trial, choice: Choice, values: Mapping[str, Any]) -> None:
     """Every metric with interval and floor, on request."""
     with st.expander("Every metric, with intervals and floors"):
-        key = ("scores", choice.key, bound)
+        key = ("scores", choice.but(values).key)
         kept = st.session_state["results"].get((require_pair().digest, key))
         place = st.empty()
         if kept is None:
@@ -206,7 +171,7 @@ def all_metrics(trial: Trial, choice: Choice, bound: float | Bounds | None) -> N
                 return
             place.empty()
         scores = long_result(
-            key, "Evaluation", lambda tell: trial.view(bound).evaluate(progress=tell)
+            key, "Evaluation", lambda tell: trial.view(values).evaluate(progress=tell)
         )
         table = scores.to_frame()[["label", "value", "low", "high", "floor", "direction", "needs"]]
         st.dataframe(
@@ -226,7 +191,7 @@ def both_clouds(study: Study, view: View) -> None:
     shown = f"{len(study.source):,} + {len(study.target):,} held-out rows of "
     shown += f"{len(pair.source):,} + {len(pair.target):,}"
     corrected = view.project(basis.directions)
-    ranges = basis.ranges if view.after is None else _holding(corrected, basis.ranges)
+    ranges = _holding(corrected, basis.ranges)
     figure(
         before_after(
             view.target @ basis.directions.astype(np.float32),

@@ -26,11 +26,7 @@ from app.loading import (
 from app.session import Loaded, ask_for_room, split, use_pair
 from app.widgets.common import guard, plain, three
 
-PAIRING = {
-    "By row": "row",
-    "By id": "id",
-    "Unpaired": "none",
-}
+PAIRING = {"By row": "row", "By id": "id", "Unpaired": "none"}
 PAIRING_HELP = (
     "By row: row i of one file belongs to row i of the other. By id: rows with the same id belong "
     "together, in any order. Unpaired: nothing is known; pairs are then never used."
@@ -49,10 +45,7 @@ def _pairing(key: str) -> Literal["row", "id", "none"]:
 
 
 def _attempt(
-    key: str,
-    build: Callable[[bool, bool], EmbeddingPair],
-    title: str,
-    size: Callable[[], int],
+    key: str, build: Callable[[bool, bool], EmbeddingPair], title: str, size: Callable[[], int]
 ) -> None:
     """Load with an offer to mend what can be mended; the loaded set stays until it succeeds.
 

@@ -8,7 +8,7 @@ import streamlit as st
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.geometry.directions import KINDS, Direction, Directions, ends
 from anisoalign_core.geometry.reading import Contents, Reading, read_direction
-from anisoalign_core.geometry.umap_map import JointMap, joint_map
+from anisoalign_core.geometry.umap_map import Fitted, JointMap, joint_map
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots import clouds
 from app.session import result
@@ -20,10 +20,7 @@ from app.widgets.selections import kept, selection_direction
 KIND_WIDTH = 250
 END_ROWS = 6
 MOST_FINDINGS = 6
-GIVEN = {
-    "selections": "Difference of two selections",
-    "prompt": "A text's direction",
-}
+GIVEN = {"selections": "Difference of two selections", "prompt": "A text's direction"}
 
 
 def choose(label: str, known: Directions, key: str, index: int) -> Direction:
@@ -36,7 +33,7 @@ def choose(label: str, known: Directions, key: str, index: int) -> Direction:
         label,
         kinds,
         index=min(index, len(kinds) - 1),
-        format_func=(KINDS | GIVEN).get,
+        format_func=(KINDS | GIVEN).__getitem__,
         key=f"{key}_kind",
         bind="query-params",
     )
@@ -126,20 +123,20 @@ def findings_in_words(read: Reading, end: str) -> str:
 def umap_section(pair: EmbeddingPair) -> None:
     """Draw a UMAP of both sets, on request: its first use in a server compiles for a minute."""
     names = (pair.target.modality, pair.source.modality)
-    fits = {
+    fits: dict[Fitted, str] = {
         "both": "both sets",
         "target": f"{names[0]} only; {names[1]} placed among them",
         "source": f"{names[1]} only; {names[0]} placed among them",
     }
-    fit_on = st.segmented_control(
+    chosen = st.segmented_control(
         "Fitted on",
         list(fits),
         default="both",
-        format_func=fits.get,
+        format_func=fits.__getitem__,
         key="umap_fit",
         bind="query-params",
     )
-    fit_on = fit_on or "both"
+    fit_on: Fitted = chosen or "both"
     key = ("umap", fit_on)
     results = st.session_state["results"]
     if (pair.digest, key) not in results:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
+import numpy as np
 import streamlit as st
 
 from anisoalign_core.encode import Encoded, EncodingState, encode
@@ -104,14 +106,14 @@ def show_encoded() -> None:
         for suffix in (".npz", ".npy"):
             row.download_button(
                 f"{side.modality}{suffix}",
-                lambda side=side, suffix=suffix: to_bytes(side, suffix),
+                partial(to_bytes, side, suffix),
                 f"{side.modality}{suffix}",
                 key=f"encoded_{side.modality}{suffix}",
                 on_click="ignore",
             )
     with st.expander("First rows"):
         first = sides[0]
-        rows = range(min(6, len(first)))
-        cards(first, [*rows], [str(first.ids[row]) for row in rows])
+        rows = np.arange(min(6, len(first)))
+        cards(first, rows, [str(first.ids[row]) for row in rows])
     with st.expander("What the numbers depend on"):
         st.json(found.encoder)

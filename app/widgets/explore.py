@@ -34,9 +34,9 @@ MODALITY = "modality"
 def after() -> tuple[Float32, str] | None:
     """Return the source as Export would correct it, and by what; None where that is not asked."""
     pair = require_pair()
-    choice, bound = to_export()
+    choice = to_export()
     method = ALIGNERS[choice.method]
-    words = in_words(choice, bound)
+    words = in_words(choice)
     if not st.toggle(f"After {words}", value=True, key="show_after", bind="query-params"):
         return None
     if method.trains or method.moves_target or method.is_control or not method.row_independent:
@@ -44,11 +44,11 @@ def after() -> tuple[Float32, str] | None:
         return None
 
     def build(tell: Progress) -> Float32:
-        fitted = method(**choice.at(bound))
+        fitted = choice.build()
         fitted.fit(*fit_rows(pair, method.needs_pairs, None), progress=tell)
         return fitted.transform(pair.source)
 
-    return long_result(("after", choice.key, bound), "Correcting every row", build), words
+    return long_result(("after", choice.key), "Correcting every row", build), words
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,7 +143,7 @@ def picture(
     values: list[str] = []
     if colour != MODALITY:
         groups, values = result(("groups", colour), lambda: _groups(pair, colour))
-    layers = []
+    layers: list[dict[str, Any]] = []
     for number, (role, side) in enumerate((("target", pair.target), ("source", pair.source))):
         rows = view.shown[number]
         found = groups[number]
@@ -191,7 +191,7 @@ def neighbours_of(pair: EmbeddingPair, selection: Selection, corrected: Float32 
                 "Neighbours of",
                 list(names),
                 default=role,
-                format_func=names.get,
+                format_func=names.__getitem__,
                 key="neighbour_side",
             )
             or role

@@ -6,25 +6,26 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import streamlit as st
 
-from anisoalign_core.align import ALIGNERS, Aligner
+from anisoalign_core.align import ALIGNERS, USUAL, Aligner
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.files.atomic import atomic_write_text, make_folder
 from anisoalign_core.geometry.subspace import principal_plane
 from anisoalign_core.io import float16_error, save, to_bytes
+from anisoalign_core.io.writing import Dtype
 from anisoalign_core.numerics import Progress, row_norms
 from anisoalign_core.recipe import Recipe, cook
 from app.loading import export_root
 from app.session import long_result, require_pair, result
 from app.widgets.common import plain, three
-from app.widgets.correct import Choice, current_study, trial_of
+from app.widgets.correct import Choice, current_study, trial_of, usual_values
 from app.widgets.learned import estimate, needs_training, trained_for
-from app.widgets.learned import in_words as learned_in_words
+from app.widgets.parameters import in_words as parameters_in_words
 
 FORMATS = {
     ".npy": "plain array; the default",
@@ -49,55 +50,49 @@ class Cooked:
     recipe: Recipe
 
 
-def to_export() -> tuple[Choice, float | None]:
-    """Return what was chosen on Correct; BoundedTransport at 0.2 when nothing was."""
-    choice = st.session_state.get("choice", Choice("bounded", {"frame": "full"}))
+def to_export() -> Choice:
+    """Return what was chosen on Correct; the usual method when nothing was, or it needs pairs."""
+    choice: Choice = st.session_state.get("choice", Choice(USUAL))
     pair = require_pair()
-    if not pair.paired and choice.method in ("procrustes", "ridge", "oracle"):
-        choice = Choice("bounded", {"frame": "full"})
-    if not _fits(choice, pair.dim):
-        choice = Choice(choice.method, {k: v for k, v in choice.parameters.items() if k != "rank"})
-    bound = None
-    if choice.method == "bounded":
-        bound = st.session_state.get("bound_in_force")
-        bound = 0.2 if bound is None else float(bound)
-    return choice, bound
+    if not pair.paired and ALIGNERS[choice.method].needs_pairs:
+        choice = Choice(USUAL)
+    ranges = {knob.parameter: knob.most(pair.dim) for knob in ALIGNERS[choice.method].knobs}
+    fitting = {  # a rank that was chosen for another set may be too large for this one
+        name: value
+        for name, value in choice.parameters.items()
+        if not (isinstance(value, int) and value > ranges.get(name, value))
+    }
+    begin = {} if needs_training(choice) else usual_values(ALIGNERS[choice.method])
+    return Choice(choice.method, begin | fitting)
 
 
-def _fits(choice: Choice, dim: int) -> bool:
-    """Whether a frame's rank, chosen for another set, still fits this one."""
-    rank = choice.parameters.get("rank")
-    return choice.method != "anisoalign" or rank is None or rank <= dim
-
-
-def in_words(choice: Choice, bound: float | None) -> str:
+def in_words(choice: Choice) -> str:
     """Say a method with its parameters."""
     label = f"**{ALIGNERS[choice.method].label}**"
-    if choice.method == "anisoalign":
-        return f"{label} ({learned_in_words(choice.parameters)})"
-    if bound is not None:
-        label += f" with bound α = {bound:.2f}"
-    extra = ", ".join(f"{key} = {value}" for key, value in choice.parameters.items())
-    return label + (f" ({plain(extra)})" if extra else "")
+    extra = parameters_in_words(choice.method, choice.parameters)
+    learned = trained_for(choice)
+    if learned is not None and learned.trained_at not in (None, choice.values):
+        extra += f", trained at {parameters_in_words(choice.method, learned.trained_at or {})}"
+    return label + (f" ({extra})" if extra else "")
 
 
-def _scores(choice: Choice, bound: float | None) -> tuple[dict[str, float], dict[str, float]]:
+def _scores(choice: Choice) -> tuple[dict[str, float], dict[str, float]]:
     """Scores on held-out rows before and after; empty, and said so, when there are none."""
     try:
         study = current_study()
         if not needs_training(choice):
-            return study.uncorrected, trial_of(study, choice).view(bound).scores
-        learned, bounds = trained_for(choice)
+            return study.uncorrected, trial_of(study, choice.still).view(choice.values).scores
+        learned = trained_for(choice)
         if learned is None:
             st.caption("The recipe will hold no scores: this was not trained on the Correct page.")
             return {}, {}
-        return study.uncorrected, learned.view(bounds).scores
+        return study.uncorrected, learned.trial.view(choice.values).scores
     except ShapeError as error:
         st.caption(f"The recipe will hold no scores. {plain(str(error))}")
         return {}, {}
 
 
-def build(choice: Choice, bound: float | None, fit_on: Literal["all", "split"]) -> Cooked | None:
+def build(choice: Choice, fit_on: Literal["all", "split"]) -> Cooked | None:
     """Fit on the rows asked for and correct every source row; kept until something changes.
 
     What takes training is trained when asked to, not on arriving: None until then.
@@ -105,11 +100,11 @@ def build(choice: Choice, bound: float | None, fit_on: Literal["all", "split"]) 
 
     def cooked(tell: Progress) -> Cooked:
         pair = require_pair()
-        before, after = _scores(choice, bound)
+        before, after = _scores(choice)
         method, corrected, recipe = cook(
             pair,
             choice.method,
-            choice.at(bound),
+            choice.parameters,
             fit_on=fit_on,
             split_seed=st.session_state["split_seed"],
             split_holdout=st.session_state["holdout"],
@@ -122,7 +117,7 @@ def build(choice: Choice, bound: float | None, fit_on: Literal["all", "split"]) 
             target = pair.target.with_vectors(method.transform_target(pair.target))
         return Cooked(method, corrected, target, recipe)
 
-    key = ("cooked", choice.key, bound, fit_on)
+    key = ("cooked", choice.key, fit_on)
     if needs_training(choice) and not _asked(choice, key, fit_on):
         return None
     return long_result(key, "Correcting all rows", cooked, long=needs_training(choice))
@@ -147,11 +142,9 @@ def _asked(choice: Choice, key: tuple[object, ...], fit_on: str) -> bool:
     return False
 
 
-def file_name(choice: Choice, bound: float | None, suffix: str) -> str:
-    """Name an export after its modality, method and bound."""
-    tail = "" if bound is None else f"-{bound:g}"
-    if "train_bounds" in choice.parameters:
-        tail = "".join(f"-{choice.parameters[f'bound_{part}']:g}" for part in ("theta", "rho", "v"))
+def file_name(choice: Choice, suffix: str) -> str:
+    """Name an export after its modality, method and the values of its live knobs."""
+    tail = "".join(f"-{value:g}" for value in choice.values.values())
     return f"{_safe(require_pair().source.modality)}-{choice.method}{tail}{suffix}"
 
 
@@ -159,7 +152,7 @@ def _safe(text: str) -> str:
     return "".join(char if char.isalnum() or char in "-_" else "-" for char in text) or "source"
 
 
-def summary(cooked: Cooked, dtype: str) -> None:
+def summary(cooked: Cooked, dtype: Dtype) -> None:
     """Say what the file will hold, measured on the very rows that are written."""
     rows = cooked.corrected.vectors
     norms = row_norms(rows)
@@ -189,13 +182,13 @@ def _metadata(cooked: Cooked) -> dict[str, str]:
     }
 
 
-def _file_bytes(cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: str) -> bytes:
+def _file_bytes(cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: Dtype) -> bytes:
     plane = principal_plane(data.vectors) if suffix == ".parquet" else None
     return to_bytes(data, suffix, dtype=dtype, metadata=_metadata(cooked), projection=plane)
 
 
 def _download(
-    cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: str
+    cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: Dtype
 ) -> bytes | Callable[[], bytes]:
     """Return the file; a large one is made when its button is pressed.
 
@@ -212,7 +205,7 @@ def _download(
         return result(("file", cooked.recipe.output_digest, data.modality, suffix, dtype), make)
 
 
-def offer(cooked: Cooked, suffix: str, dtype: str, name: str) -> None:
+def offer(cooked: Cooked, suffix: str, dtype: Dtype, name: str) -> None:
     """Offer the corrected file, and the moved target when there is one."""
     sets = [(cooked.corrected, name)]
     if cooked.target is not None:
@@ -243,7 +236,7 @@ def offer(cooked: Cooked, suffix: str, dtype: str, name: str) -> None:
             )
 
 
-def _write_on_server(cooked: Cooked, data: EmbeddingSet, file: str, dtype: str) -> None:
+def _write_on_server(cooked: Cooked, data: EmbeddingSet, file: str, dtype: Dtype) -> None:
     root = export_root()
     if root is None:
         st.warning(
@@ -283,7 +276,7 @@ def offer_recipe(cooked: Cooked, name: str) -> None:
     )
 
 
-def _model_bytes(method: Any) -> bytes:
+def _model_bytes(method: Aligner) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         return method.save(Path(folder) / "model.npz").read_bytes()
 
@@ -292,7 +285,7 @@ def reproduce(cooked: Cooked, name: str) -> None:
     """Show the Python and shell lines that build the same file."""
     recipe = cooked.recipe
     pair = require_pair()
-    if recipe.method in ("oracle", "permuted"):
+    if ALIGNERS[recipe.method].is_control:
         st.caption("Controls have no lines to reproduce them; the recipe holds the settings.")
         return
     names = []

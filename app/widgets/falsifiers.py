@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import streamlit as st
 
@@ -61,7 +61,7 @@ def falsifiers(learned: Learned) -> None:
     def run(tell: Progress) -> Falsification:
         from anisoalign_core.falsifiers import falsify
 
-        method = AnisoAlign(**learned.shown_as.parameters)
+        method = cast(AnisoAlign, learned.shown_as.build())
         return falsify(require_pair(), splits=splits, method=method, progress=tell)
 
     _table(long_result(key, "Falsifiers", run, long=True))
@@ -82,17 +82,13 @@ def _table(found: Falsification) -> None:
 
 def _numbers(frame: pd.DataFrame) -> None:
     known = {metric.symbol: metric for metric in METRICS.values()}
-    helps = {name: known.get(name.partition(GAIN)[0]) for name in frame.columns}
-    st.dataframe(
-        frame,
-        width="stretch",
-        height="content",
-        column_config={
-            name: st.column_config.NumberColumn(
-                name.replace(GAIN, ""),
-                format="%.3g",
-                help=metric and f"{metric.label}: {metric.description}",
-            )
-            for name, metric in helps.items()
-        },
-    )
+    metrics = {name: known.get(name.partition(GAIN)[0]) for name in frame.columns}
+    columns: dict[str, Any] = {
+        name: st.column_config.NumberColumn(
+            name.replace(GAIN, ""),
+            format="%.3g",
+            help=None if metric is None else f"{metric.label}: {metric.description}",
+        )
+        for name, metric in metrics.items()
+    }
+    st.dataframe(frame, width="stretch", height="content", column_config=columns)

@@ -25,15 +25,18 @@ def shift(method: str) -> None:
 def stretch(bound: float) -> None:
     """Step 6 on the sample: the shapes of the clouds before and after, under a bound."""
     trial = sample.bounded()
-    view, scale = trial.view(bound), trial.method.scale_
+    view = trial.view(bound)
+    known = view.moved.stretches
+    assert known is not None  # it stretches
+    held = known.held / known.scale
     scores = sample.scores_of(view)
     number_row(
         [
             *numbers(scores["gap"], scores["omega"], scores["mixing_coverage"]),
             Number(
                 "Largest stretch",
-                float(view.at.stretch.max()) / scale,
-                f"smallest {three(float(view.at.stretch.min()) / scale)}",
+                float(held.max()),
+                f"smallest {three(float(held.min()))}",
                 "Of the overall scale, over all directions; at α = 0 both are 1.",
             ),
         ]

@@ -29,11 +29,12 @@ def space() -> None:
     """Step 1: a caption looks for its picture, before and after training."""
     trained = _encoder("learn_encoder")
     pair = sample.pair() if trained else sample.control()
+    captions, thumbnails = sample.shown(pair.source)[0], sample.shown(pair.target)[1]
     row = st.selectbox(
         "A caption looks for its picture",
         range(CAPTIONS),
         index=FIRST_CAPTION,
-        format_func=lambda number: str(pair.source.captions[number]),
+        format_func=lambda number: str(captions[number]),
         key="learn_caption",
         bind="query-params",
     )
@@ -43,8 +44,8 @@ def space() -> None:
     tiles = st.container(horizontal=True, gap="small")
     for other, cosine in zip(found.rows, found.cosines, strict=True):
         with tiles.container(width=THUMBNAIL + 8, gap="xxsmall"):
-            words = str(pair.target.captions[other])
-            st.image(pair.target.thumbnails[other], width=THUMBNAIL, alt=words)
+            words = str(sample.shown(pair.target)[0][other])
+            st.image(thumbnails[other], width=THUMBNAIL, alt=words)
             st.caption(f"{three(float(cosine))}" + (" · **its own**" if other == row else ""))
     figure(
         caption_cosines(
@@ -92,11 +93,7 @@ def _checkpoint(key: str) -> tuple[float, int]:
         "The sample's own encoder was trained at 0.01.",
     )
     step = right.select_slider(
-        "Training steps",
-        runs.steps,
-        value=runs.steps[-1],
-        key=f"{key}_step",
-        bind="query-params",
+        "Training steps", runs.steps, value=runs.steps[-1], key=f"{key}_step", bind="query-params"
     )
     return float(scale), int(step)
 
@@ -198,8 +195,8 @@ def residual() -> None:
         with column.container(border=True):
             for row in rows:
                 picture, text = st.columns([1, 5], vertical_alignment="center")
-                words = str(known.pair.source.captions[row])
-                picture.image(known.pair.target.thumbnails[row], width=40, alt=words)
+                words = str(sample.shown(known.pair.source)[0][row])
+                picture.image(sample.shown(known.pair.target)[1][row], width=40, alt=words)
                 text.markdown(plain(words))
 
 

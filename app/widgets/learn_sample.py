@@ -7,11 +7,13 @@ of cached functions are a few words or numbers.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from anisoalign_core.align import Aligner, BoundedTransport, Identity, MeanShift, ReAlign
+from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.geometry.directions import Directions, ends
 from anisoalign_core.metrics.retrieval import recall
 from anisoalign_core.metrics.support import delta_mu
@@ -42,6 +44,11 @@ def pair() -> EmbeddingPair:
 def control() -> EmbeddingPair:
     """Return the same pairs through the encoder before training."""
     return shared_sample("scenes-untrained")
+
+
+def shown(side: EmbeddingSet) -> tuple[Any, Any]:
+    """Return the captions and thumbnails that a side of the sample has, where it has them."""
+    return side.captions, side.thumbnails
 
 
 @st.cache_resource(show_spinner="Searching …")

@@ -1,70 +1,38 @@
-"""A trained AnisoAlign on screen: what it was made with, its bounds, and what they promise."""
+"""A trained correction on screen: what it was made with, how long it takes, what is kept."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, cast
 
 import streamlit as st
 
 from anisoalign_core.align import ALIGNERS, AnisoAlign
-from anisoalign_core.align.anisoalign import Bounds, Guarantee
-from anisoalign_core.study import Trial, View
+from anisoalign_core.study import Trial
 from app.session import require_pair
-from app.widgets.common import three
-from app.widgets.correct import Choice
-from app.widgets.parameters import PRIORS
+from app.widgets.correct import Choice, usual_values
+from app.widgets.parameters import in_words
 
-DEFAULT = AnisoAlign().bounds
-USUAL = AnisoAlign().get_params()
-SLOWER = {"paper": 1.0, "corrected": 2.5}
-"""Time of a training step, relative to the published losses."""
 START_WORDS = {
     "published": "each block keeps its phases, radii are matched to the target's",
     "transport": "a relaxed BoundedTransport, rotated onto the target's mean",
-}
-SLIDER_WIDTH = 240
-ROUNDING = 1e-6
-SLIDERS = {  # part of Bounds: label, largest value, step, format, words
-    "theta": (
-        "Turn α_θ (radians)",
-        1.5,
-        0.01,
-        "%.2f",
-        "How far the phase of a block may turn from its start. 0 keeps every phase.",
-    ),
-    "rho": (
-        "Radius α_ρ",
-        1.5,
-        0.01,
-        "%.2f",
-        "A block's radius may change by a factor e^±α_ρ. 0 keeps every radius.",
-    ),
-    "v": (
-        "Outside the blocks α_v",
-        0.1,
-        0.001,
-        "%.3f",
-        "How far each coordinate outside the frame may move. 0 keeps them. No published loss "
-        "reaches them: in the paper variant this slider moves nothing.",
-    ),
 }
 
 
 @dataclass(frozen=True, eq=False)
 class Learned:
-    """A fitted AnisoAlign, with what it was made with.
+    """A fitted method that trains, with what it was made with.
 
     Attributes
     ----------
     trial : Trial
     choice : Choice
-        As chosen on screen, without bounds.
+        As chosen on screen, without values of live knobs.
     split : (int, float)
         Seed and held-out share of the split it was fitted on.
-    trained_at : Bounds or None
-        Bounds while it was trained; None for the start alone, which has none.
+    trained_at : dict or None
+        Values of live knobs while it was trained; None where nothing was trained.
     seconds : float
         What training took.
     """
@@ -72,96 +40,24 @@ class Learned:
     trial: Trial
     choice: Choice
     split: tuple[int, float]
-    trained_at: Bounds | None = None
+    trained_at: dict[str, float] | None = None
     seconds: float = 0.0
-    _last: dict[object, Any] = field(default_factory=dict)
 
     @property
     def method(self) -> AnisoAlign:
-        """The fitted method."""
-        assert isinstance(self.trial.method, AnisoAlign)
-        return self.trial.method
-
-    def view(self, bounds: Bounds) -> View:
-        """Show the correction under bounds; the last one asked for is kept."""
-        if self._last.get("bounds") != bounds:
-            self._last.clear()
-            self._last.update(bounds=bounds, view=self.trial.view(bounds))
-        view: View = self._last["view"]
-        return view
-
-    def guarantee(self, bounds: Bounds) -> Guarantee:
-        """Compare what bounds promise with what happens to the shown rows."""
-        self.view(bounds)
-        if "guarantee" not in self._last:
-            assert self.trial.prepared is not None  # it is an AnisoAlign
-            self._last["guarantee"] = self.trial.prepared[0].guarantee(bounds)
-        found: Guarantee = self._last["guarantee"]
-        return found
+        """The fitted method: the one that trains."""
+        return cast(AnisoAlign, self.trial.method)
 
     @property
     def shown_as(self) -> Choice:
-        """The choice with the bounds it was trained at: what results of it are kept under."""
-        if self.trained_at is None:
-            return self.choice
-        return Choice(self.choice.method, self.choice.parameters | as_parameters(self.trained_at))
+        """The choice with the values it was trained at: what results of it are kept under."""
+        return self.choice.but(self.trained_at or {})
 
-    def exported(self, bounds: Bounds) -> Choice:
-        """Return the choice that builds this correction again, under the bounds in force."""
-        if self.trained_at is None:
-            return self.choice
-        then = self.trained_at
-        given = as_parameters(bounds) | {"train_bounds": (then.theta, then.rho, then.v)}
-        return Choice(self.choice.method, self.choice.parameters | given)
-
-
-def as_parameters(bounds: Bounds) -> dict[str, float]:
-    """Return bounds as AnisoAlign's parameters."""
-    return {"bound_theta": bounds.theta, "bound_rho": bounds.rho, "bound_v": bounds.v}
-
-
-def bounds_of(parameters: Mapping[str, Any]) -> Bounds:
-    """Return the bounds in force that parameters of AnisoAlign hold."""
-    return Bounds(parameters["bound_theta"], parameters["bound_rho"], parameters["bound_v"])
-
-
-def stage_steps(parameters: Mapping[str, Any]) -> tuple[int, int]:
-    """Return the steps of Stage I, none where the prior has no weight, and of Stage II."""
-    method = AnisoAlign(**parameters)
-    return method.prior_steps if method.weights.prior else 0, int(parameters["refine_steps"])
-
-
-def in_words(parameters: Mapping[str, Any]) -> str:
-    """Say a choice of parameters; usual ones of lesser weight are left out."""
-    rank = parameters.get("rank")
-    words = [
-        f"{parameters.get('variant', 'paper')} variant",
-        "automatic rank" if rank is None else f"rank {rank}",
-    ]
-    if not parameters.get("refine", True):
-        words.append("start alone, no refinement")
-    else:
-        words.append(" + ".join(f"{n:,}" for n in stage_steps(parameters) if n) + " steps")
-    if parameters.get("prior", "target") != "target":
-        words.append(f"prior of {PRIORS[parameters['prior']]}")
-    if parameters.get("frame", "joint") != "joint":
-        words.append(f"frame of the {parameters['frame']}")
-    for name, label in (("partners", "{} partners"), ("random_state", "seed {}")):
-        if parameters.get(name, USUAL[name]) != USUAL[name]:
-            words.append(label.format(parameters[name]))
-    text = ", ".join(words)
-    if "bound_theta" in parameters:
-        text += f"; {bounds_in_words(bounds_of(parameters))}"
-    if parameters.get("train_bounds") is not None:
-        then = Bounds(*parameters["train_bounds"])
-        if then != bounds_of(parameters):
-            text += f", trained at {bounds_in_words(then)}"
-    return text
-
-
-def bounds_in_words(bounds: Bounds) -> str:
-    """Say three bounds."""
-    return f"α_θ = {bounds.theta:.2f}, α_ρ = {bounds.rho:.2f}, α_v = {bounds.v:.3f}"
+    def exported(self, values: Mapping[str, Any]) -> Choice:
+        """Return the choice that builds this correction again, under values of its live knobs."""
+        return (
+            self.choice if self.trained_at is None else self.choice.but(self.method.moved(values))
+        )
 
 
 def kept_trainings() -> list[Learned]:
@@ -186,101 +82,41 @@ def split_settings() -> tuple[int, float]:
 
 def needs_training(choice: Choice) -> bool:
     """Whether building this takes training, which nobody should have to wait for unasked."""
-    return ALIGNERS[choice.method].trains and bool(choice.parameters.get("refine", True))
+    return sum(choice.build().training_steps) > 0
 
 
-def trained_for(choice: Choice) -> tuple[Learned | None, Bounds]:
-    """Return the training behind a choice that Export holds, if it is kept, and its bounds."""
-    bounds = bounds_of(choice.parameters)
-    for one in kept_trainings():
-        if one.exported(bounds).key == choice.key:
-            return one, bounds
-    return None, bounds
+def trained_for(choice: Choice) -> Learned | None:
+    """Return the training behind a choice that Export holds, if it is kept."""
+    same = (one for one in kept_trainings() if one.exported(choice.values).key == choice.key)
+    return next(same, None)
 
 
 def estimate(choice: Choice) -> str:
-    """Return about how long training takes, from this session's last or from the set's size."""
-    variant = choice.parameters["variant"]
-    usual = SLOWER[variant] * (0.008 + 4e-5 * require_pair().dim)
-    rate = st.session_state.get(f"seconds_per_step_{variant}", usual)
-    seconds = sum(stage_steps(choice.parameters)) * rate
+    """Return about how long training takes, at the pace of this session's last."""
+    pace = st.session_state.get("training_pace", 1.0)
+    seconds = pace * choice.build().training_seconds(require_pair().dim)
     if seconds < 90:
         return f"{max(seconds, 1):.0f}\u00a0s"
     return f"{seconds / 60:.0f}\u00a0minutes"
 
 
-def bounds_in_force() -> Bounds:
-    """Return what the sliders say; the usual bounds when they were never shown."""
-    return Bounds(
-        **{
-            part: float(st.session_state.get(f"bound_{part}", getattr(DEFAULT, part)))
-            for part in SLIDERS
-        }
-    )
+def values_in_force(choice: Choice) -> dict[str, float]:
+    """Return what the sliders of live knobs say; where they begin when they were never shown."""
+    usual = usual_values(ALIGNERS[choice.method])
+    return {name: float(st.session_state.get(name, value)) for name, value in usual.items()}
 
 
-def bounds_control(learned: Learned) -> Bounds:
-    """Move the three bounds without training again; offers to train at them."""
-    if learned.trained_at is None:
-        st.session_state["choice"] = learned.choice
-        return DEFAULT
-    row = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
-    for part, (label, most, step, style, words) in SLIDERS.items():
-        row.slider(
-            label,
-            0.0,
-            most,
-            getattr(learned.trained_at, part),
-            step=step,
-            format=style,
-            key=f"bound_{part}",
-            persist_state="session",
-            width=SLIDER_WIDTH,
-            help=words,
-        )
-    bounds = bounds_in_force()
-    if row.button(
-        "Retrain with these bounds",
-        key="retrain",
-        disabled=bounds == learned.trained_at,
-        help="Train anew at the bounds of the sliders. Moving them only rescales what was learned "
-        f"at {bounds_in_words(learned.trained_at)}.",
-    ):
-        st.session_state["training"] = learned.choice, bounds
-        st.rerun()
-    st.session_state["choice"] = learned.exported(bounds)
-    return bounds
-
-
-def promise(learned: Learned, bounds: Bounds) -> None:
-    """Say what the bounds promise of any row, and what happened to the shown ones."""
+def retrain(place: Any, learned: Learned, values: dict[str, float]) -> None:
+    """Offer to train at the values of the sliders."""
     if learned.trained_at is None:
         return
-    found = learned.guarantee(bounds)
-    limit = learned.method.row_limit
-    held = "" if limit is None else f", and never more than the hard limit β = {limit:.3g}"
-    if found.is_vacuous:
-        promised = (
-            "For the cosine of two rows that promises nothing: the change it allows is one that "
-            "any two unit vectors keep."
-        )
-    else:
-        over = "(1 − ε)" if found.shortest_start >= 1 - found.epsilon else "the shortest start"
-        promised = (
-            f"So the cosine of two rows changes by at most 4ε/{over} = "
-            f"**{found.cosine_limit:.3g}**."
-        )
-    kept_to = "Every row kept" if found.holds else ":red[**Not every row kept**]"
-    st.markdown(
-        f"**Guarantee.** Before the rows return to the sphere, no row moves farther from its "
-        f"start than **ε = {found.epsilon:.3g}** (κ = {found.kappa:.3g} by turning and "
-        f"stretching blocks, β_v = {found.beta_v:.3g} outside them{held}). {promised}  \n"
-        f"**What happened** on {len(learned.trial.study.source):,} shown rows: the largest step is "
-        f"**{_size(found.largest_step)}**, the largest change of a cosine between two of them "
-        f"**{_size(found.largest_cosine_change)}**. {kept_to} to its own bound."
-    )
-
-
-def _size(value: float) -> str:
-    """Return a size to three digits; what is only float32 rounding is nothing."""
-    return "0" if value < ROUNDING else three(value)
+    at = in_words(learned.choice.method, learned.trained_at)
+    if place.button(
+        "Retrain with these bounds",
+        key="retrain",
+        disabled=values == learned.trained_at,
+        help="Train anew at the bounds of the sliders. Moving them only rescales what was learned "
+        f"at {at}.",
+    ):
+        st.session_state["training"] = learned.choice, values
+        st.rerun()

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 import numpy as np
 import streamlit as st
 
-from anisoalign_core.align.anisoalign import Bounds, PhaseStatistics
+from anisoalign_core.align.anisoalign import PhaseStatistics, Prepared
+from anisoalign_core.align.anisoalign.prepared import BoundsView
 from anisoalign_core.geometry.polar import wrap
-from anisoalign_core.numerics import Float64
-from anisoalign_core.plots import (
-    block_arrows,
-    coupling_graph,
-    couplings,
-    losses,
-    phase_histograms,
-)
+from anisoalign_core.numerics import Float32, Float64
+from anisoalign_core.plots import block_arrows, coupling_graph, couplings, losses, phase_histograms
+from anisoalign_core.study import View
 from app.widgets.common import figure, plain, three
-from app.widgets.directions import cards
-from app.widgets.learned import START_WORDS, Learned, stage_steps
+from app.widgets.learned import START_WORDS, Learned
+from app.widgets.rows import cards
 
 PANELS = 12
 ARROWS = 400
@@ -28,9 +25,9 @@ RESTATES, PARTLY = 0.8, 0.4
 """Correlations above which couplings are said to restate the means mostly, or in part."""
 
 
-def prior_section(learned: Learned, bounds: Bounds) -> None:
+def prior_section(learned: Learned, view: View) -> None:
     """Show the prior, its graph and its effect; nothing is computed while it is folded."""
-    views: dict[str, Callable[[Learned, Bounds], None]] = {
+    views: dict[str, Callable[[Learned, View], None]] = {
         "What it knows": _knowledge,
         "Phases": _phases,
         "Couplings": _couplings,
@@ -49,10 +46,10 @@ def prior_section(learned: Learned, bounds: Bounds) -> None:
             key="prior_view",
             bind="query-params",
         )
-        views[chosen](learned, bounds)
+        views[chosen](learned, view)
 
 
-def _knowledge(learned: Learned, bounds: Bounds) -> None:
+def _knowledge(learned: Learned, view: View) -> None:
     method = learned.method
     if not method.losses_:
         st.caption("Nothing was trained, so there are no losses: this is the start alone.")
@@ -73,7 +70,7 @@ def _knowledge(learned: Learned, bounds: Bounds) -> None:
         )
         caption = "The losses of the refinement, before their weights. "
     figure(
-        losses(method.losses_, stage_steps(learned.choice.parameters)),
+        losses(method.losses_, _steps(learned)),
         caption=f"{caption}Each point is a mean over neighbouring steps.",
         alt="Loss curves of the training",
         key="losses",
@@ -95,9 +92,8 @@ def _knowledge_words(known: dict[str, list[float]]) -> str:
     return words + f"it saves {three(1 - unseen, percent=True)} of what knowing nothing costs."
 
 
-def _phases(learned: Learned, bounds: Bounds) -> None:
+def _phases(learned: Learned, view: View) -> None:
     method, study = learned.method, learned.trial.study
-    assert learned.trial.prepared is not None  # it is an AnisoAlign
     m = method.phases_.blocks
     first = 0
     if m > PANELS:
@@ -112,15 +108,11 @@ def _phases(learned: Learned, bounds: Bounds) -> None:
         )
         first = (int(page) - 1) * PANELS
     names = (plain(study.pair.target.modality), plain(study.pair.source.modality))
-    after = learned.view(bounds).after
-    assert after is not None
+    after, epsilon = view.moved.rows(), method.initial.epsilon
     phases = (
-        (study.pair.target.modality, method.frame_.polar(study.target, method.epsilon)[1]),
-        (f"{study.pair.source.modality}, start", learned.trial.prepared[0].start.phases),
-        (
-            f"{study.pair.source.modality}, corrected",
-            method.frame_.polar(after, method.epsilon)[1],
-        ),
+        (study.pair.target.modality, method.frame_.polar(study.target, epsilon)[1]),
+        (f"{study.pair.source.modality}, start", _prepared(learned, view).start.phases),
+        (f"{study.pair.source.modality}, corrected", method.frame_.polar(after, epsilon)[1]),
     )
     blocks = range(first, min(first + PANELS, m))
     figure(
@@ -134,7 +126,7 @@ def _phases(learned: Learned, bounds: Bounds) -> None:
     )
 
 
-def _couplings(learned: Learned, bounds: Bounds) -> None:
+def _couplings(learned: Learned, view: View) -> None:
     known = learned.method.phases_
     m = known.blocks
     if m < 2:
@@ -195,17 +187,18 @@ def _coupling_words(known: PhaseStatistics) -> str:
     )
 
 
-def _one_block(learned: Learned, bounds: Bounds) -> None:
+def _one_block(learned: Learned, view: View) -> None:
     study, method = learned.trial.study, learned.method
     known = method.phases_
     block = 0
     if known.blocks > 1:
         block = int(st.number_input("Block", 1, known.blocks, 1, key="prior_block", width=160) - 1)
-    start, moved, turn = _turned(learned, bounds, block)
+    start, moved, turn = _turned(learned, view, block)
     names = (study.pair.target.modality, study.pair.source.modality)
     shown = min(ARROWS, len(start))
     target = method.frame_.coordinates(study.target[:ARROWS])[:, 2 * block : 2 * block + 2]
-    at_bound = float(np.mean(np.abs(turn) >= bounds.theta - 1e-3)) if bounds.theta else 0.0
+    most = cast(BoundsView, view.moved).bounds.theta if learned.trained_at else 0.0
+    at_bound = float(np.mean(np.abs(turn) >= most - 1e-3)) if most else 0.0
     figure(
         block_arrows(
             start[:shown],
@@ -236,13 +229,31 @@ def _one_block(learned: Learned, bounds: Bounds) -> None:
             cards(study.pair.source, study.shown[0][some], [f"{turn[i]:+.3f}" for i in some])
 
 
-def _turned(learned: Learned, bounds: Bounds, block: int) -> tuple[Float64, Float64, Float64]:
+def _turned(learned: Learned, view: View, block: int) -> tuple[Float64, Float64, Float64]:
     """Coordinates of the shown rows in a block at the start and corrected, and their turns."""
-    assert learned.trial.prepared is not None  # it is an AnisoAlign
-    prepared = learned.trial.prepared[0]
+    prepared = _prepared(learned, view)
     columns = slice(2 * block, 2 * block + 2)
     theta, rho = prepared.start.phases[:, block], prepared.start.radii[:, block]
     start = np.column_stack([rho * np.cos(theta), rho * np.sin(theta)])
-    moved = learned.method.frame_.coordinates(prepared.moved(bounds))[:, columns]
+    moved = learned.method.frame_.coordinates(_moved(learned, view))[:, columns]
     turn = wrap(np.arctan2(moved[:, 1], moved[:, 0]) - theta)
     return start, moved, turn
+
+
+def _prepared(learned: Learned, view: View) -> Prepared:
+    """Return the shown rows' start and raw corrections; the start alone has none to move."""
+    if learned.trained_at is None:
+        return learned.method.prepare(learned.trial.study.source)
+    return cast(BoundsView, view.moved).prepared
+
+
+def _moved(learned: Learned, view: View) -> Float32:
+    """Return the shown rows under the bounds in force, before the sphere."""
+    prepared = _prepared(learned, view)
+    bounds = learned.method.bounds
+    return prepared.moved(cast(BoundsView, view.moved).bounds if learned.trained_at else bounds)
+
+
+def _steps(learned: Learned) -> tuple[int, int]:
+    first, second = learned.method.training_steps
+    return first, second

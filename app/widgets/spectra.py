@@ -10,7 +10,7 @@ import numpy as np
 from anisoalign_core.diagnose import overlap_ranks
 from anisoalign_core.geometry.directions import Directions
 from anisoalign_core.geometry.subspace import overlap_ceiling, overlap_curve, principal_angles
-from anisoalign_core.numerics import Float64, eigh
+from anisoalign_core.numerics import Float64
 from anisoalign_core.report import GapReport
 from app.session import require_pair, result
 
@@ -44,8 +44,7 @@ def spectra_parts() -> SpectraParts:
 
 def _compute() -> SpectraParts:
     pair, known = require_pair(), directions()
-    values_y, u_y = eigh(known.source.covariance)
-    values_x, u_x = eigh(known.target.covariance)
+    (values_y, u_y), (values_x, u_x) = known.of_sides
     n = min(len(pair.source), len(pair.target))
     last = max(overlap_ranks(pair.dim, n))
     ranks = sorted({int(q) for q in np.linspace(1, last, min(CEILING_POINTS, last)).round()})

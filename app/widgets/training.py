@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import time
 from contextlib import ExitStack
+from typing import cast
 
 import streamlit as st
 
 from anisoalign_core.align import AnisoAlign
-from anisoalign_core.align.anisoalign import Bounds
 from anisoalign_core.plots import losses
 from anisoalign_core.study import Study
 from app.widgets.correct import Choice, trial_of
 from app.widgets.learned import (
-    DEFAULT,
     START_WORDS,
     Learned,
-    as_parameters,
-    bounds_in_force,
-    bounds_in_words,
     estimate,
-    in_words,
     kept,
+    needs_training,
     split_settings,
-    stage_steps,
+    values_in_force,
 )
+from app.widgets.parameters import in_words
 from app.widgets.progress import progress_bar
 
 KEPT = 2
@@ -38,14 +35,14 @@ def learned_correction(study: Study, choice: Choice) -> Learned:
     What was trained last stays in place while other parameters are tried, and when a training is
     stopped.
     """
-    if not choice.parameters["refine"]:
+    if not needs_training(choice):
         trial = trial_of(study, choice)
         learned = Learned(trial, choice, split_settings())
         start = START_WORDS[learned.method.start_in_force]
         st.caption(f"The start alone: {start}. Nothing is trained, so there are no bounds to move.")
         return learned
     shown = kept(choice)
-    asked: tuple[Choice, Bounds] | None = st.session_state.pop("training", None)
+    asked: tuple[Choice, dict[str, float]] | None = st.session_state.pop("training", None)
     _explain(choice, shown)
     fits = shown is not None and shown.choice.key == choice.key
     if st.button(
@@ -55,7 +52,7 @@ def learned_correction(study: Study, choice: Choice) -> Learned:
         key="train",
         icon=":material/model_training:",
     ):
-        asked = choice, bounds_in_force()
+        asked = choice, values_in_force(choice)
     with st.container():  # always there, so that what lies below stays while a training is drawn
         if asked is not None:
             _keep(_train(study, *asked))
@@ -67,8 +64,7 @@ def learned_correction(study: Study, choice: Choice) -> Learned:
             )
     if shown is None:
         # nothing of this set to offer yet, so Export trains what is chosen here
-        untrained = choice.parameters | as_parameters(bounds_in_force())
-        st.session_state["choice"] = Choice(choice.method, untrained)
+        st.session_state["choice"] = choice.but(values_in_force(choice))
         st.stop()
     return shown
 
@@ -83,36 +79,41 @@ def _explain(choice: Choice, shown: Learned | None) -> None:
     if shown is not None and shown.choice.key == choice.key:
         frame = shown.method.frame_
         st.caption(
-            f"Trained in {shown.seconds:.0f} s: {in_words(choice.parameters)}; rank {frame.rank} "
+            f"Trained in {shown.seconds:.0f} s: {_said(choice)}; rank {frame.rank} "
             f"({frame.rank // 2} blocks) of {frame.dim} dimensions; at "
-            f"{bounds_in_words(shown.trained_at or DEFAULT)}."
+            f"{in_words(choice.method, shown.trained_at or {})}."
         )
         return
-    first, second = stage_steps(choice.parameters)
+    method = cast(AnisoAlign, choice.build())
+    first, second = method.training_steps
     about = estimate(choice)
     what = f"a small network: {second:,} steps learn"
     if first:
         what = f"two small networks: {first:,} steps learn the target's phases, {second:,} more"
     words = (
         f"Training fits {what} a bounded refinement of the start ("
-        f"{START_WORDS[AnisoAlign(**choice.parameters).start_in_force]}). It takes **about "
+        f"{START_WORDS[method.start_in_force]}). It takes **about "
         f"{about}**, can be cancelled, and begins when you press Train, at "
-        f"{bounds_in_words(bounds_in_force())}. Afterwards the bounds move without training again."
+        f"{in_words(choice.method, values_in_force(choice))}. "
+        "Afterwards the bounds move without training again."
     )
     if shown is not None:
         words = (
-            f"Shown below is the correction trained before ({in_words(shown.choice.parameters)}). "
-            f"These parameters are not trained yet: {in_words(choice.parameters)}. Training takes "
+            f"Shown below is the correction trained before ({_said(shown.choice)}). "
+            f"These parameters are not trained yet: {_said(choice)}. Training takes "
             f"about {about}, at the bounds of the sliders."
         )
     st.info(words, icon=":material/model_training:")
 
 
-def _train(study: Study, choice: Choice, bounds: Bounds) -> Learned:
+def _said(choice: Choice) -> str:
+    return in_words(choice.method, choice.parameters)
+
+
+def _train(study: Study, choice: Choice, values: dict[str, float]) -> Learned:
     """Train, with a bar, a way out and live curves."""
-    parameters = choice.parameters | as_parameters(bounds)
-    method = AnisoAlign(**parameters)
-    steps = stage_steps(choice.parameters)
+    method = cast(AnisoAlign, choice.but(values).build())
+    steps = cast(tuple[int, int], method.training_steps)
     st.session_state["training_stopped"] = True  # until the end is reached
     with (
         ExitStack() as preparing,
@@ -135,11 +136,11 @@ def _train(study: Study, choice: Choice, bounds: Bounds) -> Learned:
         try:
             _ = study.reference  # first: too few rows to look at are no reason to train
             trial = study.fit(method, told)
-            _ = trial.prepared
+            _ = trial.sweep
         except Exception:  # an error, not a stop: it says so itself
             del st.session_state["training_stopped"]
             raise
     del st.session_state["training_stopped"]
     seconds = time.monotonic() - begun
-    st.session_state[f"seconds_per_step_{method.variant}"] = seconds / sum(steps)
-    return Learned(trial, choice, split_settings(), bounds, seconds)
+    st.session_state["training_pace"] = seconds / method.training_seconds(study.pair.dim)
+    return Learned(trial, choice, split_settings(), values, seconds)

@@ -27,7 +27,6 @@ from anisoalign_core.align import (
 )
 from anisoalign_core.align.bounded import mean_rotation
 from anisoalign_core.align.gaussian import bures_map
-from anisoalign_core.cli.parser import METHODS
 from anisoalign_core.errors import (
     AnisoAlignError,
     FormatError,
@@ -48,15 +47,28 @@ SHORT = {"anisoalign": {"rank": 6, "prior_steps": 15, "refine_steps": 15, "hidde
 
 
 def new(name, **keywords):
-    return ALIGNERS[name](**(SHORT.get(name, {}) | keywords))
+    return ALIGNERS[name].of(SHORT.get(name, {}) | keywords)
 
 
 def run(name, rows=Y, partners=X, **keywords):
     return new(name, **keywords).fit(Y, X).transform(rows, partners)
 
 
-def test_the_registry_is_the_command_line_s_list():
-    assert set(METHODS) == set(ALIGNERS)
+@pytest.mark.parametrize("name", EVERY)
+def test_every_knob_names_a_parameter_and_begins_within_its_range(name):
+    method = ALIGNERS[name]
+    known = method().plain_params()
+    for knob in method.knobs:
+        begins = knob.start(known, known[knob.parameter], 24)
+        if knob.choices:
+            assert begins in knob.choices
+        elif begins is not None:
+            assert knob.low <= begins <= knob.most(24)
+        assert knob.help.endswith(".")
+        assert str(knob.say(begins))
+        if knob.curve is not None:
+            assert set(knob.curve.shares) <= set(known)
+    assert {knob.parameter for knob in method.knobs} <= set(known)
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -6,9 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sklearn.base import clone
 
 import anisoalign_core as aa
-from anisoalign_core.align.anisoalign import Bounds, PhaseStatistics, build_frame
+from anisoalign_core.align.anisoalign import (
+    Bounds,
+    Initial,
+    Phases,
+    PhaseStatistics,
+    Training,
+    build_frame,
+)
 from anisoalign_core.align.anisoalign.initial import Initialisation
 from anisoalign_core.align.anisoalign.network import Network
 from anisoalign_core.align.anisoalign.prior import (
@@ -26,6 +34,11 @@ from anisoalign_core.numerics import unit_rows
 QUICK = {"rank": 6, "prior_steps": 12, "refine_steps": 12, "batch": 32, "hidden": 16}
 
 
+def made(variant="paper", **parameters):
+    """Return the method with parameters under their names in text."""
+    return aa.AnisoAlign.of({"variant": variant, **parameters})
+
+
 @pytest.fixture(scope="module")
 def sides():
     """Two cones with different spreads in 16 dimensions: 200 source rows, 180 target rows."""
@@ -38,7 +51,7 @@ def sides():
 
 @pytest.fixture(scope="module")
 def fitted(sides):
-    return aa.AnisoAlign(**QUICK, bound_v=0.05).fit(*sides)
+    return made(**QUICK, bound_v=0.05).fit(*sides)
 
 
 @pytest.fixture
@@ -51,6 +64,39 @@ def pushed(sides, fitted):
     other.refiner_ = Network(network.sizes, values, network.shift, network.scale)
     other._calibrate(sides[0])
     return other
+
+
+# parameters in groups
+
+
+def test_flat_parameters_are_deprecated_and_still_mean_the_same():
+    flat = {"rank": 6, "bound_theta": 0.1, "prior_steps": 12, "refine": False, "gram_weight": 2}
+    with pytest.warns(DeprecationWarning, match=r"bounds=Bounds\(theta=…\) now"):
+        old = aa.AnisoAlign("corrected", **flat)
+    new = made("corrected", **flat)
+    assert old.get_params() == new.get_params()
+    with pytest.warns(DeprecationWarning, match="bounds=Bounds"):
+        assert old.bound_theta == 0.1
+    with pytest.warns(DeprecationWarning, match="losses=Weights"):
+        old.set_params(gram_weight=3.0, rank=4)
+    assert (old.losses.gram, old.rank, old.bounds) == (3.0, 4, Bounds(theta=0.1))
+    for wrong in (lambda: aa.AnisoAlign(sharpness=1), lambda: made(sharpness=1)):
+        with pytest.raises((TypeError, ValueError), match="sharpness"):
+            wrong()
+    with pytest.raises(AttributeError, match="no attribute 'sharpness'"):
+        _ = old.sharpness
+
+
+def test_groups_are_shown_by_what_differs_cloned_and_taken_whole_from_json():
+    model = aa.AnisoAlign(phases=Phases(prior_steps=9), training=Training(hidden=8, limit=0.1))
+    assert "Phases(prior_steps=9)" in repr(model)
+    assert repr(Bounds()) == "Bounds()"
+    assert clone(model).get_params() == model.get_params()
+    nested = {"phases": {"prior_steps": 9}, "training": {"hidden": 8, "limit": 0.1}}
+    assert aa.AnisoAlign.of(nested).get_params() == model.get_params()
+    assert aa.AnisoAlign.of(model.plain_params()).get_params() == model.get_params()
+    assert model.set_params(bounds=Bounds(0.1)).bounds.theta == 0.1
+    assert len(model.get_params()) == 8
 
 
 # parts of a damaged file
@@ -102,7 +148,7 @@ def test_the_default_rank_is_even_and_at_most_a_tenth_of_the_smaller_side(sides)
 
 def test_an_odd_rank_is_refused(sides):
     with pytest.raises(ParameterError, match="even"):
-        aa.AnisoAlign(rank=5, refine=False).fit(*sides)
+        made(rank=5, refine=False).fit(*sides)
 
 
 # phase statistics
@@ -207,7 +253,7 @@ def test_a_prior_learns_tied_phases_and_nothing_from_uniform_ones():
     keywords = {**QUICK, "rank": 4, "prior_steps": 300, "batch": 256, "hidden": 64}
     ends = {}
     for prior in ("target", "uniform"):
-        model = aa.AnisoAlign(**keywords, prior=prior).fit(rows[:300], rows[300:])
+        model = made(**keywords, prior=prior).fit(rows[:300], rows[300:])
         ends[prior] = model.losses_["stage_1_unseen"][-1]
     assert ends["target"] < 0.85
     assert ends["uniform"] > 0.95
@@ -229,7 +275,7 @@ def test_falsifiers_change_what_they_say_and_nothing_else():
 
 def test_the_start_keeps_phases_and_matches_radii_and_complement(sides):
     y, x = sides
-    model = aa.AnisoAlign(refine=False, rank=6).fit(y, x)
+    model = made(refine=False, rank=6).fit(y, x)
     shift = (model.initial_.target_mean - model.initial_.source_mean).astype(np.float32)
     radii, phases = model.frame_.polar(y + shift, 1e-8)
     start = model.prepare(y).start
@@ -247,7 +293,7 @@ def test_the_start_keeps_phases_and_matches_radii_and_complement(sides):
 
 def test_the_spread_of_the_complement_is_limited(sides):
     y, x = sides
-    wild = aa.AnisoAlign(refine=False, rank=6, stretch_limit=1.5).fit(y, x).initial_.stretch
+    wild = made(refine=False, rank=6, stretch_limit=1.5).fit(y, x).initial_.stretch
     assert wild.min() >= 1 / 1.5 - 1e-12 and wild.max() <= 1.5 + 1e-12
 
 
@@ -257,9 +303,7 @@ def test_quantile_levels_are_thinned_without_moving_the_map(sides):
     frame = build_frame(source, target, rank=6)
     means = source.mean, target.mean
     few, all_ = (
-        Initialisation.of(frame, y, x, *means, epsilon=1e-8, quantiles=q, stretch_limit=3).state(
-            frame, y
-        )
+        Initialisation.of(frame, y, x, *means, Initial(quantiles=q)).state(frame, y)
         for q in (60, 1024)
     )
     assert np.abs(few.radii - all_.radii).max() < 0.15
@@ -270,7 +314,7 @@ def test_without_refinement_nothing_needs_torch(sides, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "torch", None)  # importing it now fails
-    z = aa.AnisoAlign(refine=False, rank=6).fit(*sides).transform(sides[0])
+    z = made(refine=False, rank=6).fit(*sides).transform(sides[0])
     assert np.linalg.norm(z, axis=1) == pytest.approx(1, abs=1e-6)
 
 
@@ -279,7 +323,7 @@ def test_training_without_torch_says_what_to_install(sides, monkeypatch):
 
     monkeypatch.setattr(estimator, "find_spec", lambda name: None)
     with pytest.raises(aa.AnisoAlignError, match="pip install torch"):
-        aa.AnisoAlign(**QUICK).fit(*sides)
+        made(**QUICK).fit(*sides)
 
 
 # Stage II
@@ -333,7 +377,7 @@ def test_a_broken_promise_is_noticed(sides, pushed, monkeypatch):
 
 
 def test_the_hard_limit_holds_for_every_row(sides, pushed):
-    pushed.limit = 0.07
+    pushed.training = replace(pushed.training, limit=0.07)
     prepared = pushed.prepare(sides[0])
     steps = prepared.moved(Bounds(0.8, 0.8, 0.1)) - prepared.moved(Bounds(0.0, 0.0, 0.0))
     assert np.linalg.norm(steps, axis=1).max() <= 0.07 + 1e-5
@@ -343,7 +387,7 @@ def test_the_hard_limit_holds_for_every_row(sides, pushed):
 
 
 def test_zero_bounds_are_the_start(sides, pushed):
-    start = aa.AnisoAlign(**(QUICK | {"refine": False})).fit(*sides)
+    start = made(**(QUICK | {"refine": False})).fit(*sides)
     none = pushed.with_bounds(theta=0.0, rho=0.0, v=0.0)
     assert none.transform(sides[0]) == pytest.approx(start.transform(sides[0]), abs=1e-6)
 
@@ -355,14 +399,14 @@ def test_published_losses_never_reach_the_complement(sides, fitted):
 
 
 def test_losses_of_the_corrected_variant_reach_the_complement(sides):
-    model = aa.AnisoAlign("corrected", **QUICK).fit(*sides)
+    model = made("corrected", **QUICK).fit(*sides)
     raw = model.prepare(sides[0]).raw
     assert min(np.abs(raw[:, :3]).max(), np.abs(raw[:, 3:6]).max(), np.abs(raw[:, 6:]).max()) > 0
 
 
 def test_refinement_without_a_loss_is_the_start(sides):
-    start = aa.AnisoAlign(**(QUICK | {"refine": False})).fit(*sides).transform(sides[0])
-    model = aa.AnisoAlign(**QUICK, prior_weight=0.0, phase_weight=0.0).fit(*sides)
+    start = made(**(QUICK | {"refine": False})).fit(*sides).transform(sides[0])
+    model = made(**QUICK, prior_weight=0.0, phase_weight=0.0).fit(*sides)
     assert model.transform(sides[0]) == pytest.approx(start, abs=1e-6)
 
 
@@ -380,9 +424,9 @@ def test_phase_loss_is_the_published_sum_and_ignores_common_turns():
 
 
 def test_one_seed_gives_one_result(sides, fitted):
-    again = aa.AnisoAlign(**QUICK, bound_v=0.05).fit(*sides)
+    again = made(**QUICK, bound_v=0.05).fit(*sides)
     assert np.array_equal(again.transform(sides[0]), fitted.transform(sides[0]))
-    other = aa.AnisoAlign(**QUICK, random_state=1).fit(*sides)
+    other = made(**QUICK, random_state=1).fit(*sides)
     assert not np.array_equal(other.transform(sides[0]), fitted.transform(sides[0]))
 
 
@@ -414,7 +458,7 @@ def test_saved_and_loaded_it_gives_the_same_rows(sides, fitted, tmp_path):
 
 
 def test_the_start_alone_is_saved_too(sides, tmp_path):
-    model = aa.AnisoAlign(refine=False, rank=6).fit(*sides)
+    model = made(refine=False, rank=6).fit(*sides)
     loaded = aa.load_aligner(model.save(tmp_path / "start.npz"))
     assert np.array_equal(loaded.transform(sides[0]), model.transform(sides[0]))
 
@@ -433,15 +477,15 @@ def test_damaged_models_are_refused_in_one_sentence(fitted, tmp_path, key):
 
 def test_moved_bounds_still_say_how_it_was_trained(sides, fitted):
     moved = fitted.with_bounds(theta=0.1, rho=0.2)
-    assert (moved.bound_theta, moved.bound_rho, moved.bound_v) == (0.1, 0.2, 0.05)
-    assert fitted.bound_theta == 0.3
-    again = aa.AnisoAlign(**moved.get_params()).fit(*sides)
+    assert moved.bounds == Bounds(0.1, 0.2, 0.05)
+    assert fitted.bounds.theta == 0.3
+    again = made(**moved.get_params()).fit(*sides)
     assert np.array_equal(again.transform(sides[0]), moved.transform(sides[0]))
 
 
 def test_progress_comes_between_steps_and_can_stop_it(sides):
     heard = []
-    model = aa.AnisoAlign(**QUICK)
+    model = made(**QUICK)
     model.fit(*sides, progress=lambda fraction, words: heard.append((fraction, words)))
     fractions = [fraction for fraction, _ in heard]
     assert fractions == sorted(fractions) and fractions[-1] == 1.0
@@ -464,7 +508,7 @@ def test_a_cancelled_first_fit_leaves_it_unfitted(sides):
     def stop(fraction, words):
         raise KeyboardInterrupt
 
-    model = aa.AnisoAlign(**QUICK)
+    model = made(**QUICK)
     with pytest.raises(KeyboardInterrupt):
         model.fit(*sides, progress=stop)
     with pytest.raises(NotFittedError):
@@ -493,7 +537,7 @@ def test_a_cancelled_first_fit_leaves_it_unfitted(sides):
 )
 def test_wrong_parameters_are_refused_in_one_sentence(sides, keyword, value):
     with pytest.raises(ParameterError, match=r"\.$"):
-        aa.AnisoAlign(**{**QUICK, keyword: value}).fit(*sides)
+        made(**{**QUICK, keyword: value}).fit(*sides)
 
 
 def test_turning_the_space_turns_the_published_start_only_up_to_its_coordinatewise_spread(sides):
@@ -503,8 +547,8 @@ def test_turning_the_space_turns_the_published_start_only_up_to_its_coordinatewi
 
     def change(limit):
         keywords = {"refine": False, "rank": 6, "mixing": "none", "stretch_limit": limit}
-        here = aa.AnisoAlign(**keywords).fit(y, x).transform(y) @ turn
-        there = aa.AnisoAlign(**keywords).fit(y @ turn, x @ turn).transform(y @ turn)
+        here = made(**keywords).fit(y, x).transform(y) @ turn
+        there = made(**keywords).fit(y @ turn, x @ turn).transform(y @ turn)
         return np.abs(here - there).max()
 
     assert change(3.0) > 0.01
@@ -515,7 +559,7 @@ def test_turning_the_space_turns_the_published_start_only_up_to_its_coordinatewi
 def test_neither_pairs_nor_the_order_of_rows_matter(sides, fitted):
     y, x = sides
     rng = np.random.default_rng(0)
-    again = aa.AnisoAlign(**QUICK, bound_v=0.05).fit(rng.permutation(y), rng.permutation(x))
+    again = made(**QUICK, bound_v=0.05).fit(rng.permutation(y), rng.permutation(x))
     assert np.array_equal(again.transform(y), fitted.transform(y))
 
 
@@ -524,7 +568,7 @@ def test_neither_pairs_nor_the_order_of_rows_matter(sides, fitted):
 
 def test_the_corrected_start_is_the_rotated_transport(sides):
     y, x = sides
-    start = aa.AnisoAlign("corrected", refine=False, rank=6, start_bound=0.5).fit(y, x)
+    start = made("corrected", refine=False, rank=6, start_bound=0.5).fit(y, x)
     closed = aa.BoundedTransport(0.5, recentre="rotate", rule="relax").fit(y, x)
     assert start.transform(y) == pytest.approx(closed.transform(y), abs=2e-5)
 
@@ -534,8 +578,8 @@ def test_the_corrected_variant_looks_more_like_the_target_and_keeps_its_limit(si
 
     y, x = sides
     keywords = {"rank": 6, "hidden": 64, "limit": 0.2}
-    start = aa.AnisoAlign("corrected", refine=False, **keywords).fit(y, x)
-    model = aa.AnisoAlign("corrected", **keywords, neighbours_weight=0.5).fit(y, x)
+    start = made("corrected", refine=False, **keywords).fit(y, x)
+    model = made("corrected", **keywords, neighbours_weight=0.5).fit(y, x)
     assert mmd(x, model.transform(y)) < mmd(x, start.transform(y))
     found = model.guarantee(y)
     assert found.holds and found.epsilon <= 0.2 + 1e-9
@@ -548,7 +592,7 @@ def test_keeping_neighbours_costs_less_of_them(sides):
 
     y, x = sides
     kept, free = (
-        aa.AnisoAlign("corrected", rank=6, hidden=64, neighbours_weight=w, magnitude_weight=0.0)
+        made("corrected", rank=6, hidden=64, neighbours_weight=w, magnitude_weight=0.0)
         .fit(y, x)
         .transform(y)
         for w in (30.0, 0.0)
@@ -562,7 +606,7 @@ def test_keeping_neighbours_costs_less_of_them(sides):
 def test_every_loss_can_stand_alone(sides, loss):
     others = {f"{n}_weight": 0.0 for n in ("energy", "neighbours", "magnitude")}
     weights = others | {f"{loss}_weight": 1.0}
-    model = aa.AnisoAlign("corrected", **QUICK, **weights).fit(*sides)
+    model = made("corrected", **QUICK, **weights).fit(*sides)
     assert set(model.losses_) - {"stage_1", "stage_1_unseen"} == {"total", loss}
     assert np.isfinite(model.losses_[loss]).all()
 

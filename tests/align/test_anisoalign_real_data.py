@@ -19,7 +19,7 @@ def coco(real_data):
 
 
 def test_couplings_restate_the_mean_phases(coco):
-    found = aa.AnisoAlign(refine=False, rank=40).fit(coco.source, coco.target).phases_
+    found = aa.AnisoAlign.of({"refine": False, "rank": 40}).fit(coco.source, coco.target).phases_
     assert found.restated == pytest.approx(0.895, abs=0.02)
 
 

@@ -367,7 +367,12 @@ def test_every_export_format_holds_the_corrected_rows(suffix, dtype, tmp_path):
 def choose_anisoalign(pair=None, steps=12):
     at = open_page("correct", pair or pair_of(n=240))
     at.selectbox(key="method").set_value("anisoalign").run()
-    at.number_input(key="aa_steps_paper").set_value(steps).run()
+    return set_steps(at, steps)
+
+
+def set_steps(at, steps):
+    at.number_input(key="aa_prior_steps").set_value(steps).run()
+    at.number_input(key="aa_refine_steps_1500").set_value(steps).run()
     return at
 
 
@@ -383,7 +388,7 @@ def numbers(at):
 def test_choosing_anisoalign_trains_nothing_until_asked():
     at = choose_anisoalign()
     at.segmented_control(key="aa_variant").set_value("corrected").run()
-    at.number_input(key="aa_steps_corrected").set_value(12).run()
+    at.number_input(key="aa_refine_steps_150").set_value(12).run()
     assert not at.exception
     assert not trained(at)
     assert not at.metric
@@ -419,7 +424,7 @@ def test_bounds_move_the_numbers_without_another_training(paired):
     at.button(key="retrain").click().run()
     (again,) = trained(at)
     assert again.trial is not one.trial
-    assert again.method.bound_theta == 0.0
+    assert again.method.bounds.theta == 0.0
 
 
 def test_a_stopped_training_leaves_the_earlier_correction_in_place(monkeypatch):
@@ -430,7 +435,7 @@ def test_a_stopped_training_leaves_the_earlier_correction_in_place(monkeypatch):
     at = choose_anisoalign()
     at.button(key="train").click().run()
     (one,), before = trained(at), numbers(at)
-    at.number_input(key="aa_steps_paper").set_value(14).run()
+    set_steps(at, 14)
     assert "correction trained before" in words(at)
     assert numbers(at) == before
 
@@ -450,7 +455,7 @@ def test_a_stopped_training_leaves_the_earlier_correction_in_place(monkeypatch):
     at.run()
     assert "stopped before its end" not in words(at)
     at.switch_page("../pages/export.py").run()
-    assert "12 + 12 steps" in words(at)
+    assert "12 steps of the prior, 12 steps of the refinement" in words(at)
 
 
 def test_anisoalign_is_exported_with_the_bounds_in_force_and_those_at_training():
@@ -472,7 +477,7 @@ def test_anisoalign_is_exported_with_the_bounds_in_force_and_those_at_training()
     assert set(cooked.recipe.scores_after) == set(cooked.recipe.scores_before) != set()
     again = aa.replay(aa.Recipe.from_json(cooked.recipe.to_json()), pair.source, pair.target)
     assert again.identical
-    assert "bound_theta=0.9" in at.code[0].value
+    assert "theta=0.9" in at.code[0].value
     labels = "".join(b.label for b in at.get("download_button"))
     assert "text-anisoalign-0.9-0.3-0.02.npy" in labels
     at.switch_page("../pages/correct.py").run()
@@ -562,8 +567,8 @@ def test_falsifiers_run_on_request_and_show_their_table(monkeypatch):
     at.button(key="falsify").click().run()
     assert not at.exception
     assert asked["splits"] == 5
-    assert asked["method"].prior_steps == 12
-    assert asked["method"].bound_theta == 0.3  # the trained method, not the moved one
+    assert asked["method"].phases.prior_steps == 12
+    assert asked["method"].bounds.theta == 0.3  # the trained method, not the moved one
     scores, gains = (table.value for table in at.dataframe)
     assert scores["Ψ"].to_dict() == {"start only": 0.8, "full": 0.7}
     assert gains.loc["full"].tolist() == [0.0]  # float32 differences of nothing
@@ -573,7 +578,7 @@ def test_falsifiers_run_on_request_and_show_their_table(monkeypatch):
 def test_a_rotation_and_relaxed_stretches_can_be_chosen_and_exported():
     at = open_page("correct", pair_of(n=300))
     before = at.metric[0].value
-    at.button_group(key="recentre").set_value("rotation").run()
+    at.button_group(key="recentre").set_value("rotate").run()
     assert not at.exception and not at.error
     at.button_group(key="rule").set_value("relax").run()
     assert not at.exception and not at.error
@@ -583,6 +588,7 @@ def test_a_rotation_and_relaxed_stretches_can_be_chosen_and_exported():
         "frame": "full",
         "recentre": "rotate",
         "rule": "relax",
+        "bound": 0.2,
     }
     at.switch_page("../pages/export.py").run()
     assert not at.exception and not at.error

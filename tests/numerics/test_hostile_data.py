@@ -28,7 +28,7 @@ RNG = np.random.default_rng
 
 def method_of(name: str, **keywords: object) -> aa.Aligner:
     given = dict(SHORT) if name == "anisoalign" else {}
-    return aa.ALIGNERS[name](**(given | keywords))
+    return aa.ALIGNERS[name].of(given | keywords)
 
 
 def plain(n: int, d: int, seed: int = 0) -> np.ndarray:

@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
 from anisoalign_core.align.affine import AffineMap, to_sphere
-from anisoalign_core.align.anisoalign.frame import Frame, FrameKind, Mixing, build_frame
-from anisoalign_core.align.anisoalign.initial import Bounds, Initialisation, State, state_of
+from anisoalign_core.align.anisoalign.declared import CORRECTED_LIMIT, KNOBS, REFINEMENT, VARIANTS
+from anisoalign_core.align.anisoalign.frame import Frame, build_frame
+from anisoalign_core.align.anisoalign.grouped import GroupedAligner, grouped
+from anisoalign_core.align.anisoalign.initial import Initialisation, State, state_of
 from anisoalign_core.align.anisoalign.network import Network
-from anisoalign_core.align.anisoalign.phases import PhaseStatistics
-from anisoalign_core.align.anisoalign.prepared import Guarantee, Prepared
-from anisoalign_core.align.anisoalign.prior import (
-    PriorKind,
-    Settings,
-    control_phases,
-    train_prior,
+from anisoalign_core.align.anisoalign.options import (
+    USUAL,
+    Begin,
+    Bounds,
+    Initial,
+    Phases,
+    Stage,
+    Training,
+    Variant,
+    Weights,
 )
-from anisoalign_core.align.anisoalign.refine import Problem, Weights, train_refinement
-from anisoalign_core.align.base import Aligner, Rows
+from anisoalign_core.align.anisoalign.phases import PhaseStatistics
+from anisoalign_core.align.anisoalign.prepared import BoundsSweep, Guarantee, Prepared
+from anisoalign_core.align.anisoalign.prior import control_phases, train_prior
+from anisoalign_core.align.anisoalign.refine import Problem, train_refinement
+from anisoalign_core.align.base import Rows
 from anisoalign_core.align.bounded import BoundedTransport
+from anisoalign_core.align.knobs import Values
 from anisoalign_core.errors import AnisoAlignError, NotFittedError, ParameterError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Progress, blocks, one_torch_thread
 
-Variant = Literal["paper", "corrected"]
-Start = Literal["published", "transport"]
-VARIANTS: dict[str, Weights] = {
-    "paper": Weights(prior=1.0, phase=1.0),
-    "corrected": Weights(energy=1.0, neighbours=10.0, magnitude=10.0),
-}
-"""Loss weights of each variant, where none are given."""
-CORRECTED_LIMIT = 0.15
-"""Hard limit β of the corrected variant, where none is given."""
-REFINEMENT = {"paper": (1500, 1e-3), "corrected": (150, 3e-3)}
-"""Steps and learning rate of Stage II, where none are given."""
+CALIBRATION_ROWS = 10_000
+"""Fitted rows over which a moved correction is calibrated while it is only looked at, at most."""
 TELL_EVERY = 10
 
 
-class AnisoAlign(Aligner):
+class AnisoAlign(GroupedAligner):
     """AnisoAlign [AA §4]: fixed frame, blockwise phases, a target prior, a bounded refinement.
 
     There is no public code of the paper; this is an independent implementation of its equations.
@@ -62,60 +61,22 @@ class AnisoAlign(Aligner):
         like the target (energy distance) while every row keeps its neighbours and moves little;
         no row moves farther than ``limit``. Its phases are centred and L_II cannot bend its radii,
         should L_II be given a weight; by default it has none, and Stage I is left out.
-    refine : bool, default True
-        False stops after the start: the published initialisation alone. Needs no torch.
-    start : {"published", "transport"}, optional
-        (θ⁰, ρ⁰, v⁰) of [AA 4.4.1], or those of
-        ``BoundedTransport(start_bound, recentre="rotate", rule="relax")``; by default the
-        variant's.
-    start_bound : float, default 0.7
-        Bound of that transport; not used by the published start.
     rank : int, optional
         Even r. By default the smallest even rank with 90 % of tr(Σ_x + Σ_y), at most a tenth of
         the rows of the smaller side.
-    frame : {"joint", "target"}, default "joint"
-    mixing : {"haar", "none"}, default "haar"
-        R: a seeded uniform rotation of U, or none.
-    bound_theta, bound_rho, bound_v : float, default 0.3, 0.3, 0.02
+    initial : Initial
+        Frame and start.
+    bounds : Bounds
         α_θ in radians, α_ρ, α_v. :meth:`with_bounds` changes them without training again.
-    train_bounds : three floats, optional
-        α_θ, α_ρ, α_v while Stage II trains; by default those above. :meth:`with_bounds` fills it,
-        so that the parameters of a moved model still say how it was trained.
-    limit : float, optional
-        Hard limit β on ``‖δ‖`` of each row; by default none for ``"paper"``, .15 for
-        ``"corrected"``.
-    prior : {"target", "uniform", "shuffled"}, default "target"
-        What the score network learns from; the others are falsifiers.
-    partners : int, default 4
-        p of the sparse graph.
-    drift_step : float, default 0.1
-        τ.
-    noise_low, noise_high : float, default 0.05, 0.5
-        σ_t is log-uniform between them.
-    images : int, default 3
-        Periodic images of the wrapped Gaussian that are summed; odd.
-    prior_weight, phase_weight, gram_weight, distribution_weight, energy_weight, \
-    neighbours_weight, moments_weight, magnitude_weight : float, optional
-        Weights of L_II, L_Φ and of the losses of ``"corrected"``
-        (:class:`~anisoalign_core.align.anisoalign.refine.Weights`); by default the variant's.
-    prior_steps : int, default 1500
-        Steps of Adam in Stage I.
-    refine_steps, learning_rate : int and float, optional
-        Of Stage II, and the rate of both stages; by default 1500 and 1e-3, or 150 and 3e-3 with
-        half a cosine of decay for ``"corrected"``.
-    check : float, default 0.1
-        Share of the target rows that Stage I only watches: what the prior knows of rows it has not
-        seen.
-    batch, hidden : int, default 512, 256
-    epsilon : float, default 1e-8
-        ε of radii and spreads.
-    stretch_limit : float, default 3
-        D_V is held within ``[1/3, 3]``.
-    quantiles : int, default 1024
-        Most levels kept of each radial distribution.
+    phases : Phases
+        Stage I: phase statistics and the prior.
+    losses : Weights
+        Of L_II, L_Φ and the losses of ``"corrected"``; None is the variant's.
+    training : Training
+        Stage II, its limits, and the network of both stages.
     random_state : int, default 0
-    device : str, default "cpu"
-        Where both stages train; corrections are applied in numpy.
+    **flat
+        Deprecated: fields of the groups under their names in text, such as ``bound_theta``.
 
     Attributes
     ----------
@@ -150,8 +111,10 @@ class AnisoAlign(Aligner):
     label = "AnisoAlign"
     summary = "Blockwise phases and radii, a learned prior of the target, a bounded refinement."
     reference = "[AA] §4, re-implemented from its equations"
-    has_bounds = True
     trains = True
+    link = "aa_"
+    knobs = KNOBS
+    on_board = ({}, {"variant": "corrected"})
     parts: ClassVar[dict[str, type]] = {
         "frame_": Frame,
         "transport_": AffineMap,
@@ -173,143 +136,90 @@ class AnisoAlign(Aligner):
     def __init__(
         self,
         variant: Variant = "paper",
-        refine: bool = True,
-        start: Start | None = None,
-        start_bound: float = 0.7,
         rank: int | None = None,
-        frame: FrameKind = "joint",
-        mixing: Mixing = "haar",
-        bound_theta: float = 0.3,
-        bound_rho: float = 0.3,
-        bound_v: float = 0.02,
-        train_bounds: Sequence[float] | None = None,
-        limit: float | None = None,
-        prior: PriorKind = "target",
-        partners: int = 4,
-        drift_step: float = 0.1,
-        noise_low: float = 0.05,
-        noise_high: float = 0.5,
-        images: int = 3,
-        prior_weight: float | None = None,
-        phase_weight: float | None = None,
-        gram_weight: float | None = None,
-        distribution_weight: float | None = None,
-        energy_weight: float | None = None,
-        neighbours_weight: float | None = None,
-        moments_weight: float | None = None,
-        magnitude_weight: float | None = None,
-        prior_steps: int = 1500,
-        refine_steps: int | None = None,
-        check: float = 0.1,
-        batch: int = 512,
-        hidden: int = 256,
-        learning_rate: float | None = None,
-        epsilon: float = 1e-8,
-        stretch_limit: float = 3.0,
-        quantiles: int = 1024,
+        initial: Initial = USUAL["initial"],
+        bounds: Bounds = USUAL["bounds"],
+        phases: Phases = USUAL["phases"],
+        losses: Weights = USUAL["losses"],
+        training: Training = USUAL["training"],
         random_state: int = 0,
-        device: str = "cpu",
+        **flat: Any,
     ) -> None:
         self.variant = variant
-        self.refine = refine
-        self.start = start
-        self.start_bound = start_bound
         self.rank = rank
-        self.frame = frame
-        self.mixing = mixing
-        self.bound_theta = bound_theta
-        self.bound_rho = bound_rho
-        self.bound_v = bound_v
-        self.train_bounds = train_bounds
-        self.limit = limit
-        self.prior = prior
-        self.partners = partners
-        self.drift_step = drift_step
-        self.noise_low = noise_low
-        self.noise_high = noise_high
-        self.images = images
-        self.prior_weight = prior_weight
-        self.phase_weight = phase_weight
-        self.gram_weight = gram_weight
-        self.distribution_weight = distribution_weight
-        self.energy_weight = energy_weight
-        self.neighbours_weight = neighbours_weight
-        self.moments_weight = moments_weight
-        self.magnitude_weight = magnitude_weight
-        self.prior_steps = prior_steps
-        self.refine_steps = refine_steps
-        self.check = check
-        self.batch = batch
-        self.hidden = hidden
-        self.learning_rate = learning_rate
-        self.epsilon = epsilon
-        self.stretch_limit = stretch_limit
-        self.quantiles = quantiles
+        self.initial = initial
+        self.bounds = bounds
+        self.phases = phases
+        self.losses = losses
+        self.training = training
         self.random_state = random_state
-        self.device = device
-
-    @property
-    def bounds(self) -> Bounds:
-        """The three bounds in force."""
-        return Bounds(self.bound_theta, self.bound_rho, self.bound_v)
+        if flat:
+            self.set_params(**flat)
 
     @property
     def weights(self) -> Weights:
         """Loss weights in force: those given, else the variant's."""
-        given = {name: getattr(self, f"{name}_weight") for name in vars(Weights())}
-        return replace(
-            VARIANTS[self.variant], **{k: float(v) for k, v in given.items() if v is not None}
-        )
+        return self.losses.over(VARIANTS[self.variant])
 
     @property
-    def start_in_force(self) -> Start:
+    def start_in_force(self) -> Begin:
         """``start``, or the variant's when none is given."""
-        return self.start or ("transport" if self.variant == "corrected" else "published")
+        return self.initial.start or ("transport" if self.is_corrected else "published")
+
+    @property
+    def is_corrected(self) -> bool:
+        """Whether this is the project's variant."""
+        return self.variant == "corrected"
 
     @property
     def row_limit(self) -> float | None:
         """Hard limit β in force."""
-        if self.limit is None and self.variant == "corrected":
-            return CORRECTED_LIMIT
-        return self.limit
+        given = self.training.limit
+        return CORRECTED_LIMIT if given is None and self.is_corrected else given
+
+    @property
+    def training_steps(self) -> tuple[int, ...]:
+        """Steps of Stage I, none where L_II has no weight, and of Stage II."""
+        weights = self.weights
+        if not (self.training.refine and weights.active):
+            return ()
+        return (self.phases.prior_steps if weights.prior else 0, self._refinement[0])
+
+    def training_seconds(self, dim: int) -> float:
+        """See :meth:`Aligner.training_seconds`."""
+        step = (0.008 + 4e-5 * dim) * (2.5 if self.is_corrected else 1.0)
+        return step * sum(self.training_steps)
 
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         self.losses_ = {}
+        given = self.initial
         y, x = canonical(y), canonical(x)
         source, target = Moments.of(y), Moments.of(x)
         self.frame_ = build_frame(
             source,
             target,
-            kind=self.frame,
+            kind=given.frame,
             rank=self.rank,
-            mixing=self.mixing,
+            mixing=given.mixing,
             random_state=self.random_state,
         )
-        self.initial_ = Initialisation.of(
-            self.frame_,
-            y,
-            x,
-            source.mean,
-            target.mean,
-            epsilon=self.epsilon,
-            quantiles=self.quantiles,
-            stretch_limit=self.stretch_limit,
-        )
+        self.initial_ = Initialisation.of(self.frame_, y, x, source.mean, target.mean, given)
         self.transport_ = None
         if self.start_in_force == "transport":
             # calibrated once, at the end: a second calibration on the same rows costs coverage
-            transport = BoundedTransport(self.start_bound, recentre="rotate", rule="relax")
+            transport = BoundedTransport(given.start_bound, recentre="rotate", rule="relax")
             self.transport_ = replace(transport.fit(y, x).map_, recentring=None)
-        radii, phases = (part.astype(np.float32) for part in self.frame_.polar(x, self.epsilon))
-        phases = control_phases(phases, self.prior, self.random_state)
-        centred = self.variant == "corrected"
-        self.phases_ = PhaseStatistics.of(radii, phases, partners=self.partners, centred=centred)
+        radii, phases = (part.astype(np.float32) for part in self.frame_.polar(x, given.epsilon))
+        phases = control_phases(phases, self.phases.prior, self.random_state)
+        self.phases_ = PhaseStatistics.of(
+            radii, phases, partners=self.phases.partners, centred=self.is_corrected
+        )
         self.score_ = self.refiner_ = None
-        if self.refine and self.weights.active:
+        if self.training_steps:
             if find_spec("torch") is None:
                 raise AnisoAlignError(
                     "Training AnisoAlign needs torch, which is not installed. Install it with "
-                    "pip install torch, or stop at the start with refine=False."
+                    "pip install torch, or stop at the start with Training(refine=False)."
                 )
             with one_torch_thread():
                 self._train(y, x, radii, phases, progress)
@@ -318,9 +228,7 @@ class AnisoAlign(Aligner):
     def _train(
         self, y: Float32, x: Float32, radii: Float32, phases: Float32, progress: Progress | None
     ) -> None:
-        weights = self.weights
-        first = self.prior_steps if weights.prior else 0
-        second = self._refinement[0]
+        first, second = self.training_steps
         total = first + second
 
         def watch(before: int, steps: int, words: str) -> Any:
@@ -335,9 +243,10 @@ class AnisoAlign(Aligner):
 
             return tell
 
-        if weights.prior:
+        if first:
             told = watch(0, first, "Stage I, the target's phases")
-            self.score_ = train_prior(radii, phases, self.phases_, self._settings(first), told)
+            self.score_ = train_prior(radii, phases, self.phases_, self._stage(first), told)
+        bounds = self.training.train_bounds
         problem = Problem(
             self._start(y),
             self.frame_.basis,
@@ -345,70 +254,31 @@ class AnisoAlign(Aligner):
             self.score_,
             y,
             self.phases_,
-            self.bounds if self.train_bounds is None else Bounds(*self.train_bounds),
+            self.bounds if bounds is None else Bounds(*bounds),
             self.row_limit,
-            weights,
-            free_radii=self.variant == "paper",
+            self.weights,
+            free_radii=not self.is_corrected,
         )
         told = watch(first, second, "Stage II, the refinement")
-        self.refiner_ = train_refinement(problem, self._settings(second), told)
+        self.refiner_ = train_refinement(problem, self._stage(second), told)
 
     @property
     def _refinement(self) -> tuple[int, float]:
         """Steps of Stage II and the learning rate in force."""
         steps, rate = REFINEMENT[self.variant]
-        steps = steps if self.refine_steps is None else self.refine_steps
-        return steps, rate if self.learning_rate is None else self.learning_rate
+        given, pace = self.training.refine_steps, self.training.learning_rate
+        return steps if given is None else given, rate if pace is None else pace
 
-    def _settings(self, steps: int) -> Settings:
-        return Settings(
-            steps,
-            self.check,
-            self.batch,
-            self._refinement[1],
-            self.hidden,
-            self.drift_step,
-            self.noise_low,
-            self.noise_high,
-            self.images,
-            self.random_state,
-            self.device,
-            decay=self.variant == "corrected",
+    def _stage(self, steps: int) -> Stage:
+        rate = self._refinement[1]
+        return Stage(
+            steps, rate, self.phases, self.training, self.random_state, decay=self.is_corrected
         )
 
     def check_parameters(self, dim: int) -> None:
         """See :meth:`Aligner.check_parameters`."""
         if self.variant not in VARIANTS:
             raise ParameterError(f'variant is {self.variant!r}; choose "paper" or "corrected".')
-        _ = self.bounds
-        if self.train_bounds is not None:
-            if len(self.train_bounds) != 3:
-                raise ParameterError("train_bounds needs three numbers: α_θ, α_ρ, α_v.")
-            Bounds(*self.train_bounds)
-        if self.row_limit is not None and not self.row_limit >= 0:
-            raise ParameterError(f"limit is {self.limit!r}; give a number ≥ 0, or None.")
-        if not 0 < self.noise_low <= self.noise_high:
-            raise ParameterError(
-                f"noise_low is {self.noise_low} and noise_high {self.noise_high}; both must be "
-                "positive, and low at most high."
-            )
-        steps, rate = self._refinement
-        if not isinstance(self.images, int) or self.images < 1 or self.images % 2 == 0:
-            raise ParameterError(f"images is {self.images!r}; give an odd whole number.")
-        for name in ("prior_steps", "refine_steps", "batch", "hidden", "quantiles"):
-            value = steps if name == "refine_steps" else getattr(self, name)
-            if not isinstance(value, int) or value < 2:
-                raise ParameterError(f"{name} is {value!r}; give a whole number of at least 2.")
-        for name in ("learning_rate", "epsilon", "drift_step"):
-            value = rate if name == "learning_rate" else getattr(self, name)
-            if not value > 0:
-                raise ParameterError(f"{name} is {value!r}; give a number above 0.")
-        if self.start not in (None, "published", "transport"):
-            raise ParameterError(f'start is {self.start!r}; choose "published" or "transport".')
-        if not 0 <= self.check < 1:
-            raise ParameterError(f"check is {self.check!r}; give a share of the rows below 1.")
-        if not self.stretch_limit >= 1:
-            raise ParameterError(f"stretch_limit is {self.stretch_limit!r}; give at least 1.")
 
     def prepare(self, rows: Rows) -> Prepared:
         """Run everything that does not depend on the bounds, for moving them live."""
@@ -425,10 +295,21 @@ class AnisoAlign(Aligner):
         raw = None if self.refiner_ is None else self.refiner_(start.features())
         return Prepared(self.frame_, self.row_limit, start, raw)
 
-    def recentring(self, fitted: Prepared, bounds: Bounds) -> Float64:
-        """``μ_x − μ'`` with μ' the mean of fitted rows on the sphere under bounds, (d,)."""
-        moved = to_sphere(fitted.moved(bounds))
-        return np.asarray(self.initial_.target_mean - moved.mean(axis=0, dtype=np.float64))
+    def sweep(self, rows: Float32, fitted: Float32) -> BoundsSweep | None:
+        """See :meth:`Aligner.sweep`; None for the start alone, which has no bounds."""
+        if self.refiner_ is None:
+            return None
+        return BoundsSweep(
+            self.bounds,
+            self._prepare(rows),
+            self._prepare(fitted[:CALIBRATION_ROWS]),
+            self.initial_.target_mean,
+        )
+
+    def moved(self, values: Values) -> dict[str, Any]:
+        """See :meth:`Aligner.moved`: trained as before, at the bounds it was trained at."""
+        then = self.training.train_bounds or tuple(vars(self.bounds).values())
+        return {"train_bounds": then} | dict(values)
 
     def correct(
         self, rows: Float32, partners: Float32 | None = None, *, progress: Progress | None = None
@@ -466,13 +347,10 @@ class AnisoAlign(Aligner):
             If the fitted rows are neither remembered nor given.
         """
         fitted = self._fitted_rows if source is None else self._checked(source)
-        now = self.bounds
-        given = {"bound_theta": theta, "bound_rho": rho, "bound_v": v}
-        changed: dict[str, Any] = {name: b for name, b in given.items() if b is not None}
-        if self.train_bounds is None:
-            changed["train_bounds"] = (now.theta, now.rho, now.v)
+        asked = {"bound_theta": theta, "bound_rho": rho, "bound_v": v}
+        moved = self.moved({k: v for k, v in asked.items() if v is not None})
         other = type(self)()
-        other.__dict__.update(vars(self) | changed)
+        other.__dict__.update(vars(self) | grouped(moved, vars(self)))
         other._calibrate(fitted)
         return other
 

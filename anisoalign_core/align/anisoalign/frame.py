@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
+from anisoalign_core.align.anisoalign.options import FrameKind, Mixing
 from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.geometry.polar import to_polar
 from anisoalign_core.geometry.subspace import auto_rank
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, eigh, generator
-
-FrameKind = Literal["joint", "target"]
-Mixing = Literal["haar", "none"]
 
 
 @dataclass(frozen=True, eq=False)

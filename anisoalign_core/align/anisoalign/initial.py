@@ -8,35 +8,10 @@ from typing import Any
 import numpy as np
 
 from anisoalign_core.align.anisoalign.frame import Frame, outside
-from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.align.anisoalign.options import Bounds, Initial
+from anisoalign_core.errors import ShapeError
 from anisoalign_core.geometry.polar import from_polar, wrap
 from anisoalign_core.numerics import Float32, Float64
-
-
-@dataclass(frozen=True)
-class Bounds:
-    """How far the refinement may move a row from its start.
-
-    Attributes
-    ----------
-    theta : float
-        ``|θ̂ − θ⁰| ≤ α_θ``, radians.
-    rho : float
-        ``ρ̂ / ρ⁰ ∈ [e^−α_ρ, e^α_ρ]``.
-    v : float
-        Every entry of ``v̂ − v⁰`` before its projection on V is within ±α_v.
-    """
-
-    theta: float
-    rho: float
-    v: float
-
-    def __post_init__(self) -> None:
-        """Refuse what is not a bound."""
-        for name in ("theta", "rho", "v"):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not 0 <= value < float("inf"):
-                raise ParameterError(f"bound_{name} is {value!r}; give a finite number ≥ 0.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,10 +111,7 @@ class Initialisation:
         x: Float32,
         source_mean: Float64,
         target_mean: Float64,
-        *,
-        epsilon: float,
-        quantiles: int,
-        stretch_limit: float,
+        given: Initial,
     ) -> Initialisation:
         """Estimate the start from unpaired rows.
 
@@ -149,20 +121,18 @@ class Initialisation:
             Source and target rows.
         source_mean, target_mean : (d,) float64
             Their means.
-        epsilon : float
-        quantiles : int
-            Most levels kept per block; fewer rows keep all of theirs.
-        stretch_limit : float
-            Entries of D_V are held within ``[1/limit, limit]``.
+        given : Initial
+            ε, how many quantiles are kept (fewer rows keep all of theirs), and the limit of D_V.
         """
+        epsilon, limit = given.epsilon, given.stretch_limit
         shift = (target_mean - source_mean).astype(np.float32)
         spread_x, spread_y = (frame.outside(rows).std(axis=0, dtype=np.float64) for rows in (x, y))
         return cls(
             source_mean,
             target_mean,
-            _levels(frame.polar(y + shift, epsilon)[0], quantiles),
-            _levels(frame.polar(x, epsilon)[0], quantiles),
-            np.clip(spread_x / (spread_y + epsilon), 1 / stretch_limit, stretch_limit),
+            _levels(frame.polar(y + shift, epsilon)[0], given.quantiles),
+            _levels(frame.polar(x, epsilon)[0], given.quantiles),
+            np.clip(spread_x / (spread_y + epsilon), 1 / limit, limit),
             np.asarray(epsilon, dtype=np.float64),
         )
 

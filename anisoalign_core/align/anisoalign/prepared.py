@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from anisoalign_core.align.affine import to_sphere
 from anisoalign_core.align.anisoalign.frame import Frame
-from anisoalign_core.align.anisoalign.initial import Bounds, State
+from anisoalign_core.align.anisoalign.initial import State
+from anisoalign_core.align.anisoalign.options import Bounds
 from anisoalign_core.align.anisoalign.refine import limited
+from anisoalign_core.align.knobs import FixedRows
 from anisoalign_core.geometry.polar import kappa
 from anisoalign_core.numerics import Float32, Float64
+
+ROUNDING = 1e-6
+"""Sizes below are float32 rounding: nothing."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,31 @@ class Guarantee:
     def is_vacuous(self) -> bool:
         """Whether the promise is no stronger than what any two unit vectors keep."""
         return self.cosine_limit >= 2.0
+
+    def sentences(self, rows: int, limit: float | None) -> str:
+        """Say what is promised of any row, under a hard limit β, and what happened to ``rows``."""
+        held = "" if limit is None else f", and never more than the hard limit β = {limit:.3g}"
+        over = "(1 − ε)" if self.shortest_start >= 1 - self.epsilon else "the shortest start"
+        promised = (
+            f"So the cosine of two rows changes by at most 4ε/{over} = **{self.cosine_limit:.3g}**."
+        )
+        if self.is_vacuous:
+            promised = (
+                "For the cosine of two rows that promises nothing: the change it allows is one "
+                "that any two unit vectors keep."
+            )
+        kept_to = "Every row kept" if self.holds else ":red[**Not every row kept**]"
+        step, change = (
+            "0" if value < ROUNDING else f"{value:.3g}"
+            for value in (self.largest_step, self.largest_cosine_change)
+        )
+        return (
+            "Before the rows return to the sphere, no row moves farther from its start than "
+            f"**ε = {self.epsilon:.3g}** (κ = {self.kappa:.3g} by turning and stretching blocks, "
+            f"β_v = {self.beta_v:.3g} outside them{held}). {promised}  \n**What happened** on "
+            f"{rows:,} shown rows: the largest step is **{step}**, the largest change of a cosine "
+            f"between two of them **{change}**. {kept_to} to its own bound."
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,3 +152,49 @@ class Prepared:
             largest_inside=float(inside.max()),
             holds=bool((steps <= allowed + 1e-5).all()),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class BoundsSweep:
+    """Shown rows under any bounds, calibrated over fitted rows.
+
+    Attributes
+    ----------
+    bounds : Bounds
+        In force where none are given.
+    shown, fitted : Prepared
+    target_mean : (d,) float64
+    """
+
+    bounds: Bounds
+    shown: Prepared
+    fitted: Prepared
+    target_mean: Float64
+
+    def at(
+        self,
+        bound_theta: float | None = None,
+        bound_rho: float | None = None,
+        bound_v: float | None = None,
+    ) -> BoundsView:
+        """Return the shown rows under bounds."""
+        given = (bound_theta, bound_rho, bound_v)
+        usual = vars(self.bounds).values()
+        bounds = Bounds(*(u if g is None else g for g, u in zip(given, usual, strict=True)))
+        moved = to_sphere(self.fitted.moved(bounds))
+        recentring = np.asarray(self.target_mean - moved.mean(axis=0, dtype=np.float64))
+        return BoundsView(self.shown.corrected(bounds, recentring), self.shown, bounds)
+
+
+@dataclass(frozen=True, eq=False)
+class BoundsView(FixedRows):
+    """Rows under bounds."""
+
+    prepared: Prepared
+    bounds: Bounds
+
+    @cached_property
+    def guarantee(self) -> str:
+        """See :class:`Guarantee`."""
+        found = self.prepared.guarantee(self.bounds)
+        return found.sentences(len(self.corrected), self.prepared.limit)

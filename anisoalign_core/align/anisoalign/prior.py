@@ -4,41 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from anisoalign_core.align.anisoalign.network import Network
+from anisoalign_core.align.anisoalign.options import PriorKind, Stage
 from anisoalign_core.align.anisoalign.phases import PhaseStatistics
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.geometry.polar import wrap
 from anisoalign_core.numerics import Float32, Float64, generator
 
-PriorKind = Literal["target", "uniform", "shuffled"]
 Tell = Callable[[int, dict[str, float]], None]
 CHECK_EVERY = 50
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How both stages are trained; the paper gives none of these.
-
-    ``check``: see :func:`train_prior`. ``decay``: Stage II lowers its learning rate along half a
-    cosine.
-    """
-
-    steps: int
-    check: float = 0.1
-    batch: int = 512
-    learning_rate: float = 1e-3
-    hidden: int = 256
-    drift_step: float = 0.1
-    noise_low: float = 0.05
-    noise_high: float = 0.5
-    images: int = 3
-    random_state: int = 0
-    device: str = "cpu"
-    decay: bool = False
 
 
 def wrapped_log_density(phases: Any, centre: Any, variance: Any, images: int = 3) -> Any:
@@ -135,24 +113,24 @@ class PhaseField:
 class Noise:
     """Noise scales σ_t, log-uniform in [low, high], and seeded draws."""
 
-    settings: Settings
+    stage: Stage
     source: Any
 
     @classmethod
-    def seeded(cls, settings: Settings) -> Noise:
-        """Start the seeded stream on the settings' device."""
+    def seeded(cls, stage: Stage) -> Noise:
+        """Start the seeded stream on the stage's device."""
         import torch
 
-        source = torch.Generator(device=settings.device)
-        source.manual_seed(settings.random_state)
-        return cls(settings, source)
+        source = torch.Generator(device=stage.training.device)
+        source.manual_seed(stage.random_state)
+        return cls(stage, source)
 
     def rows(self, n: int) -> Any:
         """Draw a batch of row numbers."""
         import torch
 
-        size = min(self.settings.batch, n)
-        device = self.settings.device
+        size = min(self.stage.training.batch, n)
+        device = self.stage.training.device
         return torch.randint(n, (size,), generator=self.source, device=device)
 
     def perturb(self, phases: Any, field: PhaseField) -> tuple[Any, Any, Any]:
@@ -162,7 +140,7 @@ class Noise:
         """
         import torch
 
-        s, device = self.settings, phases.device
+        s, device = self.stage.phases, phases.device
         uniform = torch.rand(len(phases), 1, generator=self.source, device=device)
         span = np.log(s.noise_high / s.noise_low)
         sigma = s.noise_low * (uniform * span).exp()
@@ -199,11 +177,7 @@ def matching_loss(
 
 
 def train_prior(
-    radii: Float32,
-    phases: Float32,
-    statistics: PhaseStatistics,
-    settings: Settings,
-    tell: Tell,
+    radii: Float32, phases: Float32, statistics: PhaseStatistics, stage: Stage, tell: Tell
 ) -> Network:
     """Train the score network on the target's phases.
 
@@ -213,7 +187,7 @@ def train_prior(
         Of target rows.
     statistics : PhaseStatistics
         Of the same rows: they make the drift.
-    settings : Settings
+    stage : Stage
         A share ``check`` of the rows (seeded) is left out of the training and only watched.
     tell : callable(step, losses)
         Called after every step with ``stage_1``, the loss over the uninformed baseline, and every
@@ -224,38 +198,38 @@ def train_prior(
 
     m, n = phases.shape[1], len(phases)
     log_radii = np.log(radii)
-    span = np.log([settings.noise_low, settings.noise_high])
+    span = np.log([stage.phases.noise_low, stage.phases.noise_high])
     shift = np.concatenate([np.zeros(2 * m), [span.mean()], log_radii.mean(axis=0)])
     scale = np.concatenate([np.ones(2 * m), [np.ptp(span) / 2], log_radii.std(axis=0)])
     fresh = Network.fresh(
         3 * m + 1,
-        settings.hidden,
+        stage.training.hidden,
         m,
         shift=shift.astype(np.float32),
         scale=scale.astype(np.float32),
         last_is_zero=True,
-        random_state=settings.random_state,
+        random_state=stage.random_state,
     )
-    network = fresh.to_torch(settings.device)
-    optimiser = torch.optim.Adam(network.layers.parameters(), lr=settings.learning_rate)
-    field = PhaseField.of(statistics, settings.device)
-    noise = Noise.seeded(settings)
-    order = generator(settings.random_state).permutation(n)
-    unseen, seen = np.split(order, [round(n * settings.check)])
+    network = fresh.to_torch(stage.training.device)
+    optimiser = torch.optim.Adam(network.layers.parameters(), lr=stage.learning_rate)
+    field = PhaseField.of(statistics, stage.training.device)
+    noise = Noise.seeded(stage)
+    order = generator(stage.random_state).permutation(n)
+    unseen, seen = np.split(order, [round(n * stage.phases.check)])
     theta, log_rho, theta_unseen, log_rho_unseen = (
-        torch.as_tensor(part[rows], device=settings.device)
+        torch.as_tensor(part[rows], device=stage.training.device)
         for rows in (seen, unseen)
         for part in (phases, log_radii)
     )
-    for step in range(settings.steps):
+    for step in range(stage.steps):
         rows = noise.rows(len(seen))
         loss, baseline = matching_loss(network, theta[rows], log_rho[rows], noise, field)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
         told = {"stage_1": float(loss.detach() / baseline)}
-        if len(unseen) and (step % CHECK_EVERY == 0 or step + 1 == settings.steps):
-            same = Noise.seeded(settings)  # the same noise every time, so that the curve is smooth
+        if len(unseen) and (step % CHECK_EVERY == 0 or step + 1 == stage.steps):
+            same = Noise.seeded(stage)  # the same noise every time, so that the curve is smooth
             with torch.no_grad():
                 loss, baseline = matching_loss(network, theta_unseen, log_rho_unseen, same, field)
             told["stage_1_unseen"] = float(loss / baseline)

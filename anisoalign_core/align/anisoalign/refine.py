@@ -2,71 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from anisoalign_core.align.anisoalign.frame import outside
-from anisoalign_core.align.anisoalign.initial import Bounds, State
+from anisoalign_core.align.anisoalign.initial import State
 from anisoalign_core.align.anisoalign.network import Network
+from anisoalign_core.align.anisoalign.options import Bounds, Stage, Weights
 from anisoalign_core.align.anisoalign.phases import PhaseStatistics
-from anisoalign_core.align.anisoalign.prior import (
-    Noise,
-    PhaseField,
-    Settings,
-    Tell,
-    matching_loss,
-)
+from anisoalign_core.align.anisoalign.prior import Noise, PhaseField, Tell, matching_loss
 from anisoalign_core.numerics import Float32, Float64
 
 FINEST = 1e-6
 """Squared distances are held above this, where their root has a gradient."""
 SURVEY = 2000
 """Rows from which temperatures and the energy distance at the start are read."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """Weight of each loss; 0 leaves it out.
-
-    Attributes
-    ----------
-    prior : float
-        L_II [AA eq. 8].
-    phase : float
-        L_Φ [AA eq. 9].
-    gram : float
-        ``E (⟨e_i, e_j⟩ − ⟨e⁰_i, e⁰_j⟩)² / Var ⟨e⁰_i, e⁰_j⟩`` over pairs of rows of a batch.
-    distribution : float
-        Sliced 2-Wasserstein distance, squared, between corrected and target rows on the sphere,
-        over ``tr Σ_x / d``.
-    energy : float
-        Energy distance between corrected and target rows, over its value at the start.
-    neighbours : float
-        ``E_i KL(p_i ‖ q_i)`` with p_i, q_i the softmax of the cosines of row i to the other rows of
-        the batch, before any correction and after, each over the temperature at which its 20
-        nearest differ by 2.
-    moments : float
-        Squared differences of mean and standard deviation of each coordinate of V, over the
-        target's variance in V.
-    magnitude : float
-        ``E ‖δ‖²``.
-    """
-
-    prior: float = 0.0
-    phase: float = 0.0
-    gram: float = 0.0
-    distribution: float = 0.0
-    energy: float = 0.0
-    neighbours: float = 0.0
-    moments: float = 0.0
-    magnitude: float = 0.0
-
-    @property
-    def active(self) -> tuple[str, ...]:
-        """Names of the losses that are not left out."""
-        return tuple(f.name for f in fields(self) if getattr(self, f.name) != 0)
 
 
 def phase_loss(turned: Any, radii: Any, edges: Any) -> Any:
@@ -178,27 +130,27 @@ class Problem:
     free_radii: bool = True
 
 
-def train_refinement(problem: Problem, settings: Settings, tell: Tell) -> Network:
+def train_refinement(problem: Problem, stage: Stage, tell: Tell) -> Network:
     """Train g on the fitted source rows; at least one loss has a weight.
 
     Parameters
     ----------
     problem : Problem
-    settings : Settings
+    stage : Stage
     tell : callable(step, losses)
         Called after every step with each loss before its weight (``prior`` over its uninformed
         baseline) and ``total``. An exception it raises stops the training.
     """
     import torch
 
-    losses = _Losses.of(problem, settings)
-    network = fresh_refiner(problem.start, settings).to_torch(settings.device)
-    optimiser = torch.optim.Adam(network.layers.parameters(), lr=settings.learning_rate)
-    features = torch.as_tensor(problem.start.features(), device=settings.device)
-    for step in range(settings.steps):
-        if settings.decay:
-            part = (1 + np.cos(np.pi * step / settings.steps)) / 2
-            optimiser.param_groups[0]["lr"] = settings.learning_rate * part
+    losses = _Losses.of(problem, stage)
+    network = fresh_refiner(problem.start, stage).to_torch(stage.training.device)
+    optimiser = torch.optim.Adam(network.layers.parameters(), lr=stage.learning_rate)
+    features = torch.as_tensor(problem.start.features(), device=stage.training.device)
+    for step in range(stage.steps):
+        if stage.decay:
+            part = (1 + np.cos(np.pi * step / stage.steps)) / 2
+            optimiser.param_groups[0]["lr"] = stage.learning_rate * part
         rows = losses.noise.rows(len(features))
         total, shown = losses.at(rows, network(features[rows]))
         optimiser.zero_grad()
@@ -208,7 +160,7 @@ def train_refinement(problem: Problem, settings: Settings, tell: Tell) -> Networ
     return network.network()
 
 
-def fresh_refiner(start: State, settings: Settings) -> Network:
+def fresh_refiner(start: State, stage: Stage) -> Network:
     """G before training: inputs standardised over the fitted rows, last layer zero."""
     features = start.features()
     d, m = start.outside.shape[1], start.phases.shape[1]
@@ -216,12 +168,12 @@ def fresh_refiner(start: State, settings: Settings) -> Network:
     shift[: 2 * m], scale[: 2 * m] = 0.0, 1.0
     return Network.fresh(
         3 * m + d,
-        settings.hidden,
+        stage.training.hidden,
         2 * m + d,
         shift=shift,
         scale=scale,
         last_is_zero=True,
-        random_state=settings.random_state + 1,
+        random_state=stage.random_state + 1,
     )
 
 
@@ -244,18 +196,18 @@ class _Losses:
     energy_at_start: float
 
     @classmethod
-    def of(cls, problem: Problem, settings: Settings) -> _Losses:
+    def of(cls, problem: Problem, stage: Stage) -> _Losses:
         import torch
 
         def tensor(values: Any) -> Any:
-            return torch.as_tensor(np.array(values, dtype=np.float32), device=settings.device)
+            return torch.as_tensor(np.array(values, dtype=np.float32), device=stage.training.device)
 
         start = problem.start
         target = tensor(problem.target)
         basis = tensor(problem.basis)
         prior = None
         if problem.prior is not None:
-            prior = problem.prior.to_torch(settings.device)
+            prior = problem.prior.to_torch(stage.training.device)
             for parameter in prior.layers.parameters():
                 parameter.requires_grad_(False)
         source = tensor(problem.source)
@@ -267,9 +219,9 @@ class _Losses:
             basis,
             target,
             prior,
-            PhaseField.of(problem.statistics, settings.device),
-            torch.as_tensor(problem.statistics.edges, device=settings.device),
-            Noise.seeded(settings),
+            PhaseField.of(problem.statistics, stage.training.device),
+            torch.as_tensor(problem.statistics.edges, device=stage.training.device),
+            Noise.seeded(stage),
             source,
             float(target.var(dim=0).mean()),
             float(outside(target, basis).var(dim=0).sum()),

@@ -1,0 +1,109 @@
+"""Reading a saved aligner back: no pickle, and nothing but fitted state is set."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from anisoalign_core.align.base import FORMAT_VERSION, Aligner
+from anisoalign_core.errors import FormatError, InvalidRowsError
+
+UNLIMITED = 2**62
+
+
+def load_aligner(path: str | Path) -> Aligner:
+    """Read a fitted aligner that :meth:`Aligner.save` wrote. Nothing in the file is executed.
+
+    Raises
+    ------
+    FormatError
+        If the file is not such a model.
+    LimitError
+        If it declares more bytes than the limits allow.
+    ShapeError, ParameterError
+        If its parts do not fit together, or a parameter is outside its range.
+    """
+    from anisoalign_core.align import ALIGNERS
+    from anisoalign_core.files.limits import Limits
+    from anisoalign_core.files.source import Source, printable
+    from anisoalign_core.io.npz import read_members
+
+    path = Path(path)
+    if not path.is_file():
+        raise FormatError(f"There is no model file at {path.name}. Check the path.")
+    limits = replace(Limits.from_env(), max_rows=UNLIMITED, max_dim=UNLIMITED)  # bytes count
+    try:
+        arrays = read_members(Source(printable(path.name), path), limits, "header")
+    except FormatError as error:
+        raise FormatError(f"{path.name} is not a model saved by this library. {error}") from error
+    try:
+        header = json.loads(arrays.pop("header").tobytes())
+        if header["format"] != "anisoalign" or header["format_version"] != FORMAT_VERSION:
+            raise FormatError(f"{path.name} was written by another version of this library.")
+        method = ALIGNERS[header["method"]].of(header["parameters"])
+        _fill(method, arrays, header["fitted"])
+        _try(method)
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise FormatError(_no_model(path.name, type(error).__name__)) from error
+    except RecursionError as error:
+        raise FormatError(_no_model(path.name, "it is nested too deeply")) from error
+    return method
+
+
+def _fill(method: Aligner, arrays: dict[str, npt.NDArray[Any]], scalars: dict[str, Any]) -> None:
+    """Set fitted attributes, and nothing else, to what a file says."""
+    parts: dict[str, dict[str, Any]] = {}
+    for key, value in arrays.items():
+        owner, dot, part = key.partition(".")
+        if value.dtype.kind not in "biufc":
+            raise TypeError(f"{key} holds no numbers")
+        if dot:
+            if not np.isfinite(value).all():
+                raise ValueError(f"{key} is not finite")
+            parts.setdefault(owner, {})[part] = value
+    whole = {key: value for key, value in arrays.items() if "." not in key}
+    made = {owner: method.parts[owner](**entries) for owner, entries in parts.items()}
+    for key, value in (scalars | whole | made).items():
+        if not key.isidentifier() or not key.endswith("_") or key.startswith("_"):
+            raise KeyError(key)
+        if callable(getattr(type(method), key, None)):
+            raise KeyError(key)
+        if key in method.parts and key not in made and value is not None:
+            raise TypeError(f"{key} is not whole")
+        setattr(method, key, value)
+    if scalars.get("fitted_on_") is not None:
+        _ = [str(scalars["fitted_on_"][side]["name"]) for side in ("source", "target")]
+    for key in ("n_features_in_", "n_source_", "n_target_"):
+        if type(getattr(method, key)) is not int or getattr(method, key) < 2:
+            raise ValueError(f"{key} is no number of at least 2")
+    dim = method.n_features_in_
+    if any(getattr(part, "dim", dim) != dim for part in made.values()):
+        raise FormatError("This model holds a map of another dimension than it declares.")
+
+
+def _try(method: Aligner) -> None:
+    """Correct one row: what does not fit together is found now and not when it is used."""
+    d = method.n_features_in_
+    method.check_parameters(d)
+    method._check_loaded()
+    row = np.full((1, d), d**-0.5, dtype=np.float32)
+    with np.errstate(all="ignore"):
+        try:
+            corrected = method.transform(row, row if method.needs_partners else None)
+            method.transform_target(row)
+        except InvalidRowsError:  # this row has no place under the map; others may
+            return
+    if corrected.shape != row.shape or not abs(np.linalg.norm(corrected) - 1.0) < 1e-5:
+        raise ValueError("it does not give unit rows")
+
+
+def _no_model(name: str, why: str) -> str:
+    return (
+        f"{name} is not a model saved by this library ({why}). Fit one with anisoalign fit, or "
+        "with method.save."
+    )

@@ -81,13 +81,13 @@ def _check_outputs(options: argparse.Namespace) -> None:
 
 def _check_captions(out: Path, inputs: Inputs) -> None:
     """Refuse a place where an old file of captions would be read as that of the images."""
-    from anisoalign_core.io.lines import CAPTIONS_ENDING, refuse_stale, sidecars
+    from anisoalign_core.io.lines import CAPTIONS_ENDING, refuse_stale
     from anisoalign_core.io.registry import writer_of
 
     if not out.suffix or any(one.caption for one in inputs.items):
         return
     form, _ = writer_of(out.suffix, out.name)
-    if form.beside is sidecars:
+    if form.lines:
         refuse_stale(out.with_suffix(CAPTIONS_ENDING), out, "captions")
 
 

@@ -100,7 +100,7 @@ def convert(options: argparse.Namespace) -> None:
     """Write a set in another format."""
     from anisoalign_core.engine.jobs import run_apply
 
-    if _suffix(options) in (".npz", ".tsv"):
+    if _at_once(options):
         _whole(options, None)
         return
     job = _apply_job(options)
@@ -223,20 +223,30 @@ def _written(done: Applied) -> dict[str, Any]:
 
 
 def _kept(job: ApplyJob) -> str:
-    from anisoalign_core.io.shards import STREAMED
+    from anisoalign_core.io.registry import by_suffix
 
-    return "nothing was written." if Path(job.out).suffix.lower() in STREAMED else GOES_ON
+    return "nothing was written." if by_suffix(Path(job.out).suffix) else GOES_ON
 
 
 def _suffix(options: argparse.Namespace) -> str:
-    suffix = Path(options.out).suffix.lower()
-    return f".{options.format}" if options.format in ("npz", "tsv") else suffix
+    from anisoalign_core.io.registry import FORMATS
+
+    given = FORMATS.get(options.format)
+    return given.suffix if given and not given.folder else Path(options.out).suffix.lower()
+
+
+def _at_once(options: argparse.Namespace) -> bool:
+    """Whether the format is one that is written whole."""
+    from anisoalign_core.io.registry import by_suffix
+
+    how = by_suffix(_suffix(options))
+    return how is not None and how.write is not None and not how.streams
 
 
 def _only_whole(options: argparse.Namespace, method: Aligner) -> bool:
     """Whether the format, or the method, takes the whole set at once."""
     by_row = method.row_independent and not method.needs_partners
-    return _suffix(options) in (".npz", ".tsv") or not by_row
+    return _at_once(options) or not by_row
 
 
 def _whole(options: argparse.Namespace, method: Aligner | None) -> None:

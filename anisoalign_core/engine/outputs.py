@@ -11,18 +11,11 @@ from anisoalign_core.engine.pieces import Piece, cut
 from anisoalign_core.errors import FormatError, ParameterError
 from anisoalign_core.files.places import as_path, is_local
 from anisoalign_core.io import clip_retrieval, lines, revision
+from anisoalign_core.io.format import Format
 from anisoalign_core.io.keys import role_of
-from anisoalign_core.io.shards import STREAMED, ShardedSet
+from anisoalign_core.io.registry import FORMATS, by_suffix, streamed
+from anisoalign_core.io.shards import ShardedSet
 
-SUFFIXES: dict[str, str] = {
-    "npy": ".npy",
-    "safetensors": ".safetensors",
-    "parquet": ".parquet",
-    "clip-retrieval": ".npy",
-    "revision": ".pkl",
-}
-"""Every format that is written piece by piece, and the suffix of its files."""
-FORMAT_OF = {".npy": "npy", ".safetensors": "safetensors", ".parquet": "parquet"}
 DTYPES = ("float32", "float16")
 
 
@@ -64,7 +57,7 @@ class OutputPlan:
     out : Path
         The one file, or the folder.
     format : str
-        A key of :data:`SUFFIXES`.
+        A name of :func:`anisoalign_core.io.registry.streamed`.
     is_file : bool
         Whether ``out`` is the one file.
     dtype : {"float32", "float16"}
@@ -89,9 +82,14 @@ class OutputPlan:
     normalise: bool = False
 
     @property
+    def how(self) -> Format:
+        """The format."""
+        return FORMATS[self.format]
+
+    @property
     def suffix(self) -> str:
         """Suffix of the files."""
-        return SUFFIXES[self.format]
+        return self.how.suffix
 
     @property
     def folder(self) -> Path:
@@ -130,7 +128,7 @@ def plan_outputs(
         A name with a known suffix is one file. Anything else is a folder: with the input's names
         when the input is a folder, else one that clip-retrieval reads.
     form : str, optional
-        A key of :data:`SUFFIXES`.
+        A name of :func:`anisoalign_core.io.registry.streamed`.
     dtype : {"float32", "float16"}, optional
         By default float16 in a folder of clip-retrieval, else float32.
     shard_rows : int, optional
@@ -148,10 +146,11 @@ def plan_outputs(
     out = as_path(out)
     suffix = out.suffix.lower()
     form = form or _usual_format(data, suffix)
-    if form not in SUFFIXES:
-        raise ParameterError(f'There is no format "{form}"; choose one of {", ".join(SUFFIXES)}.')
-    is_file = suffix == SUFFIXES[form] and form in FORMAT_OF.values()
-    if suffix in STREAMED and not is_file:
+    known = streamed()
+    if form not in known:
+        raise ParameterError(f'There is no format "{form}"; choose one of {", ".join(known)}.')
+    is_file = suffix in known[form].suffixes and not known[form].folder
+    if by_suffix(suffix) and not is_file:
         raise FormatError(
             f"{out.name} is the name of a {suffix} file, but {form} writes a folder or another "
             "kind of file. Choose a name without suffix, or another format."
@@ -221,7 +220,7 @@ def _check_inputs(plan: OutputPlan, data: ShardedSet) -> None:
             if _real(one) in read:
                 raise FormatError(f"{one.name} is an input of this job. Choose another name.")
         same_rows = output.copied and not plan.drop_invalid
-        if STREAMED[plan.suffix].beside and metadata is None and not same_rows:
+        if plan.how.lines and metadata is None and not same_rows:
             taken = next((one for one in _beside(path) if _real(one) in beside), None)
             if taken is not None and taken.exists():
                 raise FormatError(
@@ -244,18 +243,19 @@ def _number(name: str) -> str:
 
 
 def _usual_format(data: ShardedSet, suffix: str) -> str:
-    if suffix in FORMAT_OF:
-        return FORMAT_OF[suffix]
-    if suffix in STREAMED:
+    files = {each.suffix: name for name, each in streamed().items() if not each.folder}
+    if suffix in files:
+        return files[suffix]
+    if by_suffix(suffix):
         raise FormatError(
-            f'"{suffix}" is not written piece by piece. Write {", ".join(FORMAT_OF)}, or a folder.'
+            f'"{suffix}" is not written piece by piece. Write {", ".join(files)}, or a folder.'
         )
-    own = data.shards[0].path.suffix.lower()
+    own = data.shards[0].format
     if data.layout == "clip-retrieval":
         return "clip-retrieval"
-    if own == SUFFIXES["revision"]:
-        return "revision"
-    return FORMAT_OF.get(own, "npy") if data.layout == "folder" else "clip-retrieval"
+    if own.folder and own.write is not None:
+        return own.name
+    return files.get(own.suffix, "npy") if data.layout == "folder" else "clip-retrieval"
 
 
 def _revision_rows(data: ShardedSet, wished: int | None) -> int | None:

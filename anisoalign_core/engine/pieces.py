@@ -65,7 +65,7 @@ def cut(data: ShardedSet, rows: int | None = PIECE_ROWS) -> list[Piece]:
     pieces, first = [], 0
     for shard in data.shards:
         count = shard.facts.rows
-        step = rows if rows is not None and shard.format.seekable else None
+        step = rows if rows is not None and shard.format.ranges else None
         if count is None or step is None or count <= step:
             pieces.append(Piece(shard, 0, count, first))
         else:

@@ -38,7 +38,7 @@ def preflight(
     counter, limits, first = PreflightCounter(), stream_limits(), 0
     for shard in data.shards:
         for chunk in shard.chunks(BLOCK_ROWS, about=True):
-            array, ids = chunk.array, chunk.about.names(limits)
+            array, ids = chunk.array, chunk.about.plain(limits).ids
             numbers = np.arange(first, first + len(array))
             first += len(array)
             ids = numbers.astype(str).astype(object) if ids is None else ids

@@ -25,7 +25,8 @@ from anisoalign_core.files.atomic import (
 )
 from anisoalign_core.files.digests import file_digest
 from anisoalign_core.files.places import is_local, source_at
-from anisoalign_core.io.shards import STREAMED, Shard, stream_limits
+from anisoalign_core.io.registry import by_suffix
+from anisoalign_core.io.shards import Shard, stream_limits
 
 NOTE = ".anisoalign-job.json"
 LEFT_OVER = re.compile(r"\.(?:.{1,40}-[0-9a-f]{16}(\.\w{1,19})?|[0-9a-f]{16}-.+)")
@@ -139,13 +140,11 @@ def begin(plan: OutputPlan, identity: Mapping[str, Any]) -> Work:
 
 def _rows_of(path: Path, read: Shard) -> int:
     """Count the rows of a file that was written from a shard."""
-    source, limits, how = source_at(path), stream_limits(), STREAMED[path.suffix.lower()]
-    keys = how.keys(source, limits)
-    key = read.key if read.key in keys else keys[0]
-    found = how.facts(source, limits, key)
-    if found.rows is not None:
-        return found.rows
-    return sum(len(chunk.array) for chunk in how.chunks(source, limits, key, rows=65_536))
+    how = by_suffix(path.suffix) or read.format
+    opened = how.open(source_at(path), stream_limits())
+    key = read.key if read.key in opened.keys else opened.keys[0]
+    rows = opened.facts(key).rows
+    return sum(len(one.array) for one in opened.chunks(key, rows=65_536)) if rows is None else rows
 
 
 def _described(plan: OutputPlan, identity: Mapping[str, Any]) -> str:
@@ -190,5 +189,5 @@ def _folders(plan: OutputPlan, output: Output) -> set[Path]:
 
 def beside(out: Path, ending: str) -> Path:
     """Return the file beside an output that belongs to it: ``aligned.recipe.json``."""
-    stem = out.stem if out.suffix.lower() in STREAMED else out.name
+    stem = out.stem if by_suffix(out.suffix) else out.name
     return out.with_name(stem + ending)

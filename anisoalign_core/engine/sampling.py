@@ -142,7 +142,7 @@ def _taken(shard: Shard, rows: Integers) -> Iterator[tuple[npt.NDArray[np.generi
     if not len(rows):
         return
     limits = stream_limits()
-    if shard.format.seekable:
+    if shard.format.ranges:
         known = shard.about() or About()
         cuts = np.flatnonzero(np.diff(rows) > GAP) + 1
         for run in np.split(rows, cuts):

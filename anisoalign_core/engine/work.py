@@ -21,11 +21,10 @@ from anisoalign_core.files.atomic import AtomicFiles, atomic_files, make_folder
 from anisoalign_core.files.digests import PassingDigest
 from anisoalign_core.files.flushing import flushing
 from anisoalign_core.files.places import COPY_BYTES, is_local
-from anisoalign_core.io import lines, parquet
-from anisoalign_core.io.chunks import About, Chunk, joined_labels, joined_texts
-from anisoalign_core.io.clip_retrieval import CAPTION_COLUMN, PATH_COLUMN, check_metadata
-from anisoalign_core.io.shards import STREAMED, stream_limits
-from anisoalign_core.io.tables import Payload
+from anisoalign_core.io import lines
+from anisoalign_core.io.chunks import About, Chunk, joined
+from anisoalign_core.io.clip_retrieval import check_metadata, write_metadata
+from anisoalign_core.io.shards import stream_limits
 from anisoalign_core.numerics import row_norms
 from anisoalign_core.rows import NormRange, valid_norms
 
@@ -127,7 +126,7 @@ def write_output(
     make_folder(path.parent)
     copied = output.copied and not plan.drop_invalid and _copies(plan, output)
     norms, said = NormRange(), list[About]()
-    beside = STREAMED[plan.suffix].beside and not copied
+    beside = (plan.how.lines or plan.format == "clip-retrieval") and not copied
     limits = stream_limits()
 
     def chunks() -> Iterator[Chunk]:
@@ -148,12 +147,12 @@ def write_output(
             yield described(empty)
 
     def described(chunk: Chunk) -> Chunk:
-        about = chunk.about if plan.format in _OWN_TERMS else chunk.about.plain(limits)
+        about = chunk.about if plan.how.native else chunk.about.plain(limits)
         if beside:
             said.append(replace(about, native=None))
         return Chunk(chunk.array, about)
 
-    writer = STREAMED[plan.suffix].write
+    writer = plan.how.write
     assert writer is not None  # noqa: S101  (plans are made of formats that can be written)
     digest = PassingDigest()
     with _only_text(output.name), atomic_files(clean=plan.is_file) as waiting:
@@ -167,17 +166,11 @@ def write_output(
                 with source.open("rb") as read, waiting.add(goal).open("wb") as write:
                     shutil.copyfileobj(read, write, COPY_BYTES)
         elif beside:
-            _write_beside(waiting, plan, output, said, rows)
+            _write_beside(waiting, plan, output, said)
         for piece in output.pieces:
             piece.shard.check_unchanged()
         facts = FileFacts(output.name, rows, temporary.stat().st_size, digest.of(temporary))
     return Written(facts, norms)
-
-
-_OWN_TERMS = ("parquet", "revision")
-"""Formats whose writers keep what their own readers found, in their own terms."""
-_WITH_IDS = ("parquet", "revision", "clip-retrieval")
-"""Formats in which every row has an id."""
 
 
 def _blocks(
@@ -188,7 +181,7 @@ def _blocks(
         if digests is not None:
             digest = digests.setdefault(piece.shard.name, PassingDigest())
         blocks = raw_blocks(piece, drop_invalid=plan.drop_invalid, about=about, digest=digest)
-        if about and plan.format in _WITH_IDS:
+        if about and plan.how.every_id:
             blocks = (_with_ids(raw, piece.first - piece.start, plan) for raw in blocks)
         yield from blocks
 
@@ -229,7 +222,7 @@ def _copies(plan: OutputPlan, output: Output) -> bool:
     shard = output.pieces[0].shard
     if plan.format == "clip-retrieval":
         return shard.metadata is not None
-    return STREAMED[plan.suffix].beside and shard.format.beside and shard.metadata is None
+    return plan.how.lines and shard.format.lines and shard.metadata is None
 
 
 def _beside(plan: OutputPlan, output: Output) -> list[tuple[Path, Path]]:
@@ -264,28 +257,18 @@ def _same(source: Path, goal: Path) -> bool:
 
 
 def _write_beside(
-    waiting: AtomicFiles, plan: OutputPlan, output: Output, said: list[About], rows: int
+    waiting: AtomicFiles, plan: OutputPlan, output: Output, said: list[About]
 ) -> None:
     """Write what was said of the rows, chunk by chunk, where the format keeps it."""
-    ids = joined_texts([about.ids for about in said])
-    captions = joined_texts([about.captions for about in said])
+    about = joined(said)
     path, metadata = plan.path(output), plan.metadata_path(output)
     if metadata is None:
-        numbered = np.arange(rows).astype(str).astype(object) if ids is None else ids
-        payload = Payload(np.empty((0, 0)), plan.modality, numbered, ids is not None, captions)
-        for goal, text in lines.sidecars(payload, path).items():
+        for goal, text in lines.sidecars(about, path).items():
             waiting.add(goal).write_bytes(text)
         return
-    import pyarrow as pa
-
-    names = [] if ids is None else ids.tolist()
-    columns: dict[str, Any] = {PATH_COLUMN: pa.array(names, pa.string())}
-    if captions is not None:
-        columns[CAPTION_COLUMN] = pa.array(captions.tolist(), pa.string())
-    table = joined_labels([about.labels for about in said])
     make_folder(metadata.parent)
     with waiting.add(metadata).open("wb") as stream:
-        parquet.write_columns(stream, columns, table, {})
+        write_metadata(stream, about)
 
 
 def measured(

@@ -9,6 +9,7 @@ command line read those through an unpickler that knows arrays, numbers and text
 
 from anisoalign_core.files.atomic import atomic_path, atomic_write_bytes, atomic_write_text
 from anisoalign_core.files.limits import Limits, check_declared
+from anisoalign_core.io.format import Format
 from anisoalign_core.io.lines import parse_lines
 from anisoalign_core.io.reading import (
     array_keys,
@@ -20,16 +21,14 @@ from anisoalign_core.io.reading import (
     load_pair,
     load_pair_bytes,
 )
-from anisoalign_core.io.registry import FORMATS, Format
+from anisoalign_core.io.registry import FORMATS
 from anisoalign_core.io.shards import ShardedSet, open_shards
-from anisoalign_core.io.tables import RawTable
 from anisoalign_core.io.writing import float16_error, save, to_bytes
 
 __all__ = [
     "FORMATS",
     "Format",
     "Limits",
-    "RawTable",
     "ShardedSet",
     "array_keys",
     "array_keys_bytes",

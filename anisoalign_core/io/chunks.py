@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+MAX_LABELS = 64
+"""Label columns kept from one file; further ones are left out."""
+
+
 @dataclass(frozen=True, eq=False)
 class About:
     """What a file says about some rows, besides their vectors.
@@ -27,23 +31,22 @@ class About:
     ----------
     ids, captions : (m,) array of str or None
     labels : pandas.DataFrame of m rows, or None
+    projection : (m, 2) float32 or None
+        Where the rows lie in the plane; only written.
     native : object
         The same in the file's own terms, so that a file of the same format loses nothing:
-        :class:`anisoalign_core.io.parquet_stream.Columns`, or a list of dictionaries.
+        :class:`anisoalign_core.io.parquet.Columns`, or a list of dictionaries.
     """
 
     ids: Texts | None = None
     captions: Texts | None = None
     labels: pd.DataFrame | None = None
     native: Any = None
+    projection: npt.NDArray[np.float32] | None = None
 
     def plain(self, limits: Limits) -> About:
         """Return ids, captions and labels, also where only the file's own terms are here yet."""
         return self.native.plain(limits) if hasattr(self.native, "plain") else self
-
-    def names(self, limits: Limits) -> Texts | None:
-        """Return the ids alone, where they can be had for less than :meth:`plain`."""
-        return self.native.ids() if hasattr(self.native, "ids") else self.plain(limits).ids
 
     def take(self, rows: Integers) -> About:
         """Return what is said about some of the rows."""
@@ -92,6 +95,61 @@ class ShardFacts:
     dim: int
     dtype: np.dtype[Any]
     metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+def facts_of(
+    shape: Sequence[int], dtype: np.dtype[Any], name: str, metadata: Mapping[str, str] | None = None
+) -> ShardFacts:
+    """Return the facts of an array that is a table.
+
+    Raises
+    ------
+    ShapeError
+        If it has other than two axes.
+    """
+    if len(shape) != 2:
+        raise ShapeError(
+            f"{name} has {len(shape)} axes (shape {tuple(shape)}), not 2. Save it as (rows, "
+            "dimensions)."
+        )
+    return ShardFacts(shape[0], shape[1], dtype, metadata or {})
+
+
+def gathered(chunks: Iterable[Chunk], rows: int, dim: int, dtype: np.dtype[Any]) -> Chunk:
+    """Put the chunks of a set together.
+
+    Raises
+    ------
+    ShapeError
+        If they have other rows or columns than was declared.
+    """
+    array = np.empty((0, dim), dtype=dtype)
+    said: list[About] = []
+    done = 0
+    for chunk in chunks:
+        end = done + len(chunk.array)
+        if end > rows or chunk.array.shape[1] != dim:
+            raise ShapeError(f"A file holds rows beyond the {rows:,} × {dim:,} that it declares.")
+        if done == 0:
+            array = chunk.array if end == rows else np.empty((rows, dim), dtype=dtype)
+        if array is not chunk.array:
+            array[done:end] = chunk.array
+        said.append(chunk.about)
+        done = end
+    if done != rows:
+        raise ShapeError(
+            f"{rows:,} rows are declared, but {done:,} were found. Write the file again."
+        )
+    return Chunk(array, said[0] if len(said) == 1 else joined(said))
+
+
+def joined(said: Sequence[About]) -> About:
+    """Put together what is said of consecutive rows: what every part says."""
+    return About(
+        joined_texts([about.ids for about in said]),
+        joined_texts([about.captions for about in said]),
+        joined_labels([about.labels for about in said]),
+    )
 
 
 def joined_texts(parts: Sequence[Texts | None]) -> Texts | None:
@@ -179,17 +237,3 @@ def write_behind_head(
         stream.write(head(count, last))
         stream.seek(0, io.SEEK_END)
     return count
-
-
-class ShardWriter(Protocol):
-    """Write the rows of all chunks, in order, to one seekable binary stream."""
-
-    def __call__(
-        self,
-        stream: BinaryIO,
-        chunks: Iterable[Chunk],
-        modality: str,
-        metadata: Mapping[str, str],
-        rows: int | None = None,
-    ) -> int:
-        """Return the number of rows written; ``rows`` are expected, where that is known."""

@@ -9,22 +9,20 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError
 from anisoalign_core.files.atomic import PlainStream, atomic_files, make_folder
 from anisoalign_core.files.limits import Limits, check_declared
-from anisoalign_core.files.source import Source, Texts, readable
+from anisoalign_core.files.source import Source, readable
 from anisoalign_core.io import npy, parquet
-from anisoalign_core.io.chunks import About, joined_labels, joined_texts
+from anisoalign_core.io.chunks import About, Chunk, gathered, joined
+from anisoalign_core.io.format import Format, WholeFile
 from anisoalign_core.io.keys import role_of
-from anisoalign_core.io.parquet_footer import check_pages, read_footer
-from anisoalign_core.io.tables import Payload, RawTable
-
-if TYPE_CHECKING:
-    import pandas as pd
+from anisoalign_core.io.parquet_footer import read_footer
 
 FOLDERS = {"image": "img_emb", "text": "text_emb"}
 METADATA = "metadata"
@@ -59,8 +57,8 @@ def keys(source: Source, limits: Limits) -> tuple[str, ...]:
     return found
 
 
-def read(source: Source, limits: Limits, key: str) -> RawTable:
-    """Read one side, all shards in numeric order, with paths as ids and the captions.
+def open_folder(source: Source, limits: Limits) -> WholeFile:
+    """Look for the shards of both sides: vectors in numeric order, paths as ids, captions.
 
     Raises
     ------
@@ -68,22 +66,20 @@ def read(source: Source, limits: Limits, key: str) -> RawTable:
         If shards are missing on one side or differ in rows, naming the shard.
     LimitError
     """
-    parts, headers = checked_shards(source, limits)
-    part = FOLDERS[key]
-    numbers = list(parts[part])
-    rows = [header.shape[0] for header in headers[part]]
-    dim = headers[part][0].shape[1]
-    dtype = np.result_type(*(header.dtype.newbyteorder("=") for header in headers[part]))
-    check_declared(sum(rows), dim, max(dtype.itemsize, 4), f"{source.name}/{part}", limits)
-    array = np.empty((sum(rows), dim), dtype=dtype)
-    done = 0
-    for path, count in zip(parts[part].values(), rows, strict=True):
-        array[done : done + count] = npy.read_array(_inside(path), limits)
-        done += count
-    ids, captions, labels = _metadata(
-        parts[METADATA], dict(zip(numbers, rows, strict=True)), limits
-    )
-    return RawTable(array, ids, captions, labels)
+
+    def read(key: str) -> tuple[Chunk, dict[str, str]]:
+        parts, headers = checked_shards(source, limits)
+        part = FOLDERS[key]
+        rows = [header.shape[0] for header in headers[part]]
+        dim = headers[part][0].shape[1]
+        dtype = np.result_type(*(header.dtype.newbyteorder("=") for header in headers[part]))
+        check_declared(sum(rows), dim, max(dtype.itemsize, 4), f"{source.name}/{part}", limits)
+        arrays = (Chunk(npy.read_array(_inside(path), limits)) for path in parts[part].values())
+        array = gathered(arrays, sum(rows), dim, dtype).array
+        numbered = dict(zip(parts[part], rows, strict=True))
+        return Chunk(array, _metadata(parts[METADATA], numbered, limits)), {}
+
+    return WholeFile(source.name, keys(source, limits), read)
 
 
 def checked_shards(
@@ -109,7 +105,7 @@ def checked_shards(
     return parts, headers
 
 
-def write(payload: Payload, path: Path) -> Path:
+def write(vectors: npt.NDArray[Any], about: About, modality: str, path: Path) -> Path:
     """Write one side as shard 0 in float16, and the metadata; the other side may be there.
 
     Raises
@@ -120,10 +116,10 @@ def write(payload: Payload, path: Path) -> Path:
     PlaceError
         If the disk is full, or the place may not be written to.
     """
-    role = role_of(payload.modality)
+    role = role_of(modality)
     if role is None:
         raise FormatError(
-            f'A clip-retrieval folder holds images and texts, not "{payload.modality}". Save as '
+            f'A clip-retrieval folder holds images and texts, not "{modality}". Save as '
             ".npz or .parquet, or call the modality image or text."
         )
     own, other = ("img_emb", "text_emb") if role == "target" else ("text_emb", "img_emb")
@@ -136,12 +132,12 @@ def write(payload: Payload, path: Path) -> Path:
             raise FormatError(
                 f"{path.name}/{part} already holds several shards. Choose a new folder."
             )
-    previous: tuple[Texts | None, Texts | None, pd.DataFrame | None] = (None, None, None)
+    previous = About()
     if held[other]:
         there = npy.read_header(_inside(held[other][0]), limits).shape[0]
-        if there != len(payload.vectors):
+        if there != len(vectors):
             raise FormatError(
-                f"{path.name}/{other} holds {there:,} rows and this set {len(payload.vectors):,}; "
+                f"{path.name}/{other} holds {there:,} rows and this set {len(vectors):,}; "
                 "the folder pairs them by row. Choose a new folder."
             )
         if held[METADATA]:
@@ -155,11 +151,11 @@ def write(payload: Payload, path: Path) -> Path:
             with vectors_path.open("wb") as stream:
                 np.lib.format.write_array(
                     cast(BinaryIO, PlainStream(stream)),
-                    payload.vectors.astype(np.float16),
+                    vectors.astype(np.float16),
                     allow_pickle=False,
                 )
             metadata_path = files.add(path / METADATA / "metadata_0.parquet")
-            _write_metadata(metadata_path, payload, role == "target", previous)
+            _write_metadata(metadata_path, about, len(vectors), role == "target", previous)
     except BaseException:
         for folder in reversed(made):
             with suppress(OSError):  # one that holds something stays
@@ -214,18 +210,9 @@ def _check_shapes(headers: dict[str, list[npy.Header]], name: str) -> None:
             )
 
 
-def _metadata(
-    found: dict[int, Path], rows: dict[int, int], limits: Limits
-) -> tuple[Texts | None, Texts | None, pd.DataFrame | None]:
+def _metadata(found: dict[int, Path], rows: dict[int, int], limits: Limits) -> About:
     """Read ids, captions and labels that every metadata shard has."""
-    if not found:
-        return None, None, None
-    said = [read_metadata(path, rows[number], limits) for number, path in found.items()]
-    return (
-        joined_texts([one.ids for one in said]),
-        joined_texts([one.captions for one in said]),
-        joined_labels([one.labels for one in said]),
-    )
+    return joined([read_metadata(path, rows[number], limits) for number, path in found.items()])
 
 
 def read_metadata(path: Path, rows: int, limits: Limits) -> About:
@@ -236,18 +223,7 @@ def read_metadata(path: Path, rows: int, limits: Limits) -> About:
     FormatError, LimitError
     """
     check_metadata(path, rows)
-    source = _inside(path)
-    with parquet.opened(source, limits) as (file, footer):
-        check_pages(source, footer)
-        return About(
-            *parquet.read_about_rows(
-                file,
-                source.name,
-                limits,
-                id_columns=(PATH_COLUMN,),
-                caption_columns=(CAPTION_COLUMN,),
-            )
-        )
+    return parquet.open_file(_inside(path), limits).about((PATH_COLUMN,), (CAPTION_COLUMN,))
 
 
 def check_metadata(path: Path, rows: int) -> None:
@@ -265,24 +241,41 @@ def check_metadata(path: Path, rows: int) -> None:
         )
 
 
-def _write_metadata(
-    path: Path,
-    payload: Payload,
-    is_image: bool,
-    previous: tuple[Texts | None, Texts | None, pd.DataFrame | None],
-) -> None:
+def _write_metadata(path: Path, about: About, rows: int, is_image: bool, previous: About) -> None:
     """Write paths and captions; a side that brings none keeps what the other side wrote."""
+    paths, captions, labels = previous.ids, previous.captions, previous.labels
+    if paths is None or (is_image and about.ids is not None):
+        paths = np.arange(rows).astype(str).astype(object) if about.ids is None else about.ids
+    said = About(
+        paths,
+        captions if about.captions is None else about.captions,
+        labels if about.labels is None else about.labels,
+    )
+    with path.open("wb") as stream:
+        write_metadata(stream, said)
+
+
+def write_metadata(stream: Any, about: About) -> None:
+    """Write what is said of the rows of one shard."""
     import pyarrow as pa
 
-    paths, captions, labels = previous
-    if paths is None or (is_image and payload.ids_given):
-        paths = payload.ids
-    if payload.captions is not None:
-        captions = payload.captions
-    columns: dict[str, Any] = {PATH_COLUMN: pa.array(paths.tolist(), pa.string())}
-    if captions is not None:
-        columns[CAPTION_COLUMN] = pa.array(captions.tolist(), pa.string())
-    with path.open("wb") as stream:
-        parquet.write_columns(
-            stream, columns, labels if payload.labels is None else payload.labels, {}
-        )
+    names = [] if about.ids is None else about.ids.tolist()
+    columns: dict[str, Any] = {PATH_COLUMN: pa.array(names, pa.string())}
+    if about.captions is not None:
+        columns[CAPTION_COLUMN] = pa.array(about.captions.tolist(), pa.string())
+    parquet.write_columns(stream, columns, about.labels, {})
+
+
+FORMAT = Format(
+    "clip-retrieval",
+    (".npy",),
+    "Folder as written by clip-retrieval: float16 shards of images, texts and metadata",
+    open_folder,
+    npy.write,
+    streams=True,
+    ranges=True,
+    every_id=True,
+    several=True,
+    uploads=False,
+    folder=True,
+)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -15,8 +15,9 @@ import numpy as np
 from anisoalign_core.errors import FormatError
 from anisoalign_core.files.limits import Limits, check_declared, check_text_size
 from anisoalign_core.files.source import Source, Texts, malformed, printable
+from anisoalign_core.io.chunks import About, Chunk
+from anisoalign_core.io.format import Format, WholeFile
 from anisoalign_core.io.lines import decode_utf8, refuse_stale
-from anisoalign_core.io.tables import Payload, RawTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,12 +41,12 @@ class Layout:
     numbers: tuple[int, ...]
 
 
-def keys(source: Source, limits: Limits) -> tuple[str, ...]:
-    """Return the one name under which the numeric columns are offered."""
-    return KEYS
+def open_file(source: Source, limits: Limits) -> WholeFile:
+    """Offer the numeric columns under one name; they are read when they are asked for."""
+    return WholeFile(source.name, KEYS, lambda key: (read(source, limits), {}))
 
 
-def read(source: Source, limits: Limits, key: str) -> RawTable:
+def read(source: Source, limits: Limits) -> Chunk:
     """Read numeric columns as coordinates, and text columns by name.
 
     A header line is optional. Columns called ``id`` and ``caption`` (or ``text``), and
@@ -87,41 +88,53 @@ def read(source: Source, limits: Limits, key: str) -> RawTable:
             values.append(cells[column])
     table = np.frombuffer(numbers, dtype=np.float64) if count else np.empty(0)
     frame = _frame({layout.labels[column]: values for column, values in labels.items()})
-    raw = RawTable(
-        table.reshape(count, len(layout.numbers)),
+    about = About(
         ids=None if layout.ids is None else np.array(ids, dtype=object),
         captions=None if layout.captions is None else np.array(captions, dtype=object),
         labels=frame,
     )
     beside = source.beside(METADATA_ENDING)
-    return raw if beside is None else _with_metadata(raw, beside, limits)
+    about = about if beside is None else _with_metadata(about, beside, limits)
+    return Chunk(table.reshape(count, len(layout.numbers)), about)
 
 
-def write_tsv(stream: BinaryIO, payload: Payload) -> None:
+def write_tsv(
+    stream: BinaryIO,
+    chunks: Iterable[Chunk],
+    modality: str,
+    metadata: Mapping[str, str],
+    rows: int | None = None,
+) -> int:
     """Write the vectors alone, tab-separated, with as many digits as their type carries."""
-    digits = "%.5g" if payload.vectors.dtype == np.float16 else "%.9g"
-    line = "\t".join([digits] * payload.vectors.shape[1]) + "\n"
-    for row in payload.vectors:
-        stream.write((line % tuple(row.tolist())).encode("ascii"))
+    count = 0
+    for chunk in chunks:
+        digits = "%.5g" if chunk.array.dtype == np.float16 else "%.9g"
+        line = "\t".join([digits] * chunk.array.shape[1]) + "\n"
+        for row in chunk.array:
+            stream.write((line % tuple(row.tolist())).encode("ascii"))
+        count += len(chunk.array)
+    return count
 
 
-def metadata_file(payload: Payload, path: Path) -> dict[Path, bytes]:
+def metadata_file(about: About, path: Path) -> dict[Path, bytes]:
     """Return ``<stem>.metadata.tsv``: id, caption and labels, as the projector reads them.
 
     The projector wants no header on a single column, and knows no quoting: tabs and line breaks
     within a cell become spaces.
     """
     beside = path.with_suffix(METADATA_ENDING)
-    if not payload.ids_given and payload.captions is None and payload.labels is None:
+    given = [each for each in (about.ids, about.captions, about.labels) if each is not None]
+    if not given:
         refuse_stale(beside, path, "ids")
         return {}
-    columns: dict[str, Sequence[object]] = {"id": payload.ids.tolist()}
-    if payload.captions is not None:
-        columns["caption"] = payload.captions.tolist()
-    if payload.labels is not None:
-        for label in payload.labels.columns:
+    ids = range(len(given[0])) if about.ids is None else about.ids.tolist()
+    columns: dict[str, Sequence[object]] = {"id": ids}
+    if about.captions is not None:
+        columns["caption"] = about.captions.tolist()
+    if about.labels is not None:
+        for label in about.labels.columns:
             free = f"label_{label}" if str(label) in columns else str(label)
-            columns[free] = payload.labels[label].tolist()
+            columns[free] = about.labels[label].tolist()
     lines = ["\t".join(_cell(name) for name in columns)] if len(columns) > 1 else []
     lines += ["\t".join(map(_cell, cells)) for cells in zip(*columns.values(), strict=True)]
     return {beside: "".join(f"{line}\n" for line in lines).encode("utf-8")}
@@ -206,8 +219,8 @@ def _is_number(cell: str) -> bool:
     return "_" not in cell
 
 
-def _with_metadata(raw: RawTable, beside: Source, limits: Limits) -> RawTable:
-    """Add what ``<stem>.metadata.tsv`` says to a table that says nothing about its rows."""
+def _with_metadata(raw: About, beside: Source, limits: Limits) -> About:
+    """Add what ``<stem>.metadata.tsv`` says of the rows."""
     check_text_size(beside.size, beside.name, limits)
     rows = list(_rows(beside))
     if not rows:
@@ -219,12 +232,12 @@ def _with_metadata(raw: RawTable, beside: Source, limits: Limits) -> RawTable:
                 f"Line {line} of {beside.name} has {len(cells)} cells, the first line has {width}."
             )
     if width == 1:
-        return RawTable(raw.array, ids=_column(rows, 0), captions=raw.captions, labels=raw.labels)
+        return About(_column(rows, 0), raw.captions, raw.labels)
     titles, rows = rows[0][1], rows[1:]
     columns = {title: _column(rows, index) for index, title in enumerate(titles)}
     ids, captions = columns.pop("id", raw.ids), columns.pop("caption", raw.captions)
     frame = _frame({title: values.tolist() for title, values in columns.items()})
-    return RawTable(raw.array, ids, captions, raw.labels if frame is None else frame)
+    return About(ids, captions, raw.labels if frame is None else frame)
 
 
 def _column(rows: Sequence[tuple[int, list[str]]], index: int) -> Texts:
@@ -248,3 +261,14 @@ def _chain(
 
 def _cell(value: object) -> str:
     return " ".join(str(value).replace("\t", " ").splitlines())
+
+
+CSV = Format("csv", (".csv",), "Comma-separated text for small sets, read only", open_file)
+TSV = Format(
+    "tsv",
+    (".tsv",),
+    "Tab-separated vectors with a metadata file, for the TensorBoard projector",
+    open_file,
+    write_tsv,
+    metadata_file,
+)

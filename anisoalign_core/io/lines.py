@@ -11,7 +11,6 @@ from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.files.limits import Limits, check_text_size
 from anisoalign_core.files.source import Source, Texts
 from anisoalign_core.io.chunks import About
-from anisoalign_core.io.tables import Payload
 
 IDS_ENDING = ".ids.txt"
 CAPTIONS_ENDING = ".captions.txt"
@@ -89,7 +88,7 @@ def read_beside(source: Source, rows: int, limits: Limits) -> About:
     return About(ids, captions)
 
 
-def sidecars(payload: Payload, path: Path) -> dict[Path, bytes]:
+def sidecars(about: About, path: Path) -> dict[Path, bytes]:
     """Return the files to write beside ``path`` for formats that hold numbers only.
 
     Line breaks within captions become spaces; within ids they are refused.
@@ -101,18 +100,18 @@ def sidecars(payload: Payload, path: Path) -> dict[Path, bytes]:
     """
     files: dict[Path, bytes] = {}
     ids_path, captions_path = path.with_suffix(IDS_ENDING), path.with_suffix(CAPTIONS_ENDING)
-    if payload.ids_given:
-        for row, key in enumerate(payload.ids):
+    if about.ids is not None:
+        for row, key in enumerate(about.ids):
             if "\n" in key or "\r" in key:
                 raise FormatError(
                     f"The id of row {row} holds a line break, which {ids_path.name} cannot. Save "
                     "as .parquet, which keeps any id."
                 )
-        files[ids_path] = _joined(payload.ids.tolist())
+        files[ids_path] = _joined(about.ids.tolist())
     else:
         refuse_stale(ids_path, path, "ids")
-    if payload.captions is not None:
-        files[captions_path] = _joined([" ".join(c.splitlines()) for c in payload.captions])
+    if about.captions is not None:
+        files[captions_path] = _joined([" ".join(c.splitlines()) for c in about.captions])
     else:
         refuse_stale(captions_path, path, "captions")
     return files

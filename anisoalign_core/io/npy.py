@@ -7,19 +7,25 @@ import math
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Literal
+from typing import Any, BinaryIO, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 from numpy.lib import format as npy_format
 
-from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.errors import FormatError
 from anisoalign_core.files.limits import Limits, check_declared
 from anisoalign_core.files.places import is_local
 from anisoalign_core.files.source import Source, malformed, pickle_error, readable, wrong_kind
-from anisoalign_core.io.chunks import Chunk, ShardFacts, read_rows, write_behind_head
-from anisoalign_core.io.lines import CAPTIONS_ENDING, IDS_ENDING, read_sidecar
-from anisoalign_core.io.tables import Payload, RawTable
+from anisoalign_core.io.chunks import (
+    Chunk,
+    ShardFacts,
+    facts_of,
+    read_rows,
+    write_behind_head,
+)
+from anisoalign_core.io.format import Format
+from anisoalign_core.io.lines import sidecars
 from anisoalign_core.numerics import blocks
 
 HEAD_BYTES = 16_384
@@ -98,26 +104,6 @@ def parse_header(head: bytes, name: str) -> Header:
     return Header(shape, dtype, bool(fortran_order), stream.tell())
 
 
-def keys(source: Source, limits: Limits) -> tuple[str, ...]:
-    """Return the one name under which the array is offered."""
-    return KEYS
-
-
-def read(source: Source, limits: Limits, key: str) -> RawTable:
-    """Read the array; ids and captions come from ``<stem>.ids.txt`` and ``.captions.txt``.
-
-    Raises
-    ------
-    FormatError, LimitError
-    """
-    array = read_array(source, limits)
-    return RawTable(
-        array,
-        ids=read_sidecar(source, IDS_ENDING, limits),
-        captions=read_sidecar(source, CAPTIONS_ENDING, limits),
-    )
-
-
 def read_header(source: Source, limits: Limits) -> Header:
     """Read and check the header, and compare its promise with the file's size.
 
@@ -170,57 +156,62 @@ def _mapped(source: Source, header: Header, limits: Limits) -> npt.NDArray[Any]:
     return mapped
 
 
-def shard_facts(source: Source, limits: Limits, key: str) -> ShardFacts:
-    """Return rows, dimension and type from the header.
+@dataclass(frozen=True)
+class NpyFile:
+    """One ``.npy``; what is said of its rows lies beside."""
 
-    Raises
-    ------
-    FormatError, LimitError, ShapeError
-    """
-    header = read_header(source, limits)
-    if len(header.shape) != 2:
-        raise ShapeError(f"{source.name} has {len(header.shape)} axes, not 2.")
-    return ShardFacts(header.shape[0], header.shape[1], header.dtype)
+    source: Source
+    limits: Limits
+    header: Header
+    keys: ClassVar[tuple[str, ...]] = KEYS
 
+    def facts(self, key: str) -> ShardFacts:
+        """Return rows, dimension and type from the header."""
+        return facts_of(self.header.shape, self.header.dtype, self.source.name)
 
-def read_chunks(
-    source: Source,
-    limits: Limits,
-    key: str,
-    *,
-    rows: int,
-    start: int = 0,
-    stop: int | None = None,
-    about: bool = False,
-) -> Iterator[Chunk]:
-    """Read rows ``start`` to ``stop``, at most ``rows`` at a time; what is said of them is beside.
-
-    Raises
-    ------
-    FormatError, LimitError, ShapeError
-    """
-    facts = shard_facts(source, limits, key)
-    stop = min(facts.rows or 0, (facts.rows or 0) if stop is None else stop)
-    with source.open() as stream:
-        header = parse_header(stream.read(HEAD_BYTES), source.name)
+    def chunks(
+        self,
+        key: str,
+        *,
+        rows: int,
+        start: int = 0,
+        stop: int | None = None,
+        about: bool = False,
+        native: bool = False,
+    ) -> Iterator[Chunk]:
+        """Read rows ``start`` to ``stop``, at most ``rows`` at a time."""
+        source, header = self.source, self.header
+        count, dim = header.shape
+        stop = count if stop is None else min(stop, count)
         if header.fortran_order:
-            array = _mapped(source, header, limits)[start:stop]
+            array = _mapped(source, header, self.limits)[start:stop]
             yield from (Chunk(np.array(array[part])) for part in blocks(len(array), rows))
             return
-        stream.seek(header.offset + start * header.dtype.itemsize * facts.dim)
-        yield from map(
-            Chunk, read_rows(stream, source.name, header.dtype, facts.dim, stop - start, rows)
-        )
+        with source.open() as stream:
+            stream.seek(header.offset + start * header.dtype.itemsize * dim)
+            yield from map(
+                Chunk, read_rows(stream, source.name, header.dtype, dim, stop - start, rows)
+            )
 
 
-def write_shard(
+def open_file(source: Source, limits: Limits) -> NpyFile:
+    """Read and check the header.
+
+    Raises
+    ------
+    FormatError, LimitError
+    """
+    return NpyFile(source, limits, read_header(source, limits))
+
+
+def write(
     stream: BinaryIO,
     chunks: Iterable[Chunk],
     modality: str,
     metadata: Mapping[str, str],
     rows: int | None = None,
 ) -> int:
-    """Write an array whose rows come in chunks; the bytes are those of :func:`write`."""
+    """Write the vectors alone; the bytes are those of :func:`numpy.save`."""
 
     def head(count: int, array: npt.NDArray[Any]) -> bytes:
         # NumPy leaves room in the header for any number of rows, so it can be written over
@@ -248,6 +239,14 @@ def check_size(header: Header, found: int, name: str) -> None:
     )
 
 
-def write(stream: BinaryIO, payload: Payload) -> None:
-    """Write the vectors alone; ids and captions go to files beside."""
-    npy_format.write_array(stream, payload.vectors, allow_pickle=False)
+FORMAT = Format(
+    "npy",
+    (".npy",),
+    "NumPy array (the default): vectors; ids and captions in text files beside",
+    open_file,
+    write,
+    sidecars,
+    lines=True,
+    streams=True,
+    ranges=True,
+)

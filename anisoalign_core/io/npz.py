@@ -8,7 +8,7 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -19,8 +19,9 @@ from numpy.lib import format as npy_format
 from anisoalign_core.errors import FormatError, LimitError, ParameterError
 from anisoalign_core.files.limits import MIB, Limits, check_bytes, check_declared, size_text
 from anisoalign_core.files.source import Source, Texts, malformed, printable, wrong_kind
+from anisoalign_core.io.chunks import MAX_LABELS, About, Chunk, joined
+from anisoalign_core.io.format import Format, WholeFile
 from anisoalign_core.io.npy import HEAD_BYTES, Header, check_size, parse_header
-from anisoalign_core.io.tables import MAX_LABELS, Payload, RawTable
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,14 +68,8 @@ def checked_archive(source: Source, limits: Limits, kind: str) -> Iterator[zipfi
                 yield archive
 
 
-def keys(source: Source, limits: Limits) -> tuple[str, ...]:
-    """Return the names of the arrays that can be embeddings."""
-    with checked_archive(source, limits, "a .npz archive") as archive:
-        return _embedding_keys(_headers(archive, source.name, limits))
-
-
-def read(source: Source, limits: Limits, key: str) -> RawTable:
-    """Read one array with its ids, captions and labels.
+def open_file(source: Source, limits: Limits) -> WholeFile:
+    """Read the headers of all arrays.
 
     Ids are looked for under ``<key>_ids`` and ``ids``, captions under ``<key>_captions`` and
     ``captions``; other one-axis arrays of as many entries as there are rows become labels.
@@ -83,22 +78,27 @@ def read(source: Source, limits: Limits, key: str) -> RawTable:
     ------
     FormatError, LimitError
     """
-    name = source.name
-    with checked_archive(source, limits, "a .npz archive") as archive:
+    name, kind = source.name, "a .npz archive"
+    with checked_archive(source, limits, kind) as archive:
         headers = _headers(archive, name, limits)
-        array = _read_member(archive, key, headers[key], name)
-        rows = array.shape[0] if array.ndim else 0
-        texts: dict[str, Texts | None] = {}
-        for what in ("ids", "captions"):
-            names = (f"{key}_{what}", what)
-            member = next((each for each in names if each in headers), None)
-            if member is None:
+
+    def read(key: str) -> tuple[Chunk, dict[str, str]]:
+        with checked_archive(source, limits, kind) as archive:
+            array = _read_member(archive, key, headers[key], name)
+            rows = array.shape[0] if array.ndim else 0
+            texts: dict[str, Texts | None] = {}
+            for what in ("ids", "captions"):
+                names = (f"{key}_{what}", what)
+                member = next((each for each in names if each in headers), None)
                 texts[what] = None
-                continue
-            texts[what] = _as_texts(_read_member(archive, member, headers[member], name))
-        labels = _read_labels(archive, headers, key, rows, name)
-        model = _read_model(archive, headers, name)
-    return RawTable(array, texts["ids"], texts["captions"], labels, model=model)
+                if member is not None:
+                    texts[what] = _as_texts(_read_member(archive, member, headers[member], name))
+            labels = _read_labels(archive, headers, key, rows, name)
+            model = _read_model(archive, headers, name)
+        said = About(texts["ids"], texts["captions"], labels)
+        return Chunk(array, said), {} if model is None else {"model": model}
+
+    return WholeFile(name, _embedding_keys(headers), read)
 
 
 def read_members(source: Source, limits: Limits, required: str) -> dict[str, npt.NDArray[Any]]:
@@ -120,22 +120,31 @@ def read_members(source: Source, limits: Limits, required: str) -> dict[str, npt
         return {key: _read_member(archive, key, header, name) for key, header in headers.items()}
 
 
-def write(stream: BinaryIO, payload: Payload) -> None:
-    """Write an uncompressed archive whose bytes depend on nothing but the payload."""
-    key = payload.modality
-    if not key or _is_about_rows(key) or key == METADATA or "\0" in key:
-        raise ParameterError(f'"{key}" cannot name an array in a .npz file. Rename the modality.')
-    members: dict[str, npt.NDArray[Any]] = {key: payload.vectors}
-    if payload.ids_given:
-        members[f"{key}_ids"] = np.array(payload.ids.tolist(), dtype=np.str_)
-    if payload.captions is not None:
-        members[f"{key}_captions"] = np.array(payload.captions.tolist(), dtype=np.str_)
-    if payload.labels is not None:
-        for column in payload.labels.columns:
-            members[f"{LABEL_PREFIX}{column}"] = _label_array(payload.labels[column])
-    if payload.metadata:
-        members[METADATA] = np.array(json.dumps(payload.metadata, sort_keys=True))
+def write(
+    stream: BinaryIO,
+    chunks: Iterable[Chunk],
+    modality: str,
+    metadata: Mapping[str, str],
+    rows: int | None = None,
+) -> int:
+    """Write an uncompressed archive whose bytes depend on nothing but what is given."""
+    if not modality or _is_about_rows(modality) or modality == METADATA or "\0" in modality:
+        raise ParameterError(
+            f'"{modality}" cannot name an array in a .npz file. Rename the modality.'
+        )
+    whole = list(chunks)
+    about = joined([chunk.about for chunk in whole])
+    members = {modality: np.concatenate([chunk.array for chunk in whole])}
+    for what, texts in (("ids", about.ids), ("captions", about.captions)):
+        if texts is not None:
+            members[f"{modality}_{what}"] = np.array(texts.tolist(), dtype=np.str_)
+    if about.labels is not None:
+        for column in about.labels.columns:
+            members[f"{LABEL_PREFIX}{column}"] = _label_array(about.labels[column])
+    if metadata:
+        members[METADATA] = np.array(json.dumps(dict(metadata), sort_keys=True))
     write_members(stream, members)
+    return len(members[modality])
 
 
 def write_members(stream: BinaryIO, members: Mapping[str, npt.NDArray[Any]]) -> None:
@@ -310,3 +319,13 @@ def _label_array(column: pd.Series[Any]) -> npt.NDArray[Any]:
     if column.dtype.kind in "fiub" and isinstance(column.dtype, np.dtype):
         return column.to_numpy()
     return np.array(["" if value != value else str(value) for value in column], dtype=np.str_)
+
+
+FORMAT = Format(
+    "npz",
+    (".npz",),
+    "NumPy archive: one or more arrays with ids, captions and labels",
+    open_file,
+    write,
+    several=True,
+)

@@ -2,87 +2,224 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.errors import FormatError, LimitError
+from anisoalign_core.errors import FormatError, LimitError, ShapeError
 from anisoalign_core.files.limits import MIB, Limits, check_bytes, check_declared
 from anisoalign_core.files.places import is_local
 from anisoalign_core.files.source import Source, Texts, malformed, printable
+from anisoalign_core.io.chunks import MAX_LABELS, About, Chunk, ShardFacts
+from anisoalign_core.io.format import Format
 from anisoalign_core.io.keys import GENERIC_NAMES, SOURCE_NAMES, TARGET_NAMES, listed
 from anisoalign_core.io.parquet_footer import Footer, check_pages, read_footer
-from anisoalign_core.io.tables import MAX_LABELS, Payload, RawTable
+from anisoalign_core.numerics import Integers
 
 if TYPE_CHECKING:
     import pandas as pd
 
 ID_COLUMNS = ("id", "ids")
 CAPTION_COLUMNS = ("caption", "captions", "text")
-BATCH_BYTES = 16 * MIB
+ROW_GROUP = 16_384
+"""Rows of one row group that is written: its vectors wait in memory until it is full."""
+READ_BUFFER = MIB
 
 
-@contextmanager
-def opened(source: Source, limits: Limits) -> Iterator[tuple[Any, Footer]]:
-    """Open a ``pyarrow.parquet.ParquetFile`` whose footer is within the limits.
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """All columns of some rows as Arrow holds them, and which of them the vectors are.
 
-    Text columns are read as dictionaries, so that a repeated text takes memory once.
+    Attributes
+    ----------
+    table : pyarrow.Table
+    key : str
+    name : str
+        Of the file, for messages.
+    first : int
+        Number of the first row in the file.
+    """
+
+    form: ClassVar[str] = "parquet"
+
+    table: Any
+    key: str
+    name: str
+    first: int
+
+    @property
+    def schema_arrow(self) -> Any:
+        """Schema, as a Parquet file has it."""
+        return self.table.schema
+
+    def read(self, columns: list[str]) -> Any:
+        """Return some columns, as a Parquet file does."""
+        return self.table.select(columns)
+
+    def plain(self, limits: Limits) -> About:
+        """Return ids, captions and labels.
+
+        Raises
+        ------
+        FormatError, LimitError
+        """
+        with malformed(self.name, "a .parquet file", UnicodeDecodeError):
+            return read_about_rows(self, self.name, limits, first=self.first)
+
+    def take(self, rows: Integers) -> Columns:
+        """Return some of the rows."""
+        return replace(self, table=self.table.take(rows))
+
+
+@dataclass(frozen=True)
+class ParquetTable:
+    """One ``.parquet`` whose footer is within the limits.
+
+    Attributes
+    ----------
+    source : Source
+    limits : Limits
+    footer : Footer
+    metadata : pyarrow.parquet.FileMetaData
+    schema : pyarrow.Schema
+    """
+
+    source: Source
+    limits: Limits
+    footer: Footer
+    metadata: Any
+    schema: Any
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Columns that can be embeddings."""
+        return _embedding_columns(self.schema, self.source.name)
+
+    def facts(self, key: str) -> ShardFacts:
+        """Return rows from the footer; the dimension of variable lists from the first row."""
+        kind, rows, name = self.schema.field(key).type, self.footer.rows, self.source.name
+        dtype = np.dtype(kind.value_type.to_pandas_dtype())
+        if hasattr(kind, "list_size"):
+            dim = kind.list_size
+        else:
+            dim = next((c.array.shape[1] for c in self.chunks(key, rows=1, stop=1)), 0)
+        itemsize = max(dtype.itemsize, 4) if dtype.kind == "f" else 8
+        check_declared(rows, dim, itemsize, name, self.limits)
+        model = (self.schema.metadata or {}).get(b"model")
+        return ShardFacts(rows, dim, dtype, {} if model is None else {"model": model.decode("utf-8", "replace")})
+
+    def chunks(
+        self,
+        key: str,
+        *,
+        rows: int,
+        start: int = 0,
+        stop: int | None = None,
+        about: bool = False,
+        native: bool = False,
+    ) -> Iterator[Chunk]:
+        """Read rows ``start`` to ``stop`` from the row groups they are in.
+
+        Natively every other column is given as it is. Else texts are read at once, as
+        dictionaries, so that a repeated one takes memory once.
+
+        Raises
+        ------
+        FormatError
+            If lists differ in length or rows lack an embedding or id, naming the first such row.
+        LimitError
+        """
+        source = self.source
+        stop = self.footer.rows if stop is None else min(stop, self.footer.rows)
+        groups, first = _groups(self.metadata, start, stop)
+        if not groups:
+            return
+        if source.path is None or is_local(source.path):  # elsewhere each look is a request
+            check_pages(source, self.footer, range(groups[0], groups[-1] + 1))
+        known = self.about() if about and not native else About()
+        dim = None
+        with self._file(()) as file:
+            columns = None if about and native else [key]
+            for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=columns):
+                skip, keep = max(start - first, 0), min(stop - first, batch.num_rows)
+                if skip < keep:
+                    part, begin = batch.slice(skip, keep - skip), first + skip
+                    array = _vectors(part.column(key), key, source.name, begin, dim)
+                    dim = array.shape[1]
+                    said = known.take(np.arange(begin, begin + len(array)))
+                    if about and native:
+                        said = About(native=Columns(_as_table(part), key, source.name, begin))
+                    yield Chunk(array, said)
+                first += batch.num_rows
+                if first >= stop:
+                    return
+            raise FormatError(
+                f"{source.name} declares {stop:,} rows, but {first:,} were found. Write it again."
+            )
+
+    def about(
+        self,
+        id_columns: Sequence[str] = ID_COLUMNS,
+        caption_columns: Sequence[str] = CAPTION_COLUMNS,
+    ) -> About:
+        """Return what is said of all rows."""
+        check_pages(self.source, self.footer)
+        with self._file([field.name for field in self.schema if is_text(field.type)]) as file:
+            return read_about_rows(
+                file,
+                self.source.name,
+                self.limits,
+                id_columns=id_columns,
+                caption_columns=caption_columns,
+            )
+
+    @contextmanager
+    def _file(self, dictionaries: Sequence[str]) -> Iterator[Any]:
+        import pyarrow.parquet as pq
+
+        with _reading(self.source) as target:
+            # through a buffer: else the vectors of a whole row group lie in memory at once
+            yield pq.ParquetFile(
+                target,
+                metadata=self.metadata,
+                read_dictionary=dictionaries,
+                buffer_size=READ_BUFFER,
+                page_checksum_verification=True,
+                pre_buffer=False,
+            )
+
+
+def open_file(source: Source, limits: Limits) -> ParquetTable:
+    """Read the footer.
 
     Raises
     ------
     FormatError, LimitError
     """
-    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    name = source.name
     footer = read_footer(source)
-    _check_footer(footer, name, limits)
+    _check_footer(footer, source.name, limits)
+    with _reading(source) as target:
+        file = pq.ParquetFile(target)
+        return ParquetTable(source, limits, footer, file.metadata, file.schema_arrow)
+
+
+@contextmanager
+def _reading(source: Source) -> Iterator[Any]:
+    """Yield the input as pyarrow reads it; its errors become ours."""
+    import pyarrow as pa
+
     errors = (pa.ArrowException, OSError, ValueError, TypeError, KeyError, NotImplementedError)
     with (
-        malformed(name, "a .parquet file", *errors, OverflowError, IndexError),
+        malformed(source.name, "a .parquet file", *errors, OverflowError, IndexError),
         target(source) as file,
     ):
-        schema = pq.ParquetFile(file).schema_arrow
-        texts = [field.name for field in schema if is_text(field.type)]
-        yield (
-            pq.ParquetFile(file, read_dictionary=texts, page_checksum_verification=True),
-            footer,
-        )
-
-
-def keys(source: Source, limits: Limits) -> tuple[str, ...]:
-    """Return the columns that can be embeddings.
-
-    Raises
-    ------
-    FormatError
-        If a column is named like embeddings but holds something else.
-    """
-    with opened(source, limits) as (file, _):
-        return _embedding_columns(file.schema_arrow, source.name)
-
-
-def read(source: Source, limits: Limits, key: str) -> RawTable:
-    """Read one embedding column with ids, captions and labels.
-
-    Raises
-    ------
-    FormatError
-        If lists differ in length or rows lack an embedding or id, naming the first such row.
-    LimitError
-    """
-    with opened(source, limits) as (file, footer):
-        check_pages(source, footer)
-        array = _read_embeddings(file, footer, key, source.name, limits)
-        ids, captions, labels = read_about_rows(file, source.name, limits)
-        described = file.schema_arrow.metadata or {}
-        model = described[b"model"].decode("utf-8") if b"model" in described else None
-    return RawTable(array, ids, captions, labels, model=model)
+        yield file
 
 
 def read_about_rows(
@@ -93,7 +230,7 @@ def read_about_rows(
     id_columns: Sequence[str] = ID_COLUMNS,
     caption_columns: Sequence[str] = CAPTION_COLUMNS,
     first: int = 0,
-) -> tuple[Texts | None, Texts | None, pd.DataFrame | None]:
+) -> About:
     """Read everything but the embeddings: ids, captions, and labels from other plain columns.
 
     ``first`` is the number of the first row, for messages.
@@ -125,22 +262,106 @@ def read_about_rows(
     if others:
         labels = file.read(columns=others[:MAX_LABELS]).to_pandas(ignore_metadata=True)
         labels = labels[[column for column in others if column in labels.columns]]
-    return ids, captions, labels
+    return About(ids, captions, labels)
 
 
-def write(stream: BinaryIO, payload: Payload) -> None:
-    """Write ``id``, ``caption``, ``embedding`` (fixed-size lists), labels and projection."""
+def write(
+    stream: BinaryIO,
+    chunks: Iterable[Chunk],
+    modality: str,
+    metadata: Mapping[str, str],
+    rows: int | None = None,
+) -> int:
+    """Write ``id``, ``caption``, ``embedding`` and labels, or the file's own columns again.
+
+    Raises
+    ------
+    ShapeError
+        If there are no rows, or chunks have different columns.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    writer: Any = None
+    waiting: list[Any] = []
+    count = 0
+
+    def flush() -> None:
+        nonlocal waiting
+        writer.write_table(pa.concat_tables(waiting), row_group_size=ROW_GROUP)
+        waiting = []
+
+    try:
+        for chunk in chunks:
+            table = _table(chunk, count, metadata)
+            if writer is None:
+                texts = [field.name for field in table.schema if is_text(field.type)]
+                writer = pq.ParquetWriter(
+                    stream,
+                    table.schema,
+                    compression="zstd",
+                    use_dictionary=texts,
+                    write_page_checksum=True,
+                )
+            elif not table.schema.equals(writer.schema):
+                raise ShapeError(
+                    "Two chunks of rows bring different columns, so they cannot share one "
+                    ".parquet file. Make the shards alike first."
+                )
+            waiting.append(table)
+            count += table.num_rows
+            if sum(part.num_rows for part in waiting) >= ROW_GROUP:
+                flush()
+        if writer is None:
+            raise ShapeError("There are no rows to write.")
+        if waiting:
+            flush()
+    finally:
+        if writer is not None:
+            writer.close()
+    return count
+
+
+def _table(chunk: Chunk, first: int, metadata: Mapping[str, str]) -> Any:
+    """Arrow table of a chunk: the columns it came with, or the ones we give."""
     import pyarrow as pa
 
-    flat = pa.array(np.ascontiguousarray(payload.vectors).reshape(-1))
-    columns: dict[str, Any] = {"id": pa.array(payload.ids.tolist(), pa.string())}
-    if payload.captions is not None:
-        columns["caption"] = pa.array(payload.captions.tolist(), pa.string())
-    columns["embedding"] = pa.FixedSizeListArray.from_arrays(flat, payload.vectors.shape[1])
-    if payload.projection is not None:
-        columns["projection_x"] = pa.array(payload.projection[:, 0])
-        columns["projection_y"] = pa.array(payload.projection[:, 1])
-    write_columns(stream, columns, payload.labels, payload.metadata)
+    flat = pa.array(np.ascontiguousarray(chunk.array).reshape(-1))
+    vectors = pa.FixedSizeListArray.from_arrays(flat, chunk.array.shape[1])
+    native, about = chunk.about.native, chunk.about
+    if isinstance(native, Columns):
+        place = native.table.schema.get_field_index(native.key)
+        table = native.table.set_column(place, native.key, vectors)
+        described = {**(native.table.schema.metadata or {}), **_encoded(metadata)}
+        described.pop(b"digest", None)  # of other vectors
+        return table.replace_schema_metadata(described)
+    ids = range(first, first + len(chunk.array)) if about.ids is None else about.ids
+    columns: dict[str, Any] = {"id": pa.array([str(one) for one in ids], pa.string())}
+    if about.captions is not None:
+        columns["caption"] = pa.array(about.captions.tolist(), pa.string())
+    columns["embedding"] = vectors
+    if about.projection is not None:
+        columns["projection_x"] = pa.array(about.projection[:, 0])
+        columns["projection_y"] = pa.array(about.projection[:, 1])
+    return labelled(columns, about.labels, dict(metadata))
+
+
+def _encoded(metadata: Mapping[str, str]) -> dict[bytes, bytes]:
+    return {key.encode(): value.encode() for key, value in sorted(metadata.items())}
+
+
+def _groups(metadata: Any, start: int, stop: int) -> tuple[list[int], int]:
+    """Return the row groups that hold rows ``start`` to ``stop``, and the row they begin at."""
+    groups: list[int] = []
+    first = begin = 0
+    for number in range(metadata.num_row_groups):
+        size = metadata.row_group(number).num_rows
+        if begin < stop and begin + size > start:
+            if not groups:
+                first = begin
+            groups.append(number)
+        begin += size
+    return groups, first
 
 
 def write_columns(
@@ -219,47 +440,14 @@ def _embedding_columns(schema: Any, name: str) -> tuple[str, ...]:
     )
 
 
-def _read_embeddings(
-    file: Any, footer: Footer, key: str, name: str, limits: Limits
-) -> npt.NDArray[Any]:
-    rows = footer.rows
-    kind = file.schema_arrow.field(key).type
-    dtype = np.dtype(kind.value_type.to_pandas_dtype())
-    itemsize = max(dtype.itemsize, 4) if dtype.kind == "f" else 8
-    fixed = kind.list_size if hasattr(kind, "list_size") else None
-    if fixed is not None:
-        check_declared(rows, fixed, itemsize, name, limits)
-    width = fixed or math.ceil(footer.values.get(key, 0) / max(rows, 1))
-    batch_rows = min(max(1, BATCH_BYTES // (itemsize * max(width, 1))), 65_536)
-    out: npt.NDArray[Any] | None = None
-    done = 0
-    for batch in file.iter_batches(batch_size=batch_rows, columns=[key]):
-        column = batch.column(0)
-        if not len(column):
-            continue
-        values, lengths = flatten(column, name, done)
-        if out is None:
-            dim = int(lengths[0])
-            check_declared(rows, dim, itemsize, name, limits)
-            out = np.empty((rows, dim), dtype=dtype if dtype.kind == "f" else np.float64)
-        odd = np.flatnonzero(lengths != out.shape[1])
-        if len(odd):
-            raise FormatError(
-                f"Row {done + odd[0]} of {name} has {lengths[odd[0]]} numbers in "
-                f'"{printable(key, 60)}", row 0 has {out.shape[1]}. Every row needs a vector of '
-                "one length."
-            )
-        out[done : done + len(column)] = values.reshape(len(column), out.shape[1])
-        done += len(column)
-    if done != rows:
-        raise FormatError(
-            f"{name} declares {rows:,} rows, but {done:,} were found. Write it again."
-        )
-    return np.empty((0, fixed or 0), dtype=np.float32) if out is None else out
+def _as_table(batch: Any) -> Any:
+    import pyarrow as pa
+
+    return pa.Table.from_batches([batch])
 
 
-def flatten(column: Any, name: str, first: int) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
-    """Return all numbers of a list column in order, and how many each row has."""
+def _vectors(column: Any, key: str, name: str, first: int, dim: int | None) -> npt.NDArray[Any]:
+    """Return the rows of a list column, which must be of one length."""
     import pyarrow.compute as pc
 
     if column.null_count:
@@ -269,7 +457,16 @@ def flatten(column: Any, name: str, first: int) -> tuple[npt.NDArray[Any], npt.N
             "Leave such rows out."
         )
     lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
-    return column.flatten().to_numpy(zero_copy_only=False), lengths.astype(np.int64)
+    wanted = lengths[0] if dim is None else dim
+    odd = np.flatnonzero(lengths != wanted)
+    if len(odd):
+        raise FormatError(
+            f"Row {first + odd[0]} of {name} has {lengths[odd[0]]} numbers in "
+            f'"{printable(key, 60)}", those before it have {wanted}. Every row needs a vector of '
+            "one length."
+        )
+    values: npt.NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
+    return values.reshape(len(column), int(wanted))
 
 
 def _texts(file: Any, column: str, longest: int | None, name: str) -> Texts:
@@ -328,3 +525,16 @@ def _is_vector(kind: Any) -> bool:
     if not (types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)):
         return False
     return bool(types.is_floating(kind.value_type) or types.is_integer(kind.value_type))
+
+
+FORMAT = Format(
+    "parquet",
+    (".parquet",),
+    "Parquet table: ids, captions, vectors, labels; Embedding Atlas opens it",
+    open_file,
+    write,
+    streams=True,
+    native=True,
+    every_id=True,
+    several=True,
+)

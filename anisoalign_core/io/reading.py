@@ -11,14 +11,18 @@ import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
-from anisoalign_core.files.limits import Limits
+from anisoalign_core.files.limits import MIB, Limits
 from anisoalign_core.files.places import changed, stamp_of
 from anisoalign_core.files.source import Source, printable
+from anisoalign_core.io import lines
+from anisoalign_core.io.chunks import gathered
 from anisoalign_core.io.keys import Role, find_key, listed, role_of, select_key
 from anisoalign_core.io.registry import format_of
 from anisoalign_core.pairs import EmbeddingPair
 
 Texts = Sequence[str] | npt.NDArray[Any]
+BATCH_BYTES = 4 * MIB
+"""Read at a time into the place of the whole."""
 
 
 def load(
@@ -195,13 +199,19 @@ def _load(
 ) -> EmbeddingSet:
     limits = limits or Limits.from_env()
     chosen = format_of(source)
-    found = chosen.keys(source, limits)
-    picked = select_key(found, modality=modality, key=key, name=source.name, role=role)
     stamp = None if source.path is None else stamp_of(source.path)
-    raw = chosen.reader(source, limits, picked)
+    opened = chosen.open(source, limits)
+    found = opened.keys
+    picked = select_key(found, modality=modality, key=key, name=source.name, role=role)
+    facts = opened.facts(picked)
+    count = facts.rows or 0
+    step = max(BATCH_BYTES // (max(facts.dim, 1) * facts.dtype.itemsize), 1)
+    chunks = opened.chunks(picked, rows=step if chosen.streams else max(count, 1), about=True)
+    raw = gathered(chunks, count, facts.dim, facts.dtype)
+    about = lines.read_beside(source, count, limits) if chosen.lines else raw.about
     label = f"{source.name}:{printable(picked, 60)}" if len(found) > 1 else source.name
-    ids = raw.ids if ids is None else ids
-    captions = raw.captions if captions is None else captions
+    ids = about.ids if ids is None else ids
+    captions = about.captions if captions is None else captions
     _check_texts(ids, "id", label, limits.max_id_length)
     _check_texts(captions, "caption", label, None)
     with np.errstate(invalid="ignore"):  # signalling NaNs are reported as rows, not as a warning
@@ -210,11 +220,10 @@ def _load(
             modality=modality,
             ids=ids,
             captions=captions,
-            labels=raw.labels,
-            thumbnails=raw.thumbnails,
+            labels=about.labels,
             name=label,
             files=(source.path.name if source.path is not None else source.name,),
-            model=raw.model,
+            model=facts.metadata.get("model"),
             drop_invalid=drop_invalid,
         )
     if source.path is not None and stamp_of(source.path) != stamp:
@@ -274,7 +283,7 @@ def _kept(embedding_set: EmbeddingSet) -> npt.NDArray[np.intp]:
 
 
 def _keys(source: Source, limits: Limits | None) -> tuple[str, ...]:
-    return format_of(source).keys(source, limits or Limits.from_env())
+    return format_of(source).open(source, limits or Limits.from_env()).keys
 
 
 def _pair_keys(

@@ -11,7 +11,8 @@ import copyreg
 import pickle
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, BinaryIO
+from dataclasses import dataclass
+from typing import Any, BinaryIO, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,9 +26,9 @@ from anisoalign_core.errors import (
 )
 from anisoalign_core.files.limits import Limits, check_declared
 from anisoalign_core.files.source import Source, malformed, printable
-from anisoalign_core.io.chunks import About, Chunk, ShardFacts
+from anisoalign_core.io.chunks import MAX_LABELS, About, Chunk, ShardFacts
+from anisoalign_core.io.format import Format
 from anisoalign_core.io.keys import role_of
-from anisoalign_core.io.tables import MAX_LABELS
 from anisoalign_core.io.unpickling import KIND, Record, load_records
 from anisoalign_core.rows import as_strings
 
@@ -39,85 +40,65 @@ PLAIN = (str, int, float, type(None), np.generic)
 """Types that ids and labels may have; bool is an int."""
 
 
-def keys(source: Source, limits: Limits) -> tuple[str, ...]:
-    """Return the one key under which records hold their vectors."""
-    return (KEY,)
+@dataclass(frozen=True)
+class RevisionFile:
+    """One chunk file. It is unpickled as a whole, and let go of as the rows are taken."""
 
+    source: Source
+    limits: Limits
+    keys: ClassVar[tuple[str, ...]] = (KEY,)
 
-def shard_facts(source: Source, limits: Limits, key: str = KEY) -> ShardFacts:
-    """Return length and type of the vectors from the first record; rows are not counted.
+    def facts(self, key: str) -> ShardFacts:
+        """Return length and type of the vectors from the first record; rows are not counted."""
+        name = self.source.name
+        (record,) = load_records(self.source, self.limits, first=True)
+        vector = _vector(record, 0, key, name)
+        check_declared(1, len(vector), vector.itemsize, name, self.limits)
+        return ShardFacts(None, len(vector), vector.dtype)
 
-    Raises
-    ------
-    FormatError
-        If the file begins with anything but a record of arrays, numbers and text; or that has no
-        vector.
-    LimitError
-    """
-    (record,) = load_records(source, limits, first=True)
-    vector = _vector(record, 0, key, source.name)
-    check_declared(1, len(vector), vector.itemsize, source.name, limits)
-    return ShardFacts(None, len(vector), vector.dtype)
+    def chunks(
+        self,
+        key: str,
+        *,
+        rows: int,
+        start: int = 0,
+        stop: int | None = None,
+        about: bool = False,
+        native: bool = False,
+    ) -> Iterator[Chunk]:
+        """Read records ``start`` to ``stop`` in order, at most ``rows`` at a time.
 
+        What is said of them are ids; captions if every record has one; labels from the other keys
+        that every record has with a number or text; natively the records without their vectors.
 
-def read_chunks(
-    source: Source,
-    limits: Limits,
-    key: str = KEY,
-    *,
-    rows: int,
-    start: int = 0,
-    stop: int | None = None,
-    about: bool = False,
-) -> Iterator[Chunk]:
-    """Read records ``start`` to ``stop`` in order, at most ``rows`` at a time.
-
-    The file is unpickled as a whole, and records are let go of as the chunks are taken.
-
-    Parameters
-    ----------
-    source : Source
-    limits : Limits
-    key : str, default "embed"
-        What records call their vector.
-    rows : int
-    start, stop : int
-    about : bool, default False
-        Also give ids; captions if every record of the file has one; labels from the other keys
-        that every record has with a number or text; and the records without their vectors.
-
-    Yields
-    ------
-    Chunk
-
-    Raises
-    ------
-    FormatError
-        If a record lacks its vector or its id, or has a vector of another length or type than the
-        first, naming the record.
-    LimitError
-    """
-    name = source.name
-    records: list[Any] = load_records(source, limits)
-    first = _vector(records[0], 0, key, name)
-    check_declared(len(records), len(first), max(first.itemsize, 4), name, limits)
-    captions, labels = _shared_keys(records, key) if about else (False, [])
-    stop = len(records) if stop is None else min(stop, len(records))
-    for begin in range(start, stop, rows):
-        part: list[Record] = records[begin : min(begin + rows, stop)]
-        records[begin : begin + len(part)] = [None] * len(part)
-        vectors = [_vector(record, at, key, name) for at, record in enumerate(part, begin)]
-        for number, vector in enumerate(vectors, begin):
-            if (vector.shape, vector.dtype) != (first.shape, first.dtype):
-                raise FormatError(
-                    f"Record {number} of {name} has a vector of {len(vector):,} {vector.dtype} "
-                    f"numbers, the first has {len(first):,} ({first.dtype}). All need one length "
-                    "and one type."
-                )
-        for number, record in enumerate(part, begin):
-            _check_id(record.get("id"), number, limits, name)
-        said = _about(part, key, captions, labels, name) if about else About()
-        yield Chunk(np.stack(vectors), said)
+        Raises
+        ------
+        FormatError
+            If a record lacks its vector or its id, or has a vector of another length or type than
+            the first, naming the record.
+        LimitError
+        """
+        name, limits = self.source.name, self.limits
+        records: list[Any] = load_records(self.source, limits)
+        first = _vector(records[0], 0, key, name)
+        check_declared(len(records), len(first), max(first.itemsize, 4), name, limits)
+        captions, labels = _shared_keys(records, key) if about else (False, [])
+        stop = len(records) if stop is None else min(stop, len(records))
+        for begin in range(start, stop, rows):
+            part: list[Record] = records[begin : min(begin + rows, stop)]
+            records[begin : begin + len(part)] = [None] * len(part)
+            vectors = [_vector(record, at, key, name) for at, record in enumerate(part, begin)]
+            for number, vector in enumerate(vectors, begin):
+                if (vector.shape, vector.dtype) != (first.shape, first.dtype):
+                    raise FormatError(
+                        f"Record {number} of {name} has a vector of {len(vector):,} "
+                        f"{vector.dtype} numbers, the first has {len(first):,} ({first.dtype}). "
+                        "All need one length and one type."
+                    )
+            for number, record in enumerate(part, begin):
+                _check_id(record.get("id"), number, limits, name)
+            said = _about(part, key, captions, labels, name) if about else About()
+            yield Chunk(np.stack(vectors), said)
 
 
 def _vector(record: Record, number: int, key: str, name: str) -> npt.NDArray[Any]:
@@ -180,7 +161,7 @@ def _about(part: list[Record], key: str, captions: bool, labels: list[str], name
     )
 
 
-def write_shard(
+def write(
     stream: BinaryIO,
     chunks: Iterable[Chunk],
     modality: str,
@@ -313,3 +294,17 @@ def chunk_name(modality: str, number: int, method: str) -> str:
 
 def _kept(text: str) -> str:
     return re.sub(r"[^A-Za-z0-9_-]+", "", text)
+
+
+FORMAT = Format(
+    "revision",
+    (".pkl",),
+    "ReVision chunks for text-only training: a folder of pickled records",
+    RevisionFile,
+    write,
+    streams=True,
+    native=True,
+    every_id=True,
+    uploads=False,
+    folder=True,
+)

@@ -11,17 +11,24 @@ import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.errors import FormatError, LimitError, ShapeError
+from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.files.limits import Limits, check_declared, size_text
 from anisoalign_core.files.source import Source, looks_like, malformed, printable, wrong_kind
-from anisoalign_core.io.chunks import Chunk, ShardFacts, read_rows, write_behind_head
-from anisoalign_core.io.lines import CAPTIONS_ENDING, IDS_ENDING, read_sidecar
-from anisoalign_core.io.tables import Payload, RawTable
+from anisoalign_core.io.chunks import (
+    Chunk,
+    ShardFacts,
+    facts_of,
+    read_rows,
+    write_behind_head,
+)
+from anisoalign_core.io.format import Format
+from anisoalign_core.io.lines import sidecars
 
 MAX_HEADER = 16_000_000
 MAX_TENSORS = 10_000
@@ -56,96 +63,78 @@ class Tensor:
     stop: int
 
 
-def keys(source: Source, limits: Limits) -> tuple[str, ...]:
-    """Return the names of the tensors that can be embeddings."""
-    tensors, _ = _header(source)
-    tables = [key for key, tensor in tensors.items() if len(tensor.shape) == 2]
-    return tuple(tables or tensors)
+@dataclass(frozen=True)
+class SafetensorsFile:
+    """One ``.safetensors``; what is said of its rows lies beside."""
+
+    source: Source
+    limits: Limits
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Names of the tensors that can be embeddings."""
+        tables = [key for key, tensor in self.tensors.items() if len(tensor.shape) == 2]
+        return tuple(tables or self.tensors)
+
+    def facts(self, key: str) -> ShardFacts:
+        """Return rows, dimension, type and metadata from the header."""
+        tensor, name = self.tensors[key], f"{self.source.name}:{printable(key, 60)}"
+        if tensor.dtype not in DTYPES:
+            raise FormatError(
+                f"{name} holds {printable(tensor.dtype, 20)} numbers, which NumPy cannot. Save it "
+                "as float32 or float16."
+            )
+        dtype = np.dtype(np.float32 if tensor.dtype == "BF16" else DTYPES[tensor.dtype])
+        facts = facts_of(tensor.shape, dtype, name, self.metadata)
+        itemsize = 8 if dtype.kind in "iu" else max(dtype.itemsize, 4)
+        check_declared(tensor.shape[0], facts.dim, itemsize, name, self.limits)
+        return facts
+
+    def chunks(
+        self,
+        key: str,
+        *,
+        rows: int,
+        start: int = 0,
+        stop: int | None = None,
+        about: bool = False,
+        native: bool = False,
+    ) -> Iterator[Chunk]:
+        """Read rows ``start`` to ``stop``, at most ``rows`` at a time."""
+        facts, tensor = self.facts(key), self.tensors[key]
+        count, stored = tensor.shape[0], np.dtype(DTYPES[tensor.dtype])
+        stop = count if stop is None else min(stop, count)
+        with self.source.open() as stream:
+            stream.seek(tensor.start + start * stored.itemsize * facts.dim)
+            for part in read_rows(stream, self.source.name, stored, facts.dim, stop - start, rows):
+                yield Chunk(_widened(part, tensor))
 
 
-def read(source: Source, limits: Limits, key: str) -> RawTable:
-    """Read one tensor; ids and captions come from files beside, the model from the metadata.
-
-    Raises
-    ------
-    FormatError, LimitError
-    """
-    tensors, metadata = _header(source)
-    return RawTable(
-        _read_tensor(source, key, tensors[key], limits),
-        ids=read_sidecar(source, IDS_ENDING, limits),
-        captions=read_sidecar(source, CAPTIONS_ENDING, limits),
-        model=metadata.get("model"),
-    )
-
-
-def write(stream: BinaryIO, payload: Payload) -> None:
-    """Write one tensor named after the modality, and the metadata, in a fixed order."""
-    vectors = payload.vectors
-    name = _name_of(vectors)
-    text = _head_text(vectors.shape, name, payload.modality, payload.metadata)
-    text += b" " * (-len(text) % 8)
-    stream.write(struct.pack("<Q", len(text)) + text)
-    stream.write(vectors.astype(DTYPES[name], copy=False).reshape(-1).view(np.uint8).data)
-
-
-def shard_facts(source: Source, limits: Limits, key: str) -> ShardFacts:
-    """Return rows, dimension, type and metadata from the header.
-
-    Raises
-    ------
-    FormatError, LimitError, ShapeError
-    """
-    tensors, metadata = _header(source)
-    tensor = tensors[key]
-    dtype = _checked_dtype(source.name, key, tensor, limits)
-    if len(tensor.shape) != 2:
-        raise ShapeError(f"{source.name}:{printable(key, 60)} has {len(tensor.shape)} axes, not 2.")
-    return ShardFacts(*tensor.shape, dtype, metadata)
-
-
-def read_chunks(
-    source: Source,
-    limits: Limits,
-    key: str,
-    *,
-    rows: int,
-    start: int = 0,
-    stop: int | None = None,
-    about: bool = False,
-) -> Iterator[Chunk]:
-    """Read rows ``start`` to ``stop``, at most ``rows`` at a time; what is said of them is beside.
-
-    Raises
-    ------
-    FormatError, LimitError, ShapeError
-    """
-    facts = shard_facts(source, limits, key)
-    tensor = _header(source)[0][key]
-    stop = min(facts.rows or 0, (facts.rows or 0) if stop is None else stop)
-    with source.open() as stream:
-        stream.seek(tensor.start + start * facts.dtype.itemsize * facts.dim)
-        for part in read_rows(stream, source.name, facts.dtype, facts.dim, stop - start, rows):
-            yield Chunk(_widened(part, tensor))
-
-
-def write_shard(
+def write(
     stream: BinaryIO,
     chunks: Iterable[Chunk],
     modality: str,
     metadata: Mapping[str, str],
     rows: int | None = None,
 ) -> int:
-    """Write one tensor, named after the modality, whose rows come in chunks."""
+    """Write one tensor, named after the modality, and the metadata in a fixed order."""
+    first = next(chunks := iter(chunks), None)
+    known = first is not None and len(first.array) == rows
 
     def head(count: int, array: npt.NDArray[Any]) -> bytes:
         shape = (count, array.shape[1])
         text = _head_text(shape, _name_of(array), modality, metadata)
-        room = len(text) + ROOM - len(str(count)) - len(str(_bytes_of(shape, _name_of(array))))
+        room = len(text)
+        if not known:
+            room += ROOM - len(str(count)) - len(str(_bytes_of(shape, _name_of(array))))
         text = text.ljust(room + -room % 8)
         return struct.pack("<Q", len(text)) + text
 
-    return write_behind_head(stream, chunks, rows, head)
+    return write_behind_head(
+        stream, chunks if first is None else chain([first], chunks), rows, head
+    )
 
 
 def _name_of(vectors: npt.NDArray[Any]) -> str:
@@ -164,7 +153,13 @@ def _head_text(
     return json.dumps(header, separators=(",", ":")).encode("ascii")
 
 
-def _header(source: Source) -> tuple[dict[str, Tensor], dict[str, str]]:
+def open_file(source: Source, limits: Limits) -> SafetensorsFile:
+    """Read and check the header.
+
+    Raises
+    ------
+    FormatError, LimitError
+    """
     name, size = source.name, source.size
     with source.open() as stream:
         head = stream.read(16)
@@ -200,7 +195,7 @@ def _header(source: Source) -> tuple[dict[str, Tensor], dict[str, str]]:
             f"{name} {what}: its header declares {end:,} bytes in all, but {size:,} were found. "
             "Copy or write it again."
         )
-    return tensors, metadata
+    return SafetensorsFile(source, limits, tensors, metadata)
 
 
 def _tensor(key: str, entry: dict[str, Any], base: int) -> Tensor:
@@ -217,31 +212,22 @@ def _tensor(key: str, entry: dict[str, Any], base: int) -> Tensor:
     return Tensor(dtype, shape, base + start, base + stop)
 
 
-def _checked_dtype(source_name: str, key: str, tensor: Tensor, limits: Limits) -> np.dtype[Any]:
-    """Return the type of a tensor's numbers, compared with the limits."""
-    name = f"{source_name}:{printable(key, 60)}"
-    if tensor.dtype not in DTYPES:
-        raise FormatError(
-            f"{name} holds {printable(tensor.dtype, 20)} numbers, which NumPy cannot. Save it as "
-            "float32 or float16."
-        )
-    dtype = np.dtype(DTYPES[tensor.dtype])
-    rows = tensor.shape[0] if tensor.shape else 1
-    itemsize = 8 if dtype.kind in "iu" and tensor.dtype != "BF16" else max(dtype.itemsize, 4)
-    check_declared(rows, math.prod(tensor.shape[1:]), itemsize, name, limits)
-    return dtype
-
-
-def _read_tensor(source: Source, key: str, tensor: Tensor, limits: Limits) -> npt.NDArray[Any]:
-    dtype = _checked_dtype(source.name, key, tensor, limits)
-    with source.open() as stream:
-        stream.seek(tensor.start)
-        flat = np.frombuffer(stream.read(tensor.stop - tensor.start), dtype=dtype)
-    return _widened(flat, tensor).reshape(tensor.shape)
-
-
 def _widened(array: npt.NDArray[Any], tensor: Tensor) -> npt.NDArray[Any]:
     """Return bfloat16, which is the upper half of a float32, as one."""
     if tensor.dtype != "BF16":
         return array
     return (array.astype(np.uint32) << 16).view(np.float32)
+
+
+FORMAT = Format(
+    "safetensors",
+    (".safetensors",),
+    "Safetensors: vectors and metadata; ids and captions in text files beside",
+    open_file,
+    write,
+    sidecars,
+    lines=True,
+    streams=True,
+    ranges=True,
+    several=True,
+)

@@ -6,7 +6,7 @@ and bytes do not apply. A single file is a set of one shard.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
@@ -26,133 +26,17 @@ from anisoalign_core.files.places import (
     stamp_of,
 )
 from anisoalign_core.files.source import Source, printable, readable
-from anisoalign_core.io import (
-    clip_retrieval,
-    lines,
-    npy,
-    parquet,
-    parquet_stream,
-    revision,
-)
-from anisoalign_core.io import safetensors as safetensors_file
-from anisoalign_core.io.chunks import About, Chunk, ShardFacts, ShardWriter
+from anisoalign_core.io import clip_retrieval, lines
+from anisoalign_core.io.chunks import About, Chunk, ShardFacts
 from anisoalign_core.io.delimited import METADATA_ENDING
+from anisoalign_core.io.format import Format
 from anisoalign_core.io.keys import select_key
-from anisoalign_core.io.registry import format_of
+from anisoalign_core.io.registry import by_suffix, suffixes
 from anisoalign_core.rows import as_real_matrix
 
 UNLIMITED = 2**62
 
 Where = str | Path | Sequence[str | Path]
-
-
-@dataclass(frozen=True)
-class Streamed:
-    """How one format is read and written piece by piece.
-
-    Attributes
-    ----------
-    suffix : str
-    keys : callable (source, limits) -> tuple of str
-    facts : callable (source, limits, key) -> ShardFacts
-    chunks : callable, as :func:`anisoalign_core.io.npy.read_chunks`
-    write : ShardWriter or None
-        None where the format is only read here.
-    beside : bool
-        Ids and captions lie in text files beside.
-    seekable : bool
-        A range of rows costs no more than its own bytes.
-    """
-
-    suffix: str
-    keys: Callable[[Source, Limits], tuple[str, ...]]
-    facts: Callable[[Source, Limits, str], ShardFacts]
-    chunks: Callable[..., Iterator[Chunk]]
-    write: ShardWriter | None = None
-    beside: bool = False
-    seekable: bool = False
-
-
-def _whole_facts(source: Source, limits: Limits, key: str) -> ShardFacts:
-    array = format_of(source).reader(source, limits, key).array
-    if array.ndim != 2:
-        raise ShapeError(f"{source.name} has {array.ndim} axes, not 2.")
-    return ShardFacts(len(array), array.shape[1], array.dtype)
-
-
-def _whole_chunks(
-    source: Source,
-    limits: Limits,
-    key: str,
-    *,
-    rows: int,
-    start: int = 0,
-    stop: int | None = None,
-    about: bool = False,
-) -> Iterator[Chunk]:
-    """Cut a file that can only be read whole into chunks."""
-    table = format_of(source).reader(source, limits, key)
-    stop = len(table.array) if stop is None else min(stop, len(table.array))
-    for first in range(start, stop, rows):
-        part = slice(first, min(first + rows, stop))
-        yield Chunk(
-            table.array[part],
-            About(
-                None if table.ids is None else table.ids[part],
-                None if table.captions is None else table.captions[part],
-                None if table.labels is None else table.labels.iloc[part].reset_index(drop=True),
-            )
-            if about
-            else About(),
-        )
-
-
-def _whole_keys(source: Source, limits: Limits) -> tuple[str, ...]:
-    return format_of(source).keys(source, limits)
-
-
-STREAMED: dict[str, Streamed] = {
-    each.suffix: each
-    for each in (
-        Streamed(
-            ".npy",
-            npy.keys,
-            npy.shard_facts,
-            npy.read_chunks,
-            npy.write_shard,
-            beside=True,
-            seekable=True,
-        ),
-        Streamed(
-            ".safetensors",
-            safetensors_file.keys,
-            safetensors_file.shard_facts,
-            safetensors_file.read_chunks,
-            safetensors_file.write_shard,
-            beside=True,
-            seekable=True,
-        ),
-        Streamed(
-            ".parquet",
-            parquet.keys,
-            parquet_stream.shard_facts,
-            parquet_stream.read_chunks,
-            parquet_stream.write_shard,
-        ),
-        Streamed(
-            ".pkl",
-            revision.keys,
-            revision.shard_facts,
-            revision.read_chunks,
-            revision.write_shard,
-        ),
-        *(
-            Streamed(suffix, _whole_keys, _whole_facts, _whole_chunks)
-            for suffix in (".npz", ".pt", ".pth", ".csv", ".tsv")
-        ),
-    )
-}
-"""Every format by suffix. Those at the end are read whole, one file at a time."""
 
 
 @dataclass(frozen=True)
@@ -180,9 +64,9 @@ class Shard:
     stamps: tuple[tuple[Path, Stamp | None], ...] = ()
 
     @property
-    def format(self) -> Streamed:
+    def format(self) -> Format:
         """How the file is read."""
-        return STREAMED[self.path.suffix.lower()]
+        return _format_of(self.path, self.name)
 
     def chunks(
         self,
@@ -213,8 +97,8 @@ class Shard:
         limits = stream_limits()
         self.check_unchanged()
         known = self.about() if about else None
-        found = self.format.chunks(
-            source, limits, self.key, rows=rows, start=start, stop=stop, about=about
+        found = self.format.open(source, limits).chunks(
+            self.key, rows=rows, start=start, stop=stop, about=about, native=about
         )
         for chunk in found:
             if chunk.array.shape[1] != self.facts.dim:
@@ -252,7 +136,7 @@ class Shard:
         rows = self.facts.rows or 0
         if self.metadata is not None:
             return clip_retrieval.read_metadata(self.metadata, rows, stream_limits())
-        if self.format.beside:
+        if self.format.lines:
             return lines.read_beside(source_at(self.path, self.name), rows, stream_limits())
         return None
 
@@ -368,7 +252,7 @@ def open_shards(where: Where, *, modality: str, key: str | None = None) -> Shard
 def _stamps(path: Path, metadata: Path | None = None) -> tuple[tuple[Path, Stamp | None], ...]:
     """Stamps of a file and of those that belong to it, whether they are there or not."""
     also = [] if metadata is None else [metadata]
-    if STREAMED[path.suffix.lower()].beside:
+    if _format_of(path, path.name).lines:
         also += [path.with_suffix(end) for end in (lines.IDS_ENDING, lines.CAPTIONS_ENDING)]
     return tuple((each, stamp_of(each)) for each in (path, *also))
 
@@ -386,7 +270,7 @@ def _of_folder(path: Path, shown: str, modality: str, key: str | None) -> Sharde
     found = [
         each
         for each in path.iterdir()
-        if each.suffix.lower() in STREAMED
+        if by_suffix(each.suffix) is not None
         and not each.name.startswith(".")
         and not each.name.endswith(METADATA_ENDING)
         and each.is_file()
@@ -394,7 +278,7 @@ def _of_folder(path: Path, shown: str, modality: str, key: str | None) -> Sharde
     kinds = sorted({each.suffix.lower() for each in found})
     if not found:
         raise FormatError(
-            f"{shown} is a folder without shards: it holds none of {', '.join(STREAMED)}, nor "
+            f"{shown} is a folder without shards: it holds none of {', '.join(suffixes())}, nor "
             "img_emb/img_emb_0.npy. Give a file, or a folder of embeddings."
         )
     if len(kinds) > 1:
@@ -434,19 +318,15 @@ def _of_files(
     shards: list[Shard] = []
     for path in paths:
         source = source_at(path)
-        how = STREAMED.get(path.suffix.lower())
-        if how is None:
-            raise FormatError(
-                f"{source.name} has no known suffix. Known are {', '.join(STREAMED)}, and folders "
-                "that clip-retrieval wrote."
-            )
+        how = _format_of(path, source.name)
         # files that must be read whole keep their limits
-        bounds = Limits.from_env() if how.facts is _whole_facts else limits
+        bounds = limits if how.streams else Limits.from_env()
         if not path.exists():
             raise FormatError(f'There is no file "{printable(str(path))}". Check the path.')
         stamps = _stamps(path)
-        picked = select_key(how.keys(source, bounds), modality=modality, key=key, name=source.name)
-        facts = how.facts(source, bounds, picked)
+        opened = how.open(source, bounds)
+        picked = select_key(opened.keys, modality=modality, key=key, name=source.name)
+        facts = opened.facts(picked)
         if facts.rows == 0:
             continue
         shards.append(Shard(path, path.name, picked, facts, stamps=stamps))
@@ -459,6 +339,16 @@ def _of_files(
     if len(set(names)) < len(names):
         raise FormatError("Two shards have one name, in different folders. Give one folder.")
     return _checked(ShardedSet(shown, modality, layout, tuple(shards)))
+
+
+def _format_of(path: Path, name: str) -> Format:
+    found = by_suffix(path.suffix)
+    if found is None:
+        raise FormatError(
+            f"{name} has no known suffix. Known are {', '.join(suffixes())}, and folders that "
+            "clip-retrieval wrote."
+        )
+    return found
 
 
 def _checked(data: ShardedSet) -> ShardedSet:

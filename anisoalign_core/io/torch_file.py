@@ -13,9 +13,10 @@ import numpy.typing as npt
 from anisoalign_core.errors import FormatError
 from anisoalign_core.files.limits import Limits, check_declared
 from anisoalign_core.files.source import Source, Texts, malformed, pickle_error, printable
+from anisoalign_core.io.chunks import About, Chunk
+from anisoalign_core.io.format import Format, WholeFile
 from anisoalign_core.io.lines import CAPTIONS_ENDING, IDS_ENDING, read_sidecar
 from anisoalign_core.io.npz import checked_archive
-from anisoalign_core.io.tables import RawTable
 
 if TYPE_CHECKING:
     import torch
@@ -27,15 +28,8 @@ ONLY = "tensor"
 """The key of a file that is one bare tensor."""
 
 
-def keys(source: Source, limits: Limits) -> tuple[str, ...]:
-    """Return the names of the tensors that can be embeddings."""
-    tensors = _tensors(_load(source, limits), source.name)
-    tables = [key for key, tensor in tensors.items() if tensor.ndim == 2]
-    return tuple(tables or tensors)
-
-
-def read(source: Source, limits: Limits, key: str) -> RawTable:
-    """Read one tensor; ids and captions come from lists in the file or from files beside.
+def open_file(source: Source, limits: Limits) -> WholeFile:
+    """Load the tensors; ids and captions come from lists in the file or from files beside.
 
     Raises
     ------
@@ -43,13 +37,18 @@ def read(source: Source, limits: Limits, key: str) -> RawTable:
     """
     loaded = _load(source, limits)
     tensors = _tensors(loaded, source.name)
-    name = source.name if key == ONLY else f"{source.name}:{printable(key, 60)}"
-    ids, captions = _texts(loaded, key, "ids"), _texts(loaded, key, "captions")
-    return RawTable(
-        _as_array(tensors[key], name, limits),
-        ids=read_sidecar(source, IDS_ENDING, limits) if ids is None else ids,
-        captions=read_sidecar(source, CAPTIONS_ENDING, limits) if captions is None else captions,
-    )
+    tables = [key for key, tensor in tensors.items() if tensor.ndim == 2]
+
+    def read(key: str) -> tuple[Chunk, dict[str, str]]:
+        name = source.name if key == ONLY else f"{source.name}:{printable(key, 60)}"
+        ids, captions = _texts(loaded, key, "ids"), _texts(loaded, key, "captions")
+        if ids is None:
+            ids = read_sidecar(source, IDS_ENDING, limits)
+        if captions is None:
+            captions = read_sidecar(source, CAPTIONS_ENDING, limits)
+        return Chunk(_as_array(tensors[key], name, limits), About(ids, captions)), {}
+
+    return WholeFile(source.name, tuple(tables or tensors), read)
 
 
 def _load(source: Source, limits: Limits) -> Any:
@@ -135,3 +134,6 @@ def _as_array(tensor: torch.Tensor, name: str, limits: Limits) -> npt.NDArray[An
     ):
         tensor = tensor.to(torch.float32)
     return np.asarray(tensor.numpy())
+
+
+FORMAT = Format("torch", (".pt", ".pth"), "PyTorch tensors, read only", open_file, several=True)

@@ -14,8 +14,8 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.files.atomic import PlainStream, atomic_files
 from anisoalign_core.io import clip_retrieval
+from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.registry import writer_of
-from anisoalign_core.io.tables import Payload
 from anisoalign_core.numerics import blocks
 
 Dtype = Literal["float32", "float16"]
@@ -70,14 +70,15 @@ def save(
     """
     path = Path(path)
     if not path.suffix or path.is_dir():
-        payload = _payload(embedding_set, "float16", metadata, projection)
-        return clip_retrieval.write(payload, path)
-    chosen, writer = writer_of(path.suffix, path.name)
-    payload = _payload(embedding_set, dtype, metadata, projection)
-    beside = chosen.beside(payload, path) if chosen.beside is not None else {}
+        chunk, _ = _chunk(embedding_set, "float16", metadata, projection)
+        return clip_retrieval.write(chunk.array, chunk.about, embedding_set.modality, path)
+    chosen, write = writer_of(path.suffix, path.name)
+    chunk, described = _chunk(embedding_set, dtype, metadata, projection)
+    beside = chosen.beside(chunk.about, path) if chosen.beside is not None else {}
     with atomic_files() as files:
         with files.add(path).open("wb") as stream:
-            writer(cast(BinaryIO, PlainStream(stream)), payload)
+            plain = cast(BinaryIO, PlainStream(stream))
+            write(plain, [chunk], embedding_set.modality, described, len(embedding_set))
         for companion, text in beside.items():
             files.add(companion).write_bytes(text)
     return path
@@ -105,9 +106,9 @@ def to_bytes(
     ------
     FormatError, ParameterError, ShapeError
     """
-    _, writer = writer_of(suffix, f"embeddings{suffix}")
-    stream = io.BytesIO()
-    writer(stream, _payload(embedding_set, dtype, metadata, projection))
+    _, write = writer_of(suffix, f"embeddings{suffix}")
+    chunk, described = _chunk(embedding_set, dtype, metadata, projection)
+    write(stream := io.BytesIO(), [chunk], embedding_set.modality, described, len(embedding_set))
     return stream.getvalue()
 
 
@@ -138,12 +139,13 @@ def float16_error(vectors: npt.NDArray[np.floating[Any]]) -> tuple[float, float]
     return largest, angular
 
 
-def _payload(
+def _chunk(
     embedding_set: EmbeddingSet,
     dtype: str,
     metadata: Mapping[str, object] | None,
     projection: npt.ArrayLike | None,
-) -> Payload:
+) -> tuple[Chunk, dict[str, str]]:
+    """Return the rows with what is said of them, and the metadata."""
     if dtype not in ("float32", "float16"):
         raise ParameterError(f'dtype is "{dtype}"; choose "float32" or "float16".')
     rows = len(embedding_set)
@@ -160,13 +162,11 @@ def _payload(
         described["model"] = provenance.model
     ids = embedding_set.ids
     numbered = provenance.ids_are_rows and ids.tolist() == [str(row) for row in range(rows)]
-    return Payload(
-        vectors=embedding_set.vectors.astype(dtype, copy=False),
-        modality=embedding_set.modality,
-        ids=ids,
-        ids_given=not numbered,
-        captions=embedding_set.captions,
-        labels=embedding_set.labels,
-        metadata={key: str(value) for key, value in (described | dict(metadata or {})).items()},
+    about = About(
+        None if numbered else ids,
+        embedding_set.captions,
+        embedding_set.labels,
         projection=plane,
     )
+    text = {key: str(value) for key, value in (described | dict(metadata or {})).items()}
+    return Chunk(embedding_set.vectors.astype(dtype, copy=False), about), text

@@ -167,8 +167,9 @@ def beside(ending: str, vectors: str, data: bytes, folder: Path) -> str:
 def records(data: bytes, folder: Path) -> str:
     """Read ReVision chunks."""
     source = Source("a.pkl", data=data)
-    facts = revision.shard_facts(source, LIMITS)
-    read = partial(revision.read_chunks, source, LIMITS, rows=3)
+    opened = revision.FORMAT.open(source, LIMITS)
+    facts = opened.facts(revision.KEY)
+    read = partial(opened.chunks, revision.KEY, rows=3, native=True)
     said = checked_chunks(read(about=True), facts.dim)
     return f"{said} {sum(len(chunk.array) for chunk in read(start=1, stop=4))}"
 

@@ -50,21 +50,13 @@ def plain_set(n: int = 6, *, full: bool = True, modality: str = "image") -> aa.E
 
 
 def written(form: str, data: aa.EmbeddingSet) -> bytes:
-    from anisoalign_core.io.tables import Payload
-
-    payload = Payload(
-        data.vectors,
-        data.modality,
-        data.ids,
-        not data.provenance.ids_are_rows,
-        data.captions,
-        data.labels,
-        {"model": "ViT-B/16"} if data.captions is not None else {},
-    )
+    ids = None if data.provenance.ids_are_rows else data.ids
+    chunk = Chunk(data.vectors, About(ids, data.captions, data.labels))
     stream = io.BytesIO()
-    writer = FORMATS[form].writer
-    assert writer is not None
-    writer(stream, payload)
+    write = FORMATS[form].write
+    assert write is not None
+    described = {"model": "ViT-B/16"} if data.captions is not None else {}
+    write(stream, [chunk], data.modality, described, len(data))
     return stream.getvalue()
 
 
@@ -196,7 +188,7 @@ def chunk_seeds(folder: Path) -> list[bytes]:
     }
     for modality, about in made.items():
         stream = io.BytesIO()
-        revision.write_shard(stream, [Chunk(data.vectors, about)], modality, {})
+        revision.write(stream, [Chunk(data.vectors, about)], modality, {})
         found.append(stream.getvalue())
     plain = [
         {"id": f"row {n}", "caption": f"é {n}" * n, "n": n, "embed": row.copy()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,9 @@ from numpy.typing import NDArray
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source
-from anisoalign_core.io import parquet_footer, parquet_stream
-from anisoalign_core.io.chunks import About, Chunk
-from anisoalign_core.io.parquet_stream import Columns, read_chunks, shard_facts, write_shard
+from anisoalign_core.io import parquet, parquet_footer
+from anisoalign_core.io.chunks import About, Chunk, ShardFacts
+from anisoalign_core.io.parquet import FORMAT, Columns
 
 LIMITS = Limits()
 N, D = 250, 5
@@ -26,6 +27,14 @@ KINDS = {
     "large list": pa.large_list(pa.float32()),
     "fixed": pa.list_(pa.float32(), D),
 }
+
+
+def read_chunks(source: Source, limits: Limits, key: str, **options: Any) -> Iterator[Chunk]:
+    return FORMAT.open(source, limits).chunks(key, native=True, **options)
+
+
+def shard_facts(source: Source, limits: Limits, key: str) -> ShardFacts:
+    return FORMAT.open(source, limits).facts(key)
 
 
 def vectors() -> NDArray[np.float32]:
@@ -52,7 +61,7 @@ def joined(source: Source, **options: Any) -> NDArray[Any]:
 
 
 def written(chunks: list[Chunk], **metadata: str) -> Any:
-    rows = write_shard(stream := io.BytesIO(), chunks, "text", metadata)
+    rows = FORMAT.write(stream := io.BytesIO(), chunks, "text", metadata)
     file = pq.ParquetFile(io.BytesIO(stream.getvalue()))
     assert file.metadata.num_rows == rows
     return file
@@ -100,7 +109,7 @@ def test_numbers_of_any_real_type(dtype: Any, fixed: bool) -> None:
 @pytest.mark.parametrize(
     ("row", "value", "message"),
     [
-        (130, [1.0, 2.0], r'Row 130 of a\.parquet has 2 numbers in "e", row 120 has 5'),
+        (130, [1.0, 2.0], r'Row 130 of a\.parquet has 2 numbers in "e", those before it have 5'),
         (130, None, r"Row 130 of a\.parquet has no embedding"),
     ],
 )
@@ -176,11 +185,11 @@ def test_rows_without_columns_get_ours() -> None:
 
 
 def test_bytes_do_not_depend_on_the_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parquet_stream, "ROW_GROUP", 100)
+    monkeypatch.setattr(parquet, "ROW_GROUP", 100)
     source = source_of(table_of())
 
     def as_bytes(rows: int) -> bytes:
-        write_shard(stream := io.BytesIO(), read_chunks(source, LIMITS, "e", rows=rows), "", {})
+        FORMAT.write(stream := io.BytesIO(), read_chunks(source, LIMITS, "e", rows=rows), "", {})
         return stream.getvalue()
 
     assert as_bytes(50) == as_bytes(100)

@@ -25,9 +25,9 @@ from anisoalign_core.errors import (
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source
 from anisoalign_core.io import revision
-from anisoalign_core.io.chunks import About, Chunk
+from anisoalign_core.io.chunks import About, Chunk, ShardFacts
 from anisoalign_core.io.preflight import PreflightCounter, training_ids
-from anisoalign_core.io.revision import chunk_name, keys, read_chunks, shard_facts, write_shard
+from anisoalign_core.io.revision import FORMAT, chunk_name
 
 LIMITS = Limits()
 
@@ -49,10 +49,18 @@ def read(records: Any, **options: Any) -> list[Chunk]:
 
 def write(chunks: Sequence[Chunk], modality: str = "text") -> list[dict[str, Any]]:
     """Write with ours, load with Python's: what the training code gets."""
-    rows = write_shard(stream := io.BytesIO(), chunks, modality, {})
+    rows = FORMAT.write(stream := io.BytesIO(), chunks, modality, {})
     loaded = pickle.loads(stream.getvalue())
     assert type(loaded) is list and len(loaded) == rows
     return loaded
+
+
+def read_chunks(source: Source, limits: Limits, key: str = "embed", **options: Any) -> Any:
+    return FORMAT.open(source, limits).chunks(key, native=True, **options)
+
+
+def shard_facts(source: Source, limits: Limits, key: str = "embed") -> ShardFacts:
+    return FORMAT.open(source, limits).facts(key)
 
 
 def texts(*values: str) -> NDArray[np.object_]:
@@ -68,7 +76,7 @@ def test_facts_come_from_the_first_record(array: NDArray[np.float32], dtype: str
     facts = shard_facts(source, LIMITS, "embed")
     assert (facts.rows, facts.dim) == (None, 8)
     assert facts.dtype == np.dtype(dtype).newbyteorder("=") and facts.dtype.isnative
-    assert keys(source, LIMITS) == ("embed",)
+    assert FORMAT.open(source, LIMITS).keys == ("embed",)
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
@@ -224,7 +232,7 @@ def test_arrays_own_their_data_once_loaded(dim: int) -> None:
 
 def test_files_name_nothing_that_older_numpy_lacks(array: NDArray[np.float32]) -> None:
     records = [{"id": r, "embed": v, "box": np.arange(3)} for r, v in enumerate(array)]
-    write_shard(stream := io.BytesIO(), read(records, about=True), "text", {})
+    FORMAT.write(stream := io.BytesIO(), read(records, about=True), "text", {})
     strings = {a for _, a, _ in pickletools.genops(stream.getvalue()) if isinstance(a, str)}
     assert {"numpy", "ndarray", "dtype"} <= strings
     assert not any("core" in string for string in strings)
@@ -232,7 +240,7 @@ def test_files_name_nothing_that_older_numpy_lacks(array: NDArray[np.float32]) -
 
 def test_written_files_are_read_again(array: NDArray[np.float32]) -> None:
     records = records_of(array)
-    write_shard(stream := io.BytesIO(), read(records, about=True), "text", {})
+    FORMAT.write(stream := io.BytesIO(), read(records, about=True), "text", {})
     again = Source("b.pkl", data=stream.getvalue())
     assert shard_facts(again, LIMITS, "embed").dim == 8
     (chunk,) = read_chunks(again, LIMITS, rows=100, about=True)
@@ -245,7 +253,7 @@ def test_written_files_are_read_again(array: NDArray[np.float32]) -> None:
 
 def test_bytes_do_not_depend_on_the_chunks(array: NDArray[np.float32]) -> None:
     def as_bytes(rows: int) -> bytes:
-        write_shard(stream := io.BytesIO(), read(records_of(array), rows=rows, about=True), "", {})
+        FORMAT.write(stream := io.BytesIO(), read(records_of(array), rows=rows, about=True), "", {})
         return stream.getvalue()
 
     assert as_bytes(3) == as_bytes(12)
@@ -294,7 +302,7 @@ def test_rows_that_are_not_finite_are_refused(value: float) -> None:
     ]
     stream = io.BytesIO()
     with pytest.raises(InvalidRowsError, match='Row 4 with the id "cat"') as error:
-        write_shard(stream, chunks, "text", {})
+        FORMAT.write(stream, chunks, "text", {})
     assert error.value.rows == (4,)
     assert stream.getvalue() == b""
 
@@ -372,7 +380,7 @@ def test_an_export_is_loaded_by_the_training_code(
     for number, part in enumerate((slice(0, 7), slice(7, 12))):
         chunks = changed(read(records_of(array)[part], about=True))
         with (folder / chunk_name("text", number, "bounded")).open("wb") as stream:
-            write_shard(stream, chunks, "text", {})
+            FORMAT.write(stream, chunks, "text", {})
         for chunk in chunks:
             counter.add(chunk.array, chunk.about.ids)
 

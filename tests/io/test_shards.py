@@ -23,7 +23,8 @@ from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source
 from anisoalign_core.io import safetensors as safetensors_file
 from anisoalign_core.io.chunks import Chunk
-from anisoalign_core.io.shards import STREAMED, ShardedSet, open_shards
+from anisoalign_core.io.registry import by_suffix, suffixes
+from anisoalign_core.io.shards import ShardedSet, open_shards
 
 N, D = 37, 6
 IDS = [f"é{row}" for row in range(N)]
@@ -106,7 +107,7 @@ def joined(chunks: Iterator[Chunk]) -> NDArray[Any]:
 
 
 def test_every_format_is_tried_here() -> None:
-    assert set(STREAMED) - set(WRITE) == {".pt", ".pth"}
+    assert set(suffixes()) - set(WRITE) == {".pt", ".pth"}
 
 
 @pytest.mark.parametrize("suffix", WRITE)
@@ -394,17 +395,20 @@ def test_files_are_whole_however_many_rows_were_expected(
     folder: Path, suffix: str, expected: int | None, dtype: Any
 ) -> None:
     """The head is written before the rows, and again behind them."""
-    writer = STREAMED[suffix].write
+    how = by_suffix(suffix)
+    assert how is not None
+    writer = how.write
     assert writer is not None
     for dim in range(2, 40):
         rows = vectors(dim=dim).astype(dtype)
         chunks = [Chunk(rows[:20]), Chunk(rows[20:])]
         count = writer(stream := io.BytesIO(), chunks, "text", {"model": "ViT"}, expected)
         source = Source(f"a{suffix}", data=stream.getvalue())
-        key = STREAMED[suffix].keys(source, Limits())[0]
-        facts = STREAMED[suffix].facts(source, Limits(), key)
+        opened = how.open(source, Limits())
+        key = opened.keys[0]
+        facts = opened.facts(key)
         assert (count, facts.rows, facts.dim, facts.dtype) == (N, N, dim, rows.dtype)
-        found = joined(STREAMED[suffix].chunks(source, Limits(), key, rows=9))
+        found = joined(opened.chunks(key, rows=9))
         np.testing.assert_array_equal(found, rows)
 
 
@@ -413,7 +417,7 @@ def test_heads_of_safetensors_are_read_by_others(folder: Path) -> None:
 
     rows = vectors().astype(np.float16)
     with Path("a.safetensors").open("wb") as stream:
-        safetensors_file.write_shard(stream, [Chunk(rows)], "text", {"model": "ViT"}, None)
+        safetensors_file.write(stream, [Chunk(rows)], "text", {"model": "ViT"}, None)
     with safe_open("a.safetensors", "numpy") as found:
         assert found.metadata() == {"model": "ViT"}
         np.testing.assert_array_equal(found.get_tensor("text"), rows)

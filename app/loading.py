@@ -10,9 +10,8 @@ from typing import Literal
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError
 from anisoalign_core.io import load, load_bytes, load_pair, load_pair_bytes, parse_lines
+from anisoalign_core.io.registry import suffixes
 from anisoalign_core.pairs import EmbeddingPair
-
-SUFFIXES = ["npy", "npz", "safetensors", "parquet", "pt", "pth", "csv", "tsv"]
 
 
 @dataclass(frozen=True)
@@ -121,11 +120,11 @@ def size_below(path: Path) -> int:
 
 def listing(root: Path, limit: int = 500) -> list[str]:
     """Files and clip-retrieval folders below ``root`` that can be loaded, as relative paths."""
-    found = []
+    found, known = [], suffixes(uploads=True)
     for path in sorted(root.rglob("*")):
         if path.is_dir() and (path / "img_emb").is_dir():
             found.append(f"{path.relative_to(root)}/")
-        elif path.suffix.lstrip(".").lower() in SUFFIXES and path.parent.name not in {
+        elif path.suffix.lower() in known and path.parent.name not in {
             "img_emb",
             "text_emb",
             "metadata",

@@ -9,9 +9,9 @@ from anisoalign_core.io.writing import Dtype
 from app.session import require_pair
 from app.widgets.common import guard, page_header
 from app.widgets.export import (
-    FORMATS,
     build,
     file_name,
+    formats,
     in_words,
     offer,
     offer_recipe,
@@ -44,11 +44,12 @@ with guard():
             help="All rows is what `anisoalign fit` on the two files does. The split's fit keeps "
             "held-out rows unseen, as the numbers on Correct do.",
         )
+    known = formats()
     with row.container(width=FORMAT_WIDTH):
         suffix = st.selectbox(
             "Format",
-            list(FORMATS),
-            format_func=lambda key: f"{key}  ({FORMATS[key]})",
+            list(known),
+            format_func=lambda key: f"{key}  ({known[key]})",
             key="export_format",
             bind="query-params",
         )

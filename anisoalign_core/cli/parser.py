@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from typing import Any
 
@@ -352,12 +352,22 @@ def _add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--drop-invalid", action="store_true", help="leave out zero or NaN rows")
 
 
+class _Written:
+    """Names of the formats that can be written, read when they are asked for."""
+
+    def __iter__(self) -> Iterator[str]:
+        from anisoalign_core.io.registry import FORMATS
+
+        return (name for name, each in FORMATS.items() if each.write is not None)
+
+
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="FILE or FOLDER")
     parser.add_argument(
         "--format",
-        choices=("npy", "npz", "safetensors", "parquet", "tsv", "clip-retrieval", "revision"),
-        help="default: by the suffix, else as the input",
+        choices=_Written(),
+        metavar="NAME",
+        help="%(choices)s; default: by the suffix, else as the input",
     )
     parser.add_argument("--dtype", choices=("float32", "float16"))
     parser.add_argument("--shard-rows", type=int, metavar="N", help="cut anew, N rows to a file")

@@ -269,7 +269,7 @@ def write_metadata(stream: Any, about: About) -> None:
 FORMAT = Format(
     "clip-retrieval",
     (".npy",),
-    "Folder as written by clip-retrieval: float16 shards of images, texts and metadata",
+    "folder of float16 shards of images, texts and metadata",
     open_folder,
     npy.write,
     streams=True,

@@ -263,11 +263,11 @@ def _cell(value: object) -> str:
     return " ".join(str(value).replace("\t", " ").splitlines())
 
 
-CSV = Format("csv", (".csv",), "Comma-separated text for small sets, read only", open_file)
+CSV = Format("csv", (".csv",), "text, read only", open_file)
 TSV = Format(
     "tsv",
     (".tsv",),
-    "Tab-separated vectors with a metadata file, for the TensorBoard projector",
+    "text, for the TensorBoard projector",
     open_file,
     write_tsv,
     metadata_file,

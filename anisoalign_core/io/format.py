@@ -92,6 +92,8 @@ class Format:
         Every row has an id: its number, where the input brings none.
     several : bool
         One file can hold the arrays of both sides.
+    plane : bool
+        Keeps where rows lie in the plane.
     uploads : bool
         Read from uploads and by :func:`anisoalign_core.load`.
     folder : bool
@@ -110,6 +112,7 @@ class Format:
     native: bool = False
     every_id: bool = False
     several: bool = False
+    plane: bool = False
     uploads: bool = True
     folder: bool = False
 

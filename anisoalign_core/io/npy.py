@@ -242,7 +242,7 @@ def check_size(header: Header, found: int, name: str) -> None:
 FORMAT = Format(
     "npy",
     (".npy",),
-    "NumPy array (the default): vectors; ids and captions in text files beside",
+    "plain array; the default",
     open_file,
     write,
     sidecars,

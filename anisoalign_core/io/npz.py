@@ -324,7 +324,7 @@ def _label_array(column: pd.Series[Any]) -> npt.NDArray[Any]:
 FORMAT = Format(
     "npz",
     (".npz",),
-    "NumPy archive: one or more arrays with ids, captions and labels",
+    "array, ids and captions",
     open_file,
     write,
     several=True,

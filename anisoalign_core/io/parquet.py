@@ -110,7 +110,9 @@ class ParquetTable:
         itemsize = max(dtype.itemsize, 4) if dtype.kind == "f" else 8
         check_declared(rows, dim, itemsize, name, self.limits)
         model = (self.schema.metadata or {}).get(b"model")
-        return ShardFacts(rows, dim, dtype, {} if model is None else {"model": model.decode("utf-8", "replace")})
+        return ShardFacts(
+            rows, dim, dtype, {} if model is None else {"model": model.decode("utf-8", "replace")}
+        )
 
     def chunks(
         self,
@@ -530,11 +532,12 @@ def _is_vector(kind: Any) -> bool:
 FORMAT = Format(
     "parquet",
     (".parquet",),
-    "Parquet table: ids, captions, vectors, labels; Embedding Atlas opens it",
+    "table with ids, captions, labels, a 2-D map",
     open_file,
     write,
     streams=True,
     native=True,
     every_id=True,
     several=True,
+    plane=True,
 )

@@ -299,7 +299,7 @@ def _kept(text: str) -> str:
 FORMAT = Format(
     "revision",
     (".pkl",),
-    "ReVision chunks for text-only training: a folder of pickled records",
+    "folder of records for text-only training",
     RevisionFile,
     write,
     streams=True,

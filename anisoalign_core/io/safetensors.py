@@ -222,7 +222,7 @@ def _widened(array: npt.NDArray[Any], tensor: Tensor) -> npt.NDArray[Any]:
 FORMAT = Format(
     "safetensors",
     (".safetensors",),
-    "Safetensors: vectors and metadata; ids and captions in text files beside",
+    "array and text metadata",
     open_file,
     write,
     sidecars,

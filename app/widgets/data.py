@@ -10,9 +10,9 @@ import streamlit as st
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import InvalidRowsError, JoinError
+from anisoalign_core.io.registry import suffixes
 from anisoalign_core.pairs import EmbeddingPair
 from app.loading import (
-    SUFFIXES,
     Side,
     Upload,
     data_root,
@@ -96,10 +96,11 @@ def upload_form() -> None:
     source_name = right.text_input("Source modality", "text", key="source_modality").strip()
     target_name, source_name = target_name or "image", source_name or "text"
     if layout == "One file with both":
+        both_in_one = suffixes(uploads=True, several=True)
         both = _taken(
             st.file_uploader(
-                "A file with both sets (.npz, .safetensors, .parquet or .pt)",
-                type=["npz", "safetensors", "parquet", "pt", "pth"],
+                f"A file with both sets ({', '.join(both_in_one)})",
+                type=both_in_one,
                 key=f"both_{turn}",
                 help='Arrays named "image" and "text" (or "target" and "source"), paired by row.',
             )
@@ -119,7 +120,7 @@ def upload_form() -> None:
     for column, role, name in ((left, "target", target_name), (right, "source", source_name)):
         vectors = column.file_uploader(
             f"{name.capitalize()} embeddings ({role})",
-            type=SUFFIXES,
+            type=suffixes(uploads=True),
             key=f"{role}_{turn}",
             help="Rows are embeddings, columns dimensions. Any float or integer type.",
         )

@@ -16,7 +16,8 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.files.atomic import atomic_write_text, make_folder
 from anisoalign_core.geometry.subspace import principal_plane
-from anisoalign_core.io import float16_error, save, to_bytes
+from anisoalign_core.io import FORMATS, float16_error, save, to_bytes
+from anisoalign_core.io.registry import writer_of
 from anisoalign_core.io.writing import Dtype
 from anisoalign_core.numerics import Progress, row_norms
 from anisoalign_core.recipe import Recipe, cook
@@ -27,17 +28,16 @@ from app.widgets.correct import Choice, current_study, trial_of, usual_values
 from app.widgets.learned import estimate, needs_training, trained_for
 from app.widgets.parameters import in_words as parameters_in_words
 
-FORMATS = {
-    ".npy": "plain array; the default",
-    ".npz": "array, ids and captions",
-    ".safetensors": "array and text metadata",
-    ".parquet": "table with ids, captions, labels, a 2-D map",
-    ".tsv": "text, for the TensorBoard projector",
-}
 DOWNLOAD_LIMIT = 200_000_000
 """Above this a file is written to the server's export folder instead of through the browser."""
 READY_BYTES = 32 * 1024 * 1024
 """Up to this a file is made before its button is pressed."""
+
+
+def formats() -> dict[str, str]:
+    """Return what each suffix of a file is, for a person who chooses."""
+    single = [each for each in FORMATS.values() if each.write is not None and not each.folder]
+    return {each.suffix: each.description for each in single}
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +183,7 @@ def _metadata(cooked: Cooked) -> dict[str, str]:
 
 
 def _file_bytes(cooked: Cooked, data: EmbeddingSet, suffix: str, dtype: Dtype) -> bytes:
-    plane = principal_plane(data.vectors) if suffix == ".parquet" else None
+    plane = principal_plane(data.vectors) if writer_of(suffix, suffix)[0].plane else None
     return to_bytes(data, suffix, dtype=dtype, metadata=_metadata(cooked), projection=plane)
 
 
@@ -226,7 +226,7 @@ def offer(cooked: Cooked, suffix: str, dtype: Dtype, name: str) -> None:
             on_click="ignore",
         )
         known = data.provenance
-        if suffix == ".npy" and (not known.ids_are_rows or known.dropped_rows):
+        if writer_of(suffix, file)[0].lines and (not known.ids_are_rows or known.dropped_rows):
             st.download_button(
                 "Download its ids (.ids.txt)",
                 data="\n".join(data.ids.tolist()) + "\n",

@@ -10,9 +10,8 @@ from __future__ import annotations
 import copyreg
 import pickle
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, BinaryIO, ClassVar
+from collections.abc import Iterable, Mapping
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +25,8 @@ from anisoalign_core.errors import (
 )
 from anisoalign_core.files.limits import Limits, check_declared
 from anisoalign_core.files.source import Source, malformed, printable
-from anisoalign_core.io.chunks import MAX_LABELS, About, Chunk, ShardFacts
-from anisoalign_core.io.format import Format
+from anisoalign_core.io.chunks import MAX_LABELS, About, Chunk
+from anisoalign_core.io.format import Format, WholeFile
 from anisoalign_core.io.keys import role_of
 from anisoalign_core.io.unpickling import KIND, Record, load_records
 from anisoalign_core.rows import as_strings
@@ -40,65 +39,39 @@ PLAIN = (str, int, float, type(None), np.generic)
 """Types that ids and labels may have; bool is an int."""
 
 
-@dataclass(frozen=True)
-class RevisionFile:
-    """One chunk file. It is unpickled as a whole, and let go of as the rows are taken."""
+def open_file(source: Source, limits: Limits) -> WholeFile:
+    """Offer the vectors of the records; the file is unpickled when they are asked for.
 
-    source: Source
-    limits: Limits
-    keys: ClassVar[tuple[str, ...]] = (KEY,)
+    What is said of the rows are ids; captions if every record has one; labels from the other keys
+    that every record has with a number or text; and the records without their vectors.
 
-    def facts(self, key: str) -> ShardFacts:
-        """Return length and type of the vectors from the first record; rows are not counted."""
-        name = self.source.name
-        (record,) = load_records(self.source, self.limits, first=True)
-        vector = _vector(record, 0, key, name)
-        check_declared(1, len(vector), vector.itemsize, name, self.limits)
-        return ShardFacts(None, len(vector), vector.dtype)
+    Raises
+    ------
+    FormatError
+        If a record lacks its vector or its id, or has a vector of another length or type than the
+        first, naming the record.
+    LimitError
+    """
+    return WholeFile(source.name, (KEY,), lambda key: (_read(source, limits, key), {}))
 
-    def chunks(
-        self,
-        key: str,
-        *,
-        rows: int,
-        start: int = 0,
-        stop: int | None = None,
-        about: bool = False,
-        native: bool = False,
-    ) -> Iterator[Chunk]:
-        """Read records ``start`` to ``stop`` in order, at most ``rows`` at a time.
 
-        What is said of them are ids; captions if every record has one; labels from the other keys
-        that every record has with a number or text; natively the records without their vectors.
-
-        Raises
-        ------
-        FormatError
-            If a record lacks its vector or its id, or has a vector of another length or type than
-            the first, naming the record.
-        LimitError
-        """
-        name, limits = self.source.name, self.limits
-        records: list[Any] = load_records(self.source, limits)
-        first = _vector(records[0], 0, key, name)
-        check_declared(len(records), len(first), max(first.itemsize, 4), name, limits)
-        captions, labels = _shared_keys(records, key) if about else (False, [])
-        stop = len(records) if stop is None else min(stop, len(records))
-        for begin in range(start, stop, rows):
-            part: list[Record] = records[begin : min(begin + rows, stop)]
-            records[begin : begin + len(part)] = [None] * len(part)
-            vectors = [_vector(record, at, key, name) for at, record in enumerate(part, begin)]
-            for number, vector in enumerate(vectors, begin):
-                if (vector.shape, vector.dtype) != (first.shape, first.dtype):
-                    raise FormatError(
-                        f"Record {number} of {name} has a vector of {len(vector):,} "
-                        f"{vector.dtype} numbers, the first has {len(first):,} ({first.dtype}). "
-                        "All need one length and one type."
-                    )
-            for number, record in enumerate(part, begin):
-                _check_id(record.get("id"), number, limits, name)
-            said = _about(part, key, captions, labels, name) if about else About()
-            yield Chunk(np.stack(vectors), said)
+def _read(source: Source, limits: Limits, key: str) -> Chunk:
+    name, records = source.name, load_records(source, limits)
+    first = _vector(records[0], 0, key, name)
+    check_declared(len(records), len(first), max(first.itemsize, 4), name, limits)
+    array = np.empty((len(records), len(first)), dtype=first.dtype)
+    for number, record in enumerate(records):
+        vector = _vector(record, number, key, name)
+        if (vector.shape, vector.dtype) != (first.shape, first.dtype):
+            raise FormatError(
+                f"Record {number} of {name} has a vector of {len(vector):,} {vector.dtype} "
+                f"numbers, the first has {len(first):,} ({first.dtype}). All need one length and "
+                "one type."
+            )
+        array[number] = vector
+        _check_id(record.get("id"), number, limits, name)
+        del record[key]
+    return Chunk(array, _about(records, name))
 
 
 def _vector(record: Record, number: int, key: str, name: str) -> npt.NDArray[Any]:
@@ -133,31 +106,26 @@ def _check_id(key: Any, number: int, limits: Limits, name: str) -> None:
         )
 
 
-def _shared_keys(records: list[Record], key: str) -> tuple[bool, list[str]]:
-    """Return whether every record has a caption, and the keys that make labels."""
-    captions = all(isinstance(record.get("caption"), str) for record in records)
-    left_out = {key, "id"} | ({"caption"} if captions else set())
+def _about(records: list[Record], name: str) -> About:
+    """Return what all records say besides their vectors, which were taken out."""
+    import pandas as pd
+
+    with_caption = all(isinstance(record.get("caption"), str) for record in records)
+    left_out = {"id", "caption"} if with_caption else {"id"}
     labels = [
         label
         for label in records[0]
         if isinstance(label, str)
         and label not in left_out
         and all(label in record and isinstance(record[label], PLAIN) for record in records)
-    ]
-    return captions, labels[:MAX_LABELS]
-
-
-def _about(part: list[Record], key: str, captions: bool, labels: list[str], name: str) -> About:
-    import pandas as pd
-
-    columns = {label: [record[label] for record in part] for label in labels}
+    ][:MAX_LABELS]
     with malformed(name, KIND, ValueError):  # a number of more digits than Python writes
-        ids = as_strings([record["id"] for record in part])
+        ids = as_strings([record["id"] for record in records])
     return About(
         ids=ids,
-        captions=as_strings([record["caption"] for record in part]) if captions else None,
-        labels=pd.DataFrame(columns) if labels else None,
-        native=[{k: v for k, v in record.items() if k != key} for record in part],
+        captions=as_strings([record["caption"] for record in records]) if with_caption else None,
+        labels=pd.DataFrame({k: [r[k] for r in records] for k in labels}) if labels else None,
+        native=records,
     )
 
 
@@ -300,7 +268,7 @@ FORMAT = Format(
     "revision",
     (".pkl",),
     "folder of records for text-only training",
-    RevisionFile,
+    open_file,
     write,
     streams=True,
     native=True,

@@ -38,13 +38,14 @@ _OPCODES = frozenset(
     for name in """
         PROTO FRAME STOP MARK POP POP_MARK NONE NEWTRUE NEWFALSE INT BININT BININT1 BININT2 LONG
         LONG1 LONG4 FLOAT BINFLOAT UNICODE BINUNICODE SHORT_BINUNICODE BINUNICODE8 BINBYTES
-        SHORT_BINBYTES BINBYTES8 EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1 TUPLE2
-        TUPLE3 GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL INST REDUCE
+        SHORT_BINBYTES BINBYTES8 EMPTY_DICT EMPTY_LIST LIST APPEND APPENDS EMPTY_TUPLE TUPLE TUPLE1
+        TUPLE2 TUPLE3 GET BINGET LONG_BINGET PUT BINPUT LONG_BINPUT MEMOIZE GLOBAL STACK_GLOBAL INST
+        REDUCE
     """.split()
 )
 
 
-def load_records(source: Source, limits: Limits, *, first: bool = False) -> list[Record]:
+def load_records(source: Source, limits: Limits) -> list[Record]:
     """Load a pickled list of dictionaries.
 
     Values are numpy arrays of numbers, numpy scalars, str, bytes, bool, int, float, None, and
@@ -55,8 +56,6 @@ def load_records(source: Source, limits: Limits, *, first: bool = False) -> list
     source : Source
     limits : Limits
         Files above ``max_bytes`` are refused.
-    first : bool, default False
-        Read no further than the first record, and return it alone.
 
     Raises
     ------
@@ -71,14 +70,11 @@ def load_records(source: Source, limits: Limits, *, first: bool = False) -> list
         if not head or looks_like(head) not in (None, "a Python pickle"):
             raise wrong_kind(name, KIND, head)
         stream.seek(0)
-        reader = _Unpickler(_Whole(stream, source.size), first=first)
         try:
             with malformed(name, KIND, *_ERRORS):
-                loaded = reader.load()
+                loaded = _Unpickler(_Whole(stream, source.size)).load()
                 if stream.read(1):
                     raise ValueError("more bytes follow after its end")
-        except _First:
-            loaded = [reader.first]
         except _Refused as refused:
             raise FormatError(
                 f"{name} {refused}; nothing of it was loaded. Only arrays, numbers and text are "
@@ -121,10 +117,6 @@ def _check_values(records: list[Record], name: str) -> None:
 
 class _Refused(Exception):
     """Continues the sentence that begins with the name of the file."""
-
-
-class _First(Exception):
-    """The first record is complete."""
 
 
 class _Whole:
@@ -227,15 +219,10 @@ class _Dispatch(dict[int, Callable[[Any], None]]):
 
 class _Unpickler(pickle._Unpickler):
     dispatch = _Dispatch({c: f for c, f in pickle._Unpickler.dispatch.items() if c in _OPCODES})
-    first: Any = None
     stack: list[Any]  # these are Python's, whose types do not say so
     append: Callable[[Any], None]
     pop_mark: Callable[[], list[Any]]
     read: Callable[[int], bytes]
-
-    def __init__(self, stream: Any, *, first: bool) -> None:
-        super().__init__(stream)
-        self._only_first = first
 
     def find_class(self, module: str, name: str) -> Any:
         found = _NAMES.get((module, name))
@@ -245,10 +232,6 @@ class _Unpickler(pickle._Unpickler):
                 "run code"
             )
         return found
-
-    def _begin(self) -> None:
-        self.append({})
-        self.first = self.stack[-1] if self.first is None else self.first
 
     def _set_one(self) -> None:
         value, key = self.stack.pop(), self.stack.pop()
@@ -265,8 +248,6 @@ class _Unpickler(pickle._Unpickler):
         if odd:
             raise _Refused(f"has a {odd.pop().__name__} for a key")
         record.update(zip(items[::2], items[1::2], strict=True))
-        if self._only_first and record is self.first:
-            raise _First
 
     def _bytearray(self) -> None:
         (size,) = struct.unpack("<Q", self.read(8))
@@ -286,7 +267,6 @@ class _Unpickler(pickle._Unpickler):
             raise _Refused("sets the state of something that has none")
 
     dispatch |= {
-        pickle.EMPTY_DICT[0]: _begin,
         pickle.SETITEM[0]: _set_one,
         pickle.SETITEMS[0]: _set_all,
         pickle.BYTEARRAY8[0]: _bytearray,

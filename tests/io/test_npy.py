@@ -68,7 +68,7 @@ def test_files_beside_of_another_length_are_refused(
 ) -> None:
     np.save(tmp_path / "a.npy", array)
     (tmp_path / "a.ids.txt").write_text("one\ntwo\n")
-    with pytest.raises(ShapeError, match="12 rows, but its ids.txt has 2 lines"):
+    with pytest.raises(ShapeError, match=r"12 rows, but its ids\.txt has 2 lines"):
         load(tmp_path / "a.npy", modality="image")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import io
 import os
 import pickle
 import struct
@@ -333,36 +332,6 @@ PARTS = [
 @given(st.lists(st.sampled_from(OPCODES + PARTS), max_size=30))
 def test_made_up_programs(parts: list[bytes]) -> None:
     refused_or_checked(b"\x80\x04]" + b"".join(parts) + b".")
-
-
-def test_the_first_record_is_read_from_the_beginning(tmp_path: Path) -> None:
-    """The rest may be missing: facts of a large file cost a few of its bytes."""
-    records = [{"other": VECTOR, "id": i, "embed": np.full(500, i, np.float32)} for i in range(600)]
-    for protocol in PROTOCOLS:
-        data = pickle.dumps(records, protocol)
-        path = tmp_path / "a.pkl"
-        path.write_bytes(data[:-500_000])
-        (record,) = load_records(Source("a.pkl", path), Limits(), first=True)
-        assert list(record) == ["other", "id", "embed"]
-        assert same(record, records[0])
-        with pytest.raises(FormatError, match="cut off"):
-            load_records(Source("a.pkl", path), Limits())
-
-
-def test_the_first_record_of_a_pickle_without_memo(tmp_path: Path) -> None:
-    pickler = pickle.Pickler(stream := io.BytesIO(), 4)
-    pickler.fast = True
-    records = [{"id": i, "embed": np.full(500, i, np.float32)} for i in range(200)]
-    pickler.dump(records)
-    assert len(stream.getvalue()) > 2**18
-    source = Source("a.pkl", data=stream.getvalue())
-    assert same(load_records(source, Limits(), first=True), records[:1])
-
-
-def test_the_first_record_refuses_by_name_too() -> None:
-    data = pickle.dumps([{"id": Call(os.system, "exit 1")}, {"x": b"x" * 300_000}])
-    with pytest.raises(FormatError, match=r"\.system"):
-        load_records(Source("a.pkl", data=data), Limits(), first=True)
 
 
 def test_a_digest_sees_every_byte(tmp_path: Path) -> None:

@@ -119,14 +119,13 @@ def _about(records: list[Record], name: str) -> About:
         and label not in left_out
         and all(label in record and isinstance(record[label], PLAIN) for record in records)
     ][:MAX_LABELS]
-    with malformed(name, KIND, ValueError):  # a number of more digits than Python writes
-        ids = as_strings([record["id"] for record in records])
-    return About(
-        ids=ids,
-        captions=as_strings([record["caption"] for record in records]) if with_caption else None,
-        labels=pd.DataFrame({k: [r[k] for r in records] for k in labels}) if labels else None,
-        native=records,
-    )
+    with malformed(name, KIND, ValueError):  # numbers of too many digits, half a surrogate pair
+        return About(
+            ids=as_strings([record["id"] for record in records]),
+            captions=as_strings([one["caption"] for one in records]) if with_caption else None,
+            labels=pd.DataFrame({k: [r[k] for r in records] for k in labels}) if labels else None,
+            native=records,
+        )
 
 
 def write(

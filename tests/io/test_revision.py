@@ -166,6 +166,13 @@ def test_bad_records_are_named(
             read(missing)
 
 
+def test_half_a_surrogate_pair_in_a_label_is_said(array: NDArray[np.float32]) -> None:
+    records = records_of(array)
+    records[3]["source"] = "\ud800"
+    with pytest.raises(FormatError, match=r"a\.pkl cannot be read as a pickled list of records"):
+        read(records, about=True)
+
+
 def test_facts_need_a_vector() -> None:
     with pytest.raises(FormatError, match=r'Record 0 of a\.pkl has no "embed"'):
         shard_facts(source_of([{"id": 1}]), LIMITS, "embed")

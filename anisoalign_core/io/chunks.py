@@ -35,7 +35,7 @@ class About:
         Where the rows lie in the plane; only written.
     native : object
         The same in the file's own terms, so that a file of the same format loses nothing:
-        :class:`anisoalign_core.io.parquet.Columns`, or a list of dictionaries.
+        :class:`anisoalign_core.io.arrow.Columns`, or a list of dictionaries.
     """
 
     ids: Texts | None = None

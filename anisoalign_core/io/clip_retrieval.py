@@ -18,7 +18,7 @@ from anisoalign_core.errors import FormatError
 from anisoalign_core.files.atomic import PlainStream, atomic_files, make_folder
 from anisoalign_core.files.limits import Limits, check_declared
 from anisoalign_core.files.source import Source, readable
-from anisoalign_core.io import npy, parquet
+from anisoalign_core.io import arrow, npy, parquet
 from anisoalign_core.io.chunks import About, Chunk, gathered, joined
 from anisoalign_core.io.format import Format, WholeFile
 from anisoalign_core.io.keys import role_of
@@ -263,7 +263,7 @@ def write_metadata(stream: Any, about: About) -> None:
     columns: dict[str, Any] = {PATH_COLUMN: pa.array(names, pa.string())}
     if about.captions is not None:
         columns[CAPTION_COLUMN] = pa.array(about.captions.tolist(), pa.string())
-    parquet.write_columns(stream, columns, about.labels, {})
+    parquet.write_tables(stream, [arrow.labelled(columns, about.labels, {})], 65_536)
 
 
 FORMAT = Format(

@@ -75,21 +75,10 @@ def training_ids(path: str | Path, *, limits: Limits | None = None) -> list[str]
 class Preflight:
     """What a folder of chunks would meet in training, counted before it.
 
-    Attributes
-    ----------
-    rows, dim : int
-    norm_min, norm_max : float
-        Of the rows whose numbers are finite; 0 where there are none.
-    nonfinite, zero_rows : int
-        Rows with numbers that are not finite, and rows of zeros.
-    duplicate_ids : int
-        Ids that more than one row has.
-    wanted : int or None
-        Different ids that the training file asks for; None without one.
-    missing, extra : int
-        Ids that it asks for and no row has, and ids of rows that it does not ask for.
-    nonfinite_examples, zero_examples, duplicate_examples, missing_examples, extra_examples : tuple
-        The first five ids of each.
+    ``norm_min`` and ``norm_max`` are of rows whose numbers are finite (0 where there are none);
+    ``wanted`` counts the different ids of the training file (None without one), ``missing`` those
+    that no row has, ``extra`` the ids of rows that it does not ask for. Examples are the first five
+    ids of each.
     """
 
     rows: int

@@ -141,7 +141,7 @@ def test_failure_leaves_no_folder(
     def fail(*_: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr("anisoalign_core.io.parquet.write_columns", fail)
+    monkeypatch.setattr("anisoalign_core.io.parquet.write_tables", fail)
     with pytest.raises(OSError, match="no space"):
         save(full_set, tmp_path / "out")
     assert [each.name for each in tmp_path.iterdir()] == []

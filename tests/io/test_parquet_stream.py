@@ -17,8 +17,9 @@ from anisoalign_core.errors import FormatError, LimitError, ShapeError
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source
 from anisoalign_core.io import parquet, parquet_footer
+from anisoalign_core.io.arrow import Columns
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts
-from anisoalign_core.io.parquet import FORMAT, Columns
+from anisoalign_core.io.parquet import FORMAT
 
 LIMITS = Limits()
 N, D = 250, 5

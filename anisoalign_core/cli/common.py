@@ -152,7 +152,7 @@ def read_pair(options: argparse.Namespace) -> tuple[EmbeddingPair, dict[str, Any
         for side in sides:
             _say_set(options, side)
         return EmbeddingPair.match(sides[0], sides[1], by), None
-    source, target = (open_set(options, side).counted() for side in ("source", "target"))
+    source, target = (open_set(options, side) for side in ("source", "target"))
     source_set, target_set = read_sides(
         source,
         target,
@@ -163,7 +163,7 @@ def read_pair(options: argparse.Namespace) -> tuple[EmbeddingPair, dict[str, Any
     )
     sampled: dict[str, Any] = {}
     for side, data, read in (("source", source, source_set), ("target", target, target_set)):
-        total = data.rows or 0
+        total = data.rows
         _say_set(options, read)
         if read.provenance.rows_read < total:
             sampled[side] = {"rows": read.provenance.rows_read, "of": total}

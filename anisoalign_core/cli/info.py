@@ -48,8 +48,8 @@ def _set(options: argparse.Namespace) -> dict[str, Any]:
     from anisoalign_core.numerics import row_norms
     from anisoalign_core.rows import valid_norms
 
-    data = open_set(options, "source").counted()
-    total, shard = data.rows or 0, data.shards[0]
+    data = open_set(options, "source")
+    total, shard = data.rows, data.shards[0]
     looked = next(shard.chunks(min(LOOK_ROWS, max(total, 1)), about=True))
     about = looked.about.plain(stream_limits())
     norms = row_norms(np.asarray(looked.array))

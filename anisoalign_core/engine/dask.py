@@ -188,7 +188,7 @@ class DaskEngine:
 
 def _narrowed(request: SumRequest, piece: Piece) -> SumRequest:
     """Return the request with those wanted rows only that lie in the piece."""
-    if piece.stop is None or not request.wanted:
+    if not request.wanted:
         return request
     low, high = piece.first, piece.first + piece.stop - piece.start
     wanted = tuple(group[(group >= low) & (group < high)] for group in request.wanted)
@@ -211,10 +211,9 @@ def _write_output(output: Output, plan: OutputPlan, change: Change) -> Written:
 
 
 def _file_facts(shard: Shard) -> FileFacts:
-    rows = shard.facts.rows
-    if rows is None:
-        rows = sum(len(chunk.array) for chunk in shard.chunks(65_536))
-    return FileFacts(shard.name, rows, shard.path.stat().st_size, file_digest(shard.path))
+    return FileFacts(
+        shard.name, shard.facts.rows, shard.path.stat().st_size, file_digest(shard.path)
+    )
 
 
 def _added(results: list[PieceResult]) -> PieceResult:

@@ -100,7 +100,6 @@ class FitJob:
         method = ALIGNERS[self.method].of(self.parameters)
         if self.streams:
             if self.pairing == "row":
-                source, target = source.counted(), target.counted()
                 if source.rows != target.rows:
                     raise ParameterError(
                         f"{source.name} has {source.rows:,} rows and {target.name} has "
@@ -134,7 +133,6 @@ class FitJob:
                 f"{self.method} learns from pairs: add --paired (row i belongs to row i) or "
                 "--join-ids."
             )
-        source, target = source.counted(), target.counted()
         sides = read_sides(
             source,
             target,
@@ -148,7 +146,7 @@ class FitJob:
             known = side.provenance
             norms = NormRange(len(side), len(known.dropped_rows), known.norm_min, known.norm_max)
             files = [
-                FileFacts(s.name, s.facts.rows or 0, s.path.stat().st_size, file_digest(s.path))
+                FileFacts(s.name, s.facts.rows, s.path.stat().st_size, file_digest(s.path))
                 for s in data.shards
             ]
             data.check_unchanged()
@@ -321,10 +319,7 @@ def run_apply(
     read = []
     for shard in data.shards:
         digest = digests.get(shard.name) or file_digest(shard.path)
-        rows = shard.facts.rows
-        if rows is None:  # a shard that is not counted beforehand becomes one file
-            rows = sum(files[o.name].rows for o in plan.outputs if o.pieces[0].shard is shard)
-        read.append(FileFacts(shard.name, rows, shard.path.stat().st_size, digest))
+        read.append(FileFacts(shard.name, shard.facts.rows, shard.path.stat().st_size, digest))
     data.check_unchanged()
     ordered = tuple(files[output.name] for output in plan.outputs)
     return Applied(work, SetFacts.of(data, norms, read), ordered, checked)

@@ -42,10 +42,9 @@ class Output:
     copied: bool
 
     @property
-    def rows(self) -> int | None:
-        """Rows, where they are known."""
-        found = [piece.rows for piece in self.pieces]
-        return None if None in found else sum(rows or 0 for rows in found)
+    def rows(self) -> int:
+        """Rows that are read for it."""
+        return sum(piece.rows for piece in self.pieces)
 
 
 @dataclass(frozen=True)
@@ -264,7 +263,7 @@ def _revision_rows(data: ShardedSet, wished: int | None) -> int | None:
         raise ParameterError(
             f"A ReVision chunk holds at most {most:,} records; {wished:,} rows were asked for."
         )
-    small = all((shard.facts.rows or 0) <= most for shard in data.shards)
+    small = all(shard.facts.rows <= most for shard in data.shards)
     return wished if wished is not None or small else most
 
 
@@ -277,11 +276,10 @@ def _groups(
         return [(tuple(pieces), len(pieces) == 1)]
     if shard_rows is None:
         return [((piece,), True) for piece in cut(data, None)]
-    data = data.counted()
     groups: list[list[Piece]] = []
     room = 0
     for piece in cut(data, None):
-        done, count = 0, piece.rows or 0
+        done, count = 0, piece.rows
         while done < count:
             if room == 0:
                 groups.append([])

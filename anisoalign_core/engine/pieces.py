@@ -28,27 +28,21 @@ PIECE_ROWS = 16 * BLOCK_ROWS
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows ``start`` to ``stop`` of a shard; ``first`` is the number of its first row in the set.
-
-    ``stop`` is None for the whole of a shard whose rows are not counted; ``first`` is then not to
-    be relied on.
-    """
+    """Rows ``start`` to ``stop`` of a shard; ``first`` is the first one's number in the set."""
 
     shard: Shard
     start: int
-    stop: int | None
+    stop: int
     first: int
 
     @property
-    def rows(self) -> int | None:
-        """Rows of the piece, where they are known."""
-        return None if self.stop is None else self.stop - self.start
+    def rows(self) -> int:
+        """Rows of the piece."""
+        return self.stop - self.start
 
     @property
     def size(self) -> int:
-        """Bytes of its vectors, or of its file where its rows are not known: for estimates."""
-        if self.rows is None:
-            return self.shard.path.stat().st_size
+        """Bytes of its vectors: for estimates."""
         return self.rows * self.shard.facts.dim * self.shard.facts.dtype.itemsize
 
 
@@ -66,14 +60,14 @@ def cut(data: ShardedSet, rows: int | None = PIECE_ROWS) -> list[Piece]:
     for shard in data.shards:
         count = shard.facts.rows
         step = rows if rows is not None and shard.format.ranges else None
-        if count is None or step is None or count <= step:
+        if step is None or count <= step:
             pieces.append(Piece(shard, 0, count, first))
         else:
             pieces += [
                 Piece(shard, start, min(start + step, count), first + start)
                 for start in range(0, count, step)
             ]
-        first += count or 0
+        first += count
     return pieces
 
 
@@ -142,7 +136,7 @@ def raw_blocks(
     ):
         yield RawBlock(chunk, first, piece.shard.name, drop_invalid)
         first += len(chunk.array)
-    if piece.stop is not None and first != piece.stop:
+    if first != piece.stop:
         raise ShapeError(
             f"{piece.shard.name} has {first:,} rows where it had {piece.stop:,}. It changed while "
             "it was read."
@@ -151,7 +145,4 @@ def raw_blocks(
 
 def sums_precisely(data: ShardedSet) -> bool:
     """Whether the set is small enough to be summed in float64 throughout."""
-    rows = data.rows
-    if rows is None:  # no more than fit into the files
-        rows = sum(shard.path.stat().st_size for shard in data.shards) // (4 * data.dim)
-    return is_precise(rows, data.dim)
+    return is_precise(data.rows, data.dim)

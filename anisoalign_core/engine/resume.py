@@ -74,7 +74,7 @@ class Work:
         for output in self.finished:
             path = self.plan.path(output)
             rows = output.rows
-            if rows is None or self.plan.drop_invalid:
+            if self.plan.drop_invalid:
                 rows = _rows_of(path, output.pieces[0].shard)
             found[output.name] = FileFacts(
                 output.name, rows, path.stat().st_size, file_digest(path)
@@ -143,8 +143,7 @@ def _rows_of(path: Path, read: Shard) -> int:
     how = by_suffix(path.suffix) or read.format
     opened = how.open(source_at(path), stream_limits())
     key = read.key if read.key in opened.keys else opened.keys[0]
-    rows = opened.facts(key).rows
-    return sum(len(one.array) for one in opened.chunks(key, rows=65_536)) if rows is None else rows
+    return opened.facts(key).rows
 
 
 def _described(plan: OutputPlan, identity: Mapping[str, Any]) -> str:

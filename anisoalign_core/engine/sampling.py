@@ -56,8 +56,7 @@ def sample_set(
         If ``rows`` are not as described, or none.
     FormatError, ShapeError, InvalidRowsError
     """
-    data = data.counted()
-    total = data.rows or 0
+    total = data.rows
     wanted = np.arange(total) if rows is None else np.asarray(rows, dtype=np.intp)
     if not len(wanted) or wanted[0] < 0 or wanted[-1] >= total or (np.diff(wanted) <= 0).any():
         raise ParameterError(
@@ -69,7 +68,7 @@ def sample_set(
     arrays: list[npt.NDArray[np.generic]] = []
     abouts: list[About] = []
     for shard, start in zip(data.shards, data.starts, strict=True):
-        count = shard.facts.rows or 0
+        count = shard.facts.rows
         local = wanted[np.searchsorted(wanted, start) : np.searchsorted(wanted, start + count)]
         for array, about in _taken(shard, local - start):
             arrays.append(array)
@@ -121,7 +120,6 @@ def read_sides(
     ShapeError
         If rows should belong together and their numbers differ.
     """
-    source, target = source.counted(), target.counted()
     if pairing == "row" and source.rows != target.rows:
         raise ShapeError(
             f"{source.name} has {source.rows} rows and {target.name} has {target.rows}, so row i "
@@ -129,7 +127,7 @@ def read_sides(
         )
 
     def read(side: ShardedSet) -> EmbeddingSet:
-        total = side.rows or 0
+        total = side.rows
         if rows is None or rows >= total or pairing == "id":
             return sample_set(side, drop_invalid=drop_invalid)
         return sample_set(side, sample_rows(total, rows, random_state), drop_invalid=drop_invalid)

@@ -131,9 +131,7 @@ def fit_streamed(
             "must come from one encoder's shared space: check the files."
         )
     method.check_parameters(source.dim)
-    if source.rows is None and method.wanted_rows(target.rows or 1000):
-        source = source.counted()
-    wanted = method.wanted_rows(source.rows or 0) if source.rows is not None else ()
+    wanted = method.wanted_rows(source.rows)
     passes = _Passes(progress, 3 if method.recentres else 2)
     diagonal = method.moments == "diagonal"
     first = SumRequest(sums_precisely(source), diagonal, drop_invalid, wanted)

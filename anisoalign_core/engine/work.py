@@ -236,7 +236,7 @@ def _beside(plan: OutputPlan, output: Output) -> list[tuple[Path, Path]]:
     shard, path = output.pieces[0].shard, plan.path(output)
     metadata = plan.metadata_path(output)
     if metadata is not None and shard.metadata is not None:
-        check_metadata(shard.metadata, shard.facts.rows or 0)
+        check_metadata(shard.metadata, shard.facts.rows)
         make_folder(metadata.parent)
         return [(shard.metadata, metadata)]
     shard.about()

@@ -79,19 +79,17 @@ class Chunk:
 
 @dataclass(frozen=True)
 class ShardFacts:
-    """What can be known of a shard without reading its rows.
+    """What is known of a shard before its rows are wanted.
 
     Attributes
     ----------
-    rows : int or None
-        None where only reading all of it would tell.
-    dim : int
+    rows, dim : int
     dtype : numpy dtype
     metadata : mapping of str to str
         What the file says about itself.
     """
 
-    rows: int | None
+    rows: int
     dim: int
     dtype: np.dtype[Any]
     metadata: Mapping[str, str] = field(default_factory=dict)

@@ -204,7 +204,7 @@ def _load(
     found = opened.keys
     picked = select_key(found, modality=modality, key=key, name=source.name, role=role)
     facts = opened.facts(picked)
-    count = facts.rows or 0
+    count = facts.rows
     step = max(BATCH_BYTES // (max(facts.dim, 1) * facts.dtype.itemsize), 1)
     chunks = opened.chunks(picked, rows=step if chosen.streams else max(count, 1), about=True)
     raw = gathered(chunks, count, facts.dim, facts.dtype)

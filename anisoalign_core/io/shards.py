@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -133,7 +134,7 @@ class Shard:
 
     def about(self) -> About | None:
         """Return what the files beside say of all rows; None where the file itself says it."""
-        rows = self.facts.rows or 0
+        rows = self.facts.rows
         if self.metadata is not None:
             return clip_retrieval.read_metadata(self.metadata, rows, stream_limits())
         if self.format.lines:
@@ -168,27 +169,14 @@ class ShardedSet:
         return self.shards[0].facts.dim
 
     @property
-    def rows(self) -> int | None:
-        """Rows in all; None where only reading everything would tell."""
-        found = [shard.facts.rows for shard in self.shards]
-        return None if None in found else sum(rows or 0 for rows in found)
+    def rows(self) -> int:
+        """Rows in all."""
+        return sum(shard.facts.rows for shard in self.shards)
 
     @property
     def starts(self) -> list[int]:
-        """Number of each shard's first row in the whole set.
-
-        Raises
-        ------
-        ShapeError
-            If rows were not counted yet.
-        """
-        if self.rows is None:
-            raise ShapeError(f"The rows of {self.name} were not counted yet.")
-        starts, done = [], 0
-        for shard in self.shards:
-            starts.append(done)
-            done += shard.facts.rows or 0
-        return starts
+        """Number of each shard's first row in the whole set."""
+        return [0, *accumulate(shard.facts.rows for shard in self.shards)][:-1]
 
     def check_unchanged(self) -> None:
         """Refuse to go on if a file of vectors is not as it was when the set was opened.
@@ -199,12 +187,6 @@ class ShardedSet:
         """
         for shard in self.shards:
             shard.check_unchanged(alone=True)
-
-    def counted(self) -> ShardedSet:
-        """Return the same set with all rows counted, reading what must be read for it."""
-        if self.rows is not None:
-            return self
-        return replace(self, shards=tuple(map(_counted, self.shards)))
 
 
 def open_shards(where: Where, *, modality: str, key: str | None = None) -> ShardedSet:
@@ -358,10 +340,3 @@ def _checked(data: ShardedSet) -> ShardedSet:
     for shard in data.shards:
         as_real_matrix(np.zeros((1, shard.facts.dim), dtype=shard.facts.dtype), shard.name)
     return data
-
-
-def _counted(shard: Shard) -> Shard:
-    if shard.facts.rows is not None:
-        return shard
-    rows = sum(len(chunk.array) for chunk in shard.chunks(65_536))
-    return replace(shard, facts=replace(shard.facts, rows=rows))

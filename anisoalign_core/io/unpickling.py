@@ -82,24 +82,21 @@ def load_records(source: Source, limits: Limits) -> list[Record]:
             ) from refused
     if type(loaded) is not list or not loaded:
         what = "an empty list" if type(loaded) is list else f"a {type(loaded).__name__}"
-        raise FormatError(
-            f"{name} holds {what}, not a list of records. Write a list of dictionaries, one for "
-            "each row."
-        )
-    for number, record in enumerate(loaded):
-        if type(record) is not dict:
-            raise FormatError(
-                f"Record {number} of {name} is a {type(record).__name__}, not a dictionary. Write "
-                "a list of dictionaries, one for each row."
-            )
+        raise FormatError(f"{name} holds {what}, not a list of records. {_WRITE}")
     _check_values(loaded, name)
     return loaded
 
 
-def _check_values(records: list[Record], name: str) -> None:
+_WRITE = "Write a list of dictionaries, one for each row."
+
+
+def _check_values(records: list[Any], name: str) -> None:
     """Refuse values of other types: what stands for a name in the file must not stay."""
     seen: set[int] = set()
     for number, record in enumerate(records):
+        if type(record) is not dict:
+            what = type(record).__name__
+            raise FormatError(f"Record {number} of {name} is a {what}, not a dictionary. {_WRITE}")
         waiting: list[Any] = [record]
         while waiting:  # not recursive: what is nested may hold itself
             value = waiting.pop()

@@ -149,7 +149,7 @@ def in_pieces(suffix: str, data: bytes, folder: Path) -> str:
     """Read a file as a set that may be larger than memory."""
     path = folder / f"a{suffix}"
     path.write_bytes(data)
-    found = open_shards(path, modality="image").counted()
+    found = open_shards(path, modality="image")
     parts = [checked_chunks(shard.chunks(3, about=True), found.dim) for shard in found.shards]
     later = sum(len(c.array) for shard in found.shards for c in shard.chunks(2, 1, 4))
     return f"{parts} {later}"

@@ -186,7 +186,7 @@ def test_a_piece_without_a_valid_row_adds_nothing(disk, name):
 
 def test_pieces_add_up_in_any_grouping_and_keep_the_wanted_rows_in_order(disk):
     np.save("texts/part_7.npy", np.zeros((1, 24), dtype=np.float32))
-    source = sides("texts", "images")[0].counted()
+    source = sides("texts", "images")[0]
     wanted = np.array([3, 699, 700, 701, 2400])
     request = SumRequest(True, False, True, (wanted,))
     first, empty, *rest = (sum_piece(piece, request) for piece in cut(source))

@@ -117,7 +117,7 @@ def test_a_range_of_rows_with_what_is_known_of_them(
 ) -> None:
     WRITE[suffix](folder / f"a{suffix}", vectors())
     data = open_shards(f"a{suffix}", modality="text")
-    assert (data.layout, data.dim, data.counted().rows) == ("file", D, N)
+    assert (data.layout, data.dim, data.rows) == ("file", D, N)
     chunks = list(data.shards[0].chunks(8, start, stop, about=True))
     assert all(0 < len(chunk.array) <= 8 for chunk in chunks)
     np.testing.assert_allclose(joined(iter(chunks)), vectors()[start:stop], rtol=1e-7)
@@ -154,7 +154,7 @@ def test_one_row_is_a_set(folder: Path, suffix: str, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(f"{__name__}.IDS", IDS[:1])
     monkeypatch.setattr(f"{__name__}.CAPTIONS", CAPTIONS[:1])
     WRITE[suffix](folder / f"a{suffix}", vectors(1))
-    data = open_shards(f"a{suffix}", modality="text").counted()
+    data = open_shards(f"a{suffix}", modality="text")
     assert (data.rows, data.starts) == (1, [0])
     np.testing.assert_allclose(joined(data.shards[0].chunks(10)), vectors(1), rtol=1e-7)
 
@@ -329,7 +329,7 @@ def test_what_is_refused_as_a_pickle_says_who_reads_it(folder: Path) -> None:
     write_pkl(folder / "a.pkl", vectors())
     with pytest.raises(FormatError, match=r"never loaded.* ReVision chunks are read by .*open_sh"):
         load("a.pkl", modality="text")
-    assert open_shards("a.pkl", modality="text").counted().rows == N
+    assert open_shards("a.pkl", modality="text").rows == N
 
 
 # --------------------------------------------------------------------------------- clip-retrieval

@@ -10,11 +10,10 @@ from contextlib import ExitStack
 from pathlib import PurePosixPath
 from typing import BinaryIO
 
-from anisoalign_core.encode.building import first_line
 from anisoalign_core.encode.images import ImageLimits, too_large
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.files.limits import MIB, size_text
-from anisoalign_core.files.source import Source, malformed, wrong_kind
+from anisoalign_core.files.source import Source, first_line, malformed, wrong_kind
 from anisoalign_core.io.npz import ZIP_ERRORS
 
 KIND = "a zip archive"

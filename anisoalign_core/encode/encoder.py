@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anisoalign_core.encode.building import first_line
 from anisoalign_core.encode.tokenizers import Tokenizer, Tokens
 from anisoalign_core.errors import AnisoAlignError, ParameterError
-from anisoalign_core.files.source import printable
+from anisoalign_core.files.source import first_line, printable
 from anisoalign_core.numerics import Float32, row_norms, unit_rows
 from anisoalign_core.rows import valid_norms
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.encode.building import first_line
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.files.limits import MIB, size_text
+from anisoalign_core.files.source import first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image

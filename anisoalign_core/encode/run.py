@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import numpy as np
 
-from anisoalign_core.encode.building import first_line
 from anisoalign_core.encode.encoder import Encoder
 from anisoalign_core.encode.images import thumbnail, thumbnail_side
 from anisoalign_core.encode.inputs import Item
@@ -28,7 +27,7 @@ from anisoalign_core.encode.state import (
 from anisoalign_core.encode.tokenizers import Tokens
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
 from anisoalign_core.files.limits import usable_cores
-from anisoalign_core.files.source import printable
+from anisoalign_core.files.source import first_line, printable
 from anisoalign_core.numerics import Progress, blocks, one_torch_thread
 
 if TYPE_CHECKING:

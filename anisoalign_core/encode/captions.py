@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from anisoalign_core.encode.images import SUFFIXES
+from anisoalign_core.encode.images import is_image
 from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.files.limits import Limits, check_text_size
 from anisoalign_core.files.source import Source, malformed, printable
@@ -39,25 +39,6 @@ class Captions:
     name: str
     names: tuple[str, ...] | None
     texts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Matched:
-    """Captions by image.
-
-    Attributes
-    ----------
-    texts : tuple of (str or None)
-        One for each image.
-    without_image : tuple of str
-        Names in the captions' file that no image has.
-    notes : tuple of str
-        Sentences about what was left out.
-    """
-
-    texts: tuple[str | None, ...]
-    without_image: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def read_captions(source: Source) -> Captions:
@@ -111,7 +92,7 @@ def _from_table(rows: list[tuple[int, list[str]]], name: str) -> Captions:
         rows, width = rows[1:], len(titles)
     elif len(titles) == 1:
         named, caption, width = None, 0, 1
-    elif len(titles) == 2 and _is_image(titles[0]):
+    elif len(titles) == 2 and is_image(PurePosixPath(titles[0])):
         named, caption, width = 0, 1, 2
     else:
         shown = ", ".join(f'"{printable(title, 30)}"' for title in titles[:8])
@@ -131,7 +112,9 @@ def _from_table(rows: list[tuple[int, list[str]]], name: str) -> Captions:
     return Captions(name, names, tuple(one_line(cells[caption]) for _, cells in rows))
 
 
-def match(captions: Captions, images: Sequence[PurePosixPath]) -> Matched:
+def match(
+    captions: Captions, images: Sequence[PurePosixPath]
+) -> tuple[list[str | None], list[str], list[str]]:
     """Give each image its caption: by name, or in order where the file has no names.
 
     A name is that of an image if it is the whole path, the path without suffix, the file name, or
@@ -142,6 +125,15 @@ def match(captions: Captions, images: Sequence[PurePosixPath]) -> Matched:
     captions : Captions
     images : sequence of PurePosixPath
         Where each image lies in its folder or archive.
+
+    Returns
+    -------
+    texts : list of (str or None)
+        One for each image.
+    lost : list of str
+        Names that no image has.
+    notes : list of str
+        Sentences about what was left out.
 
     Raises
     ------
@@ -157,13 +149,18 @@ def match(captions: Captions, images: Sequence[PurePosixPath]) -> Matched:
                 f"{len(images):,} images. Give one for each, or a table with a column of file "
                 "names."
             )
-        return Matched(tuple(text or None for text in captions.texts))
-    levels = _levels(images)
+        return [text or None for text in captions.texts], [], []
+    rows_of: dict[tuple[int, str], list[int]] = {}
+    for row, path in enumerate(images):
+        for key in _keys(path, path.with_suffix("")):
+            rows_of.setdefault(key, []).append(row)
     found: dict[int, str] = {}
     lost: list[str] = []
     further = unclear = 0
     for name, text in zip(captions.names, captions.texts, strict=True):
-        rows = _rows_called(name, levels)
+        path = PurePosixPath(name.replace("\\", "/"))
+        keys = _keys(path, path.with_suffix("") if is_image(path) else path)
+        rows = next((rows_of[key] for key in keys if key in rows_of), [])
         if not rows:
             lost.append(name)
         elif len(rows) > 1:
@@ -178,46 +175,20 @@ def match(captions: Captions, images: Sequence[PurePosixPath]) -> Matched:
             f'"{printable(captions.names[0], 60)}", images like "{printable(str(images[0]), 60)}". '
             "Use the names of the files."
         )
-    notes = []
-    if further:
-        notes.append(
-            f"{counted(further, 'caption')} of {captions.name} left out: the image has one before."
+    notes = [
+        f"{counted(count, 'caption')} of {captions.name} left out: {why}."
+        for count, why in (
+            (further, "the image has one before"),
+            (unclear, "several images have that name. Write the folder too"),
         )
-    if unclear:
-        notes.append(
-            f"{counted(unclear, 'caption')} of {captions.name} left out: several images have that "
-            "name. Write the folder too."
-        )
-    texts = tuple(found.get(row) for row in range(len(images)))
-    return Matched(texts, tuple(lost), tuple(notes))
+        if count
+    ]
+    return [found.get(row) for row in range(len(images))], lost, notes
 
 
-Level = dict[str, list[int]]
-
-
-def _levels(images: Sequence[PurePosixPath]) -> tuple[Level, ...]:
-    levels: tuple[Level, ...] = ({}, {}, {}, {})
-    for row, path in enumerate(images):
-        keys = (str(path), str(path.with_suffix("")), path.name, path.stem)
-        for level, key in zip(levels, keys, strict=True):
-            level.setdefault(key, []).append(row)
-    return levels
-
-
-def _rows_called(name: str, levels: tuple[Level, ...]) -> list[int]:
-    path = PurePosixPath(name.replace("\\", "/"))
-    bare = path.with_suffix("") if _is_image(path.name) else path
-    tried = (
-        (levels[0], str(path)),
-        (levels[1], str(bare)),
-        (levels[2], path.name),
-        (levels[3], bare.name),
-    )
-    return next((level[key] for level, key in tried if key and key in level), [])
-
-
-def _is_image(name: str) -> bool:
-    return PurePosixPath(name).suffix.lower() in SUFFIXES
+def _keys(path: PurePosixPath, bare: PurePosixPath) -> Iterator[tuple[int, str]]:
+    """Yield what an image can be called, the surest first."""
+    return enumerate((str(path), str(bare), path.name, bare.name))
 
 
 def caption_in(data: bytes, name: str) -> tuple[str, int]:

@@ -4,26 +4,27 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from anisoalign_core.encode.building import need_open_clip
-from anisoalign_core.encode.registry import architecture_config, tag_settings
+from anisoalign_core.encode.registry import (
+    CONFIG_NAME,
+    TOWERS,
+    architecture_config,
+    need_open_clip,
+    tag_settings,
+)
 from anisoalign_core.errors import FormatError
 from anisoalign_core.files.limits import Limits, check_text_size
 from anisoalign_core.files.source import printable, readable
 from anisoalign_core.io.lines import decode_utf8
 
-CONFIG_NAME = "open_clip_config.json"
-"""What the configuration is called in a folder that open_clip wrote."""
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spiece.model")
 PREPARED = ("size", "mean", "std", "interpolation", "resize_mode", "fill_color")
-MAX_LAYERS = 1000
+MOST = {"layers": 1000, "context_length": 8192}
+"""A text tower's mask has the square of its context in numbers (256 MiB)."""
 MAX_WIDTH = 1_000_000
-MAX_CONTEXT = 8192
-"""Tokens of a caption: the mask of a text tower has the square of it in numbers (256 MiB)."""
 NAME = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)?", re.ASCII)
 """An architecture, or OWNER/NAME on the hub: neither a path nor an address."""
 TOKENIZER_OPTIONS = ("clean", "strip_sep_token", "language", "reduction_mask", "tokenizer_mode")
@@ -41,7 +42,7 @@ class ModelSpec:
     model : dict
         ``embed_dim``, ``vision_cfg``, ``text_cfg``, … as open_clip has them.
     preprocess : dict
-        ``size``, ``mean``, ``std``, ``interpolation``, ``resize_mode`` and ``fill_color``.
+        The fields of open_clip's ``PreprocessCfg``; ``size`` is (height, width).
     vocabulary : tuple of str or None
         Words of a word tokenizer; None for open_clip's own tokenizers.
     folder : Path or None
@@ -74,8 +75,7 @@ def registered(architecture: str, tag: str | None) -> ModelSpec:
         If there is no such architecture or tag.
     """
     config = architecture_config(architecture)
-    open_clip = need_open_clip()
-    tags = [tag] if tag else open_clip.list_pretrained_tags_by_model(architecture)
+    tags = [tag] if tag else need_open_clip().list_pretrained_tags_by_model(architecture)
     settings = [tag_settings(architecture, each) for each in tags]
     shared = [{key: one[key] for key in PREPARED if one.get(key) is not None} for one in settings]
     if tag and settings[0].get("quick_gelu"):
@@ -113,26 +113,22 @@ def read_config(path: Path) -> ModelSpec:
     if not isinstance(body, dict):
         raise FormatError(f"{name} holds no configuration but a {type(body).__name__}.")
     model = _model(body.get("model_cfg", body), name)
-    own = body.get("preprocess")
-    if own is None:
-        given = body.get("preprocess_cfg") or {}
-        _check_kind(given, dict, f"preprocess_cfg of {name}")
+    if (own := body.get("preprocess")) is None:
+        given = _mapping(body.get("preprocess_cfg") or {}, f"preprocess_cfg of {name}")
         settings = {key: given[key] for key in PREPARED if given.get(key) is not None}
     else:
-        _check_kind(own, dict, f"preprocess of {name}")
-        absent = [key for key in ("size", "mean", "std") if key not in own]
+        three = ("size", "mean", "std")
+        absent = [key for key in three if key not in _mapping(own, f"preprocess of {name}")]
         if absent:
             raise FormatError(f"preprocess of {name} lacks {', '.join(absent)}.")
-        settings = {key: own[key] for key in ("size", "mean", "std")}
-        settings["resize_mode"] = "squash"
+        settings = {key: own[key] for key in three} | {"resize_mode": "squash"}
     words = body.get("vocabulary")
-    if words is not None and not (
-        isinstance(words, list) and all(isinstance(w, str) for w in words)
-    ):
+    listed = isinstance(words, list) and all(isinstance(word, str) for word in words)
+    if words is not None and not listed:
         raise FormatError(f"The vocabulary of {name} is not a list of words.")
     beside = any((path.parent / file).is_file() for file in TOKENIZER_FILES)
     return ModelSpec(
-        path.stem if path.name != CONFIG_NAME else path.resolve().parent.name,
+        path.stem if name != CONFIG_NAME else path.resolve().parent.name,
         model,
         _prepared(settings, model, name),
         None if words is None else tuple(words),
@@ -141,13 +137,7 @@ def read_config(path: Path) -> ModelSpec:
 
 
 def config_beside(checkpoint: Path) -> Path:
-    """Return the configuration that lies beside a checkpoint.
-
-    Raises
-    ------
-    FormatError
-        If there is neither ``<stem>.json`` nor ``open_clip_config.json``.
-    """
+    """Return ``<stem>.json`` or ``open_clip_config.json`` beside a checkpoint, or say neither."""
     places = (checkpoint.with_suffix(".json"), checkpoint.with_name(CONFIG_NAME))
     for place in places:
         if place.is_file():
@@ -161,62 +151,42 @@ def config_beside(checkpoint: Path) -> Path:
 
 def _model(found: Any, name: str) -> dict[str, Any]:
     """Check what is needed to say more than open_clip's own errors would."""
-    _check_kind(found, dict, f"model_cfg of {name}")
-    absent = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if key not in found]
+    absent = [key for key in TOWERS if key not in _mapping(found, f"model_cfg of {name}")]
     if absent:
         raise FormatError(
             f"{name} is no configuration of a model: it lacks {', '.join(absent)}. Give an "
             "open_clip configuration, or a file with model_cfg and preprocess."
         )
-    for tower in ("vision_cfg", "text_cfg"):
-        _check_kind(found[tower], dict, f"{tower} of {name}")
+    vision, text = (_mapping(found[key], f"{key} of {name}") for key in TOWERS[1:])
+    for tower in (vision, text):
         for key in ("hf_model_name", "hf_tokenizer_name", "timm_model_name"):
-            called = found[tower].get(key)
+            called = tower.get(key)
             if called and not (isinstance(called, str) and NAME.fullmatch(called)):
                 raise FormatError(f"{key} of {name} is not a name.")
-    _check_options(found["text_cfg"], name)
-    for key, value in {**found["text_cfg"], **found["vision_cfg"], **_flat(found)}.items():
-        most = {"layers": MAX_LAYERS, "context_length": MAX_CONTEXT}.get(key, MAX_WIDTH)
-        for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, int) and not isinstance(number, bool) and number > most:
-                raise FormatError(
-                    f"{printable(key, 60)} of {name} is above {most:,}; no model is of that size. "
-                    "Check the file."
-                )
-    dim = found["embed_dim"]
-    if not isinstance(dim, int) or isinstance(dim, bool) or dim < 2:
-        raise FormatError(f"embed_dim of {name} is {printable(repr(dim), 40)}; give 2 or more.")
-    return dict(found)
-
-
-def _check_options(text: dict[str, Any], name: str) -> None:
-    """Refuse options of a tokenizer that a file from elsewhere has no business with."""
-    options = text.get("tokenizer_kwargs") or {}
-    _check_kind(options, dict, f"tokenizer_kwargs of {name}")
-    strange = [key for key in options if key not in TOKENIZER_OPTIONS]
-    if strange:
+    options = _mapping(text.get("tokenizer_kwargs") or {}, f"tokenizer_kwargs of {name}")
+    if strange := [key for key in options if key not in TOKENIZER_OPTIONS]:
         raise FormatError(
             f"tokenizer_kwargs of {name} has {printable(strange[0], 60)}; known are "
             f"{', '.join(TOKENIZER_OPTIONS)}. Remove it."
         )
-
-
-def _flat(found: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in found.items() if not isinstance(value, dict)}
+    for key, value in (*text.items(), *vision.items(), *found.items()):
+        most = MOST.get(key, MAX_WIDTH)
+        if any(type(one) is int and one > most for one in _several(value)):
+            raise FormatError(
+                f"{printable(key, 60)} of {name} is above {most:,}; no model is of that size. "
+                "Check the file."
+            )
+    dim = found["embed_dim"]
+    if type(dim) is not int or dim < 2:
+        raise FormatError(f"embed_dim of {name} is {printable(repr(dim), 40)}; give 2 or more.")
+    return dict(found)
 
 
 def _prepared(settings: dict[str, Any], model: dict[str, Any], name: str) -> dict[str, Any]:
-    """Fill in what is not said, and check that images will have the size the model takes."""
-    from open_clip.constants import OPENAI_DATASET_MEAN, OPENAI_DATASET_STD
+    """Fill in open_clip's usual values, and check that images have the size the model takes."""
+    from open_clip.transform import PreprocessCfg
 
-    usual: dict[str, Any] = {
-        "mean": OPENAI_DATASET_MEAN,
-        "std": OPENAI_DATASET_STD,
-        "interpolation": "bicubic",
-        "resize_mode": "shortest",
-        "fill_color": 0,
-    }
-    found = usual | settings
+    found = asdict(PreprocessCfg()) | settings
     takes = _sides(model["vision_cfg"].get("image_size", 224), "image_size", name)
     if _sides(settings.get("size", takes), "size", name) != takes:
         raise FormatError(
@@ -224,10 +194,13 @@ def _prepared(settings: dict[str, Any], model: dict[str, Any], name: str) -> dic
             f"{takes[0]} × {takes[1]}. Make size and image_size agree."
         )
     for key in ("mean", "std"):
-        three = list(found[key]) if isinstance(found[key], list | tuple) else [found[key]] * 3
-        if len(three) != 3 or not all(_is_number(one) for one in three):
+        three = _several(found[key])
+        three = three if isinstance(found[key], list | tuple) else three * 3
+        if len(three) != 3 or not all(
+            type(one) in (int, float) and abs(one) < 1e9 for one in three
+        ):
             raise FormatError(f"{key} of {name} is not three numbers: red, green, blue.")
-        found[key] = tuple(float(one) for one in three)
+        found[key] = tuple(map(float, three))
     if min(found["std"]) <= 0:
         raise FormatError(f"std of {name} is not above zero.")
     for key, known in (
@@ -240,19 +213,17 @@ def _prepared(settings: dict[str, Any], model: dict[str, Any], name: str) -> dic
 
 
 def _sides(size: Any, key: str, name: str) -> tuple[int, int]:
-    sides: Sequence[Any] = [size, size] if isinstance(size, int) else size
-    if isinstance(sides, list | tuple) and len(sides) == 2:
-        whole = [one for one in sides if isinstance(one, int) and not isinstance(one, bool)]
-        if len(whole) == 2 and min(whole) > 0:
-            return whole[0], whole[1]
+    sides = [size, size] if type(size) is int else _several(size)
+    if len(sides) == 2 and all(type(one) is int and one > 0 for one in sides):
+        return sides[0], sides[1]
     raise FormatError(f"{key} of {name} is {printable(repr(size), 40)}; give whole pixels.")
 
 
-def _is_number(value: Any) -> bool:
-    """Whether a value is a number that is neither enormous nor none at all."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e9
+def _several(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list | tuple) else [value]
 
 
-def _check_kind(value: Any, kind: type, what: str) -> None:
-    if not isinstance(value, kind):
-        raise FormatError(f"{what} is not a {'mapping' if kind is dict else kind.__name__}.")
+def _mapping(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise FormatError(f"{what} is not a mapping.")
+    return value

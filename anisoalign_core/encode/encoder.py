@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anisoalign_core.encode.building import first_line
 from anisoalign_core.encode.tokenizers import Tokenizer, Tokens
 from anisoalign_core.errors import AnisoAlignError, ParameterError
-from anisoalign_core.files.source import printable
+from anisoalign_core.files.source import first_line, printable
 from anisoalign_core.numerics import Float32, row_norms, unit_rows
 from anisoalign_core.rows import valid_norms
 
@@ -108,11 +107,8 @@ class Encoder:
         """Encode images that ``transform`` has prepared already; otherwise as `encode_images`."""
         import torch
 
-        if not pixels:
-            return np.empty((0, self.dim), dtype=np.float32)
-        with self._computing(len(pixels)):
-            rows = self.model.encode_image(torch.stack(list(pixels)).to(self.device))
-        return self._unit(rows, "image")
+        batch = torch.stack(list(pixels)) if pixels else torch.empty(0)
+        return self._encoded(self.model.encode_image, batch, "image")
 
     def encode_texts(self, texts: Sequence[str]) -> Float32:
         """Encode captions as one batch: (n, d) float32 unit rows.
@@ -128,16 +124,13 @@ class Encoder:
         """Encode captions that the tokenizer has read already; otherwise as `encode_texts`."""
         import torch
 
-        if not len(tokens.ids):
-            return np.empty((0, self.dim), dtype=np.float32)
-        with self._computing(len(tokens.ids)):
-            rows = self.model.encode_text(torch.from_numpy(tokens.ids).to(self.device))
-        return self._unit(rows, "caption")
+        return self._encoded(self.model.encode_text, torch.from_numpy(tokens.ids), "caption")
 
-    @contextmanager
-    def _computing(self, count: int) -> Iterator[None]:
+    def _encoded(self, tower: Callable[..., Any], batch: torch.Tensor, what: str) -> Float32:
         import torch
 
+        if not len(batch):
+            return np.empty((0, self.dim), dtype=np.float32)
         kind, cast = self.device.partition(":")[0], _torch_type(self.precision)
         try:
             with (
@@ -145,14 +138,12 @@ class Encoder:
                 torch.inference_mode(),
                 torch.autocast(kind, dtype=cast, enabled=cast != torch.float32),
             ):
-                yield
+                rows = tower(batch.to(self.device))
         except torch.cuda.OutOfMemoryError as error:
             raise AnisoAlignError(
-                f"{self.device} has too little memory for a batch of {count} with {self.name}. "
-                "Choose a smaller batch_size (--batch-size)."
+                f"{self.device} has too little memory for a batch of {len(batch)} with "
+                f"{self.name}. Choose a smaller batch_size (--batch-size)."
             ) from error
-
-    def _unit(self, rows: Any, what: str) -> Float32:
         rows = rows[0] if isinstance(rows, tuple) else rows  # some towers give their tokens too
         found = rows.float().cpu().numpy()
         norms = row_norms(found)
@@ -170,26 +161,21 @@ class Encoder:
         return unit_rows(found, norms)
 
 
-def check_device(device: str) -> str:
-    """Return ``device`` if it is there: ``cpu``, ``cuda``, ``cuda:1``, …, or ``mps``.
-
-    Raises
-    ------
-    ParameterError
-    """
+def check_device(device: str) -> None:
+    """Refuse a device that is not there: ``cpu``, ``cuda``, ``cuda:1``, …, or ``mps``."""
     import torch
 
     kind, colon, number = device.partition(":")
-    if kind not in ("cpu", "cuda", "mps") or (colon and (kind == "cpu" or not number.isdecimal())):
-        raise ParameterError(
-            f'device is "{printable(device, 40)}"; choose cpu, cuda, cuda:1 (a card by number) or '
-            "mps."
-        )
     there = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
     }
+    if kind not in there or (colon and (kind == "cpu" or not number.isdecimal())):
+        raise ParameterError(
+            f'device is "{printable(device, 40)}"; choose cpu, cuda, cuda:1 (a card by number) or '
+            "mps."
+        )
     if not there[kind]:
         names = ", ".join(name for name, found in there.items() if found)
         raise ParameterError(
@@ -201,16 +187,10 @@ def check_device(device: str) -> str:
             f"device is {device}, and this machine has {torch.cuda.device_count()} card(s), "
             "counted from 0."
         )
-    return device
 
 
-def check_precision(precision: str, device: str) -> str:
-    """Return ``precision`` if the device computes with it: a small product is tried.
-
-    Raises
-    ------
-    ParameterError
-    """
+def check_precision(precision: str, device: str) -> None:
+    """Refuse a precision that the device does not compute with: a small product is tried."""
     import torch
 
     if precision not in PRECISIONS:
@@ -219,7 +199,7 @@ def check_precision(precision: str, device: str) -> str:
         )
     cast = _torch_type(precision)
     if cast == torch.float32:
-        return precision
+        return
     try:
         ones = torch.ones(8, 8, device=device)
         with torch.autocast(device.partition(":")[0], dtype=cast):
@@ -232,7 +212,6 @@ def check_precision(precision: str, device: str) -> str:
             f"{precision} does not work on {device} with PyTorch {torch.__version__} ({reason}). "
             "Choose another precision or device; fp32 works on all."
         )
-    return precision
 
 
 def _torch_type(precision: str) -> torch.dtype:

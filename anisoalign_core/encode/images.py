@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.encode.building import first_line
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.files.limits import MIB, size_text
+from anisoalign_core.files.source import first_line
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -124,13 +124,17 @@ def _red_green_blue(image: Image) -> Image:
     return found
 
 
-def too_large(size: int, limits: ImageLimits) -> LimitError | None:
-    """Return the error for a file above the limit, if it is."""
-    if size <= limits.max_file_bytes:
-        return None
-    return LimitError(
-        f"the file has {size_text(size)}; the limit is {size_text(limits.max_file_bytes)}"
-    )
+def is_image(path: PurePath) -> bool:
+    """Whether a file is an image by its suffix."""
+    return path.suffix.lower() in SUFFIXES
+
+
+def check_file_size(size: int, limits: ImageLimits) -> None:
+    """Refuse a file above the limit."""
+    if size > limits.max_file_bytes:
+        raise LimitError(
+            f"the file has {size_text(size)}; the limit is {size_text(limits.max_file_bytes)}"
+        )
 
 
 def thumbnail_side(rows: int) -> int:
@@ -146,6 +150,3 @@ def thumbnail(image: Image, side: int) -> npt.NDArray[np.uint8]:
     if image.size != (side, side):
         small = ImageOps.fit(image, (side, side), Image.Resampling.BICUBIC)
     return np.asarray(small, dtype=np.uint8)
-
-
-Opener = Callable[[], "Image"]

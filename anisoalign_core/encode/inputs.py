@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from anisoalign_core.encode.captions import (
     one_line,
     read_captions,
 )
-from anisoalign_core.encode.images import ImageLimits, Opener, decode_image
+from anisoalign_core.encode.images import ImageLimits, decode_image
 from anisoalign_core.encode.search import Found, find_images, on_disk
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
 from anisoalign_core.files.source import Source, printable
@@ -44,7 +44,7 @@ class Item:
 
     id: str
     caption: str | None = None
-    open: Opener | None = field(default=None, repr=False)
+    open: Callable[[], Image] | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -131,23 +131,21 @@ def find_items(
             raise ParameterError("There is nothing to encode. Give images, captions, or both.")
         return _captions_alone(table)
     found = find_images(sources, limits)
-    ids = _unique(
-        [str(one.path.with_suffix("")) for one in found], [str(one.path) for one in found]
-    )
-    files = tuple(source.name for source in sources[:16])
-    lost: tuple[str, ...] = ()
+    paths = [one.path for one in found]
+    ids = _unique([str(path.with_suffix("")) for path in paths], [str(path) for path in paths])
+    files = [source.name for source in sources[:16]] + ([table.name] if table else [])
     if table is None:
         texts, notes = _sidecar_texts(found)
+        lost: list[str] = []
     else:
-        matched = match(table, [one.path for one in found])
-        texts, lost, notes = matched.texts, matched.without_image, matched.notes
-        files = (*files, table.name)
+        texts, lost, notes = match(table, paths)
     items = tuple(
         Item(key, text, partial(_opened, one.read, limits))
         for key, text, one in zip(ids, texts, found, strict=True)
     )
     bare = tuple(one.id for one in items if one.caption is None)
-    return Inputs(items, files, bare if len(bare) < len(items) or table else (), lost, notes)
+    missing = bare if len(bare) < len(items) or table else ()
+    return Inputs(items, tuple(files), missing, tuple(lost), tuple(notes))
 
 
 def _opened(read: Callable[[], bytes], limits: ImageLimits) -> Image:
@@ -155,17 +153,22 @@ def _opened(read: Callable[[], bytes], limits: ImageLimits) -> Image:
 
 
 def _table(captions: Place | Sequence[str] | None) -> Captions | None:
-    if captions is None or isinstance(captions, Captions):
-        return captions
+    if captions is None:
+        return None
     if isinstance(captions, str | Path):
-        return read_captions(on_disk(captions))
+        captions = on_disk(captions)
     if isinstance(captions, Source):
         return read_captions(captions)
-    return Captions("the captions", None, tuple(one_line(text) for text in captions))
+    return Captions("the captions", None, tuple(map(one_line, captions)))
 
 
 def _captions_alone(table: Captions) -> Inputs:
-    rows = [(name, text) for name, text in _named(table) if text]
+    names = table.names or [""] * len(table.texts)
+    rows = [
+        (name or str(row), text)
+        for row, (name, text) in enumerate(zip(names, table.texts, strict=True))
+        if text
+    ]
     if not rows:
         raise FormatError(f"{table.name} holds no captions.")
     ids = _unique([name for name, _ in rows])
@@ -175,38 +178,30 @@ def _captions_alone(table: Captions) -> Inputs:
     return Inputs(items, (table.name,), notes=notes)
 
 
-def _named(table: Captions) -> Iterator[tuple[str, str]]:
-    """Yield a name, or else the row number, with each caption."""
-    for row, text in enumerate(table.texts):
-        yield (str(row) if table.names is None else table.names[row] or str(row)), text
-
-
-def _sidecar_texts(found: Sequence[Found]) -> tuple[tuple[str | None, ...], tuple[str, ...]]:
+def _sidecar_texts(found: Sequence[Found]) -> tuple[list[str | None], list[str]]:
     """Read the captions beside the images; files that cannot be read are named in a note."""
     texts: list[str | None] = []
     wrong: list[str] = []
     longer = 0
     for one in found:
-        text = None
+        text = ""
         for ending in SIDECARS:
             try:
-                data = one.beside(ending)
+                data = None if text else one.beside(ending)
                 if data is not None:
                     text, more = caption_in(data, one.path.with_suffix(ending).name)
                     longer += more > 0
             except AnisoAlignError as error:
                 wrong.append(str(error))
-            if text:
-                break
         texts.append(text or None)
-    notes = [*wrong[:3]]
+    notes = wrong[:3]
     if len(wrong) > 3:
         notes.append(f"{len(wrong) - 3:,} more files beside images cannot be read.")
     if longer:
         notes.append(
             f"{counted(longer, '.txt file')} with several lines: the first is the caption."
         )
-    return tuple(texts), tuple(notes)
+    return texts, notes
 
 
 def _unique(names: Sequence[str], longer: Sequence[str] | None = None) -> list[str]:
@@ -214,10 +209,8 @@ def _unique(names: Sequence[str], longer: Sequence[str] | None = None) -> list[s
     clean = [one_line(name) or "unnamed" for name in names]
     counts = Counter(clean)
     if longer is not None:
-        clean = [
-            key if counts[key] == 1 else one_line(full)
-            for key, full in zip(clean, longer, strict=True)
-        ]
+        pairs = zip(clean, longer, strict=True)
+        clean = [key if counts[key] == 1 else one_line(full) for key, full in pairs]
     taken = set(clean)
     seen: Counter[str] = Counter()
     for row, key in enumerate(clean):

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-from anisoalign_core.encode.building import (
+from anisoalign_core.encode.configs import ModelSpec, config_beside, read_config, registered
+from anisoalign_core.encode.encoder import Encoder, check_device, check_precision
+from anisoalign_core.encode.registry import (
     build,
     count_parameters,
     has_hub_tower,
+    listed,
     need_open_clip,
     need_packages,
 )
-from anisoalign_core.encode.configs import ModelSpec, config_beside, read_config, registered
-from anisoalign_core.encode.encoder import Encoder, check_device, check_precision
-from anisoalign_core.encode.registry import listed
 from anisoalign_core.encode.tokenizers import make_tokenizer
 from anisoalign_core.encode.weights import fetch, load_weights
 from anisoalign_core.errors import FormatError, ParameterError
@@ -76,22 +75,29 @@ def load_encoder(
     import torch
 
     need_open_clip()
+    from open_clip.transform import PreprocessCfg, image_transform_v2
+
     spec = _spec(architecture, pretrained, checkpoint, config)
     check_device(device)
     check_precision(precision, device)
     need_packages(spec.model, spec.name)
-    path = _weights_of(spec, architecture, pretrained, checkpoint)
+    if checkpoint is not None:
+        path, name = Path(checkpoint), f"{spec.name} {Path(checkpoint).name}"
+        name = path.name if path.stem == spec.name else name
+        _check_size(spec, path, declared=architecture is None)
+    else:
+        path, name = fetch(spec.name, str(pretrained)), f"{spec.name} {pretrained}"
     tokenizer = make_tokenizer(spec.model["text_cfg"], spec.vocabulary, spec.folder)
     with torch.random.fork_rng(devices=[]):  # the weights that torch draws are all written over
         model = build(spec.model, spec.name)
     load_weights(model, path, spec.name, resize=checkpoint is None)
     model = model.to(device).eval().requires_grad_(False)
     return Encoder(
-        name=_name(spec, pretrained, checkpoint),
+        name=name,
         dim=spec.dim,
         model=model,
         tokenizer=tokenizer,
-        transform=_transform(spec.preprocess),
+        transform=image_transform_v2(PreprocessCfg(**spec.preprocess), is_train=False),
         device=device,
         precision=precision,
         about={
@@ -101,7 +107,7 @@ def load_encoder(
                 "file": path.name,
                 "digest": file_digest(path),
             },
-            "parameters": sum(weights.numel() for weights in model.parameters()),
+            "parameters": count_parameters(model),
             "quick_gelu": bool(spec.model.get("quick_gelu", False)),
             "preprocess": {
                 key: list(value) if isinstance(value, tuple) else value
@@ -127,8 +133,7 @@ def _spec(
     if architecture is not None:
         spec = registered(architecture, pretrained)
         if pretrained is None and checkpoint is None:
-            open_clip = need_open_clip()
-            tags = open_clip.list_pretrained_tags_by_model(architecture)
+            tags = need_open_clip().list_pretrained_tags_by_model(architecture)
             choose = f"a tag with pretrained= (--pretrained: {listed(tags)}), or " if tags else ""
             raise ParameterError(
                 f"Nothing says which weights {architecture} shall have. Give {choose}a file with "
@@ -150,36 +155,14 @@ def _spec(
     return read_config(config_beside(path) if config is None else Path(config))
 
 
-def _weights_of(
-    spec: ModelSpec, architecture: str | None, pretrained: str | None, checkpoint: str | Path | None
-) -> Path:
-    """Return the file of the weights, if it can hold those of the model at all."""
-    if checkpoint is None:
-        assert architecture is not None and pretrained is not None  # noqa: S101  (_spec made sure)
-        return fetch(architecture, pretrained)
-    path = Path(checkpoint)
+def _check_size(spec: ModelSpec, path: Path, *, declared: bool) -> None:
+    """Refuse what a strange configuration declares, before it is built and may be huge."""
     with readable(path.name):
         held = path.stat().st_size
-    if architecture is None and not has_hub_tower(spec.model):
-        # before anything is built that a strange configuration may have made huge
-        count = count_parameters(spec.model, spec.name)
+    if declared and not has_hub_tower(spec.model):
+        count = count_parameters(build(spec.model, spec.name, "meta"))
         if count > held:
             raise FormatError(
                 f"{spec.name} declares {count:,} parameters, and {path.name} has {held:,} bytes, "
                 "so these cannot be its weights. Give the configuration that belongs to them."
             )
-    return path
-
-
-def _name(spec: ModelSpec, pretrained: str | None, checkpoint: str | Path | None) -> str:
-    if checkpoint is None:
-        return f"{spec.name} {pretrained}"
-    file = Path(checkpoint).name
-    return file if Path(file).stem == spec.name else f"{spec.name} {file}"
-
-
-def _transform(preprocess: dict[str, Any]) -> Any:
-    """Return open_clip's own preparation of images for inference."""
-    from open_clip.transform import PreprocessCfg, image_transform_v2
-
-    return image_transform_v2(PreprocessCfg(**preprocess), is_train=False)

@@ -1,23 +1,27 @@
-"""What open_clip can build: architectures, their weights by tag, and their size."""
+"""What open_clip can build by its own factory: architectures, their weights by tag, their size."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import importlib.util
+import json
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
-from anisoalign_core.encode.building import (
-    count_parameters,
-    has_hub_tower,
-    missing_packages,
-    need_open_clip,
-)
-from anisoalign_core.errors import AnisoAlignError, ParameterError
-from anisoalign_core.files.source import printable
+from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
+from anisoalign_core.files.source import first_line, printable
 
+CONFIG_NAME = "open_clip_config.json"
+"""What the configuration is called in a folder that open_clip wrote."""
+TOWERS = ("embed_dim", "vision_cfg", "text_cfg")
 MAX_LISTED = 12
 
 
@@ -46,12 +50,12 @@ class Architecture:
     """
 
     name: str
-    dim: int
-    image_size: tuple[int, int]
-    context_length: int
-    tags: tuple[str, ...]
-    missing: tuple[str, ...]
-    counted: bool
+    dim: int = 0
+    image_size: tuple[int, int] = (0, 0)
+    context_length: int = 0
+    tags: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    counted: bool = False
     understood: bool = True
 
     @property
@@ -90,18 +94,16 @@ def available_models(pattern: str | None = None) -> tuple[Architecture, ...]:
 
 @lru_cache(maxsize=1)
 def _all_models() -> tuple[Architecture, ...]:
-    open_clip = need_open_clip()
-    return tuple(
-        _described(name, open_clip.get_model_config(name), open_clip)
-        for name in open_clip.list_models()
-    )
+    return tuple(map(_described, need_open_clip().list_models()))
 
 
-def _described(name: str, config: dict[str, Any], open_clip: Any) -> Architecture:
-    """Describe a configuration; one that is not understood is listed as such, and harms no other.
+def _described(name: str) -> Architecture:
+    """Describe an architecture; one that is not understood is listed as such, and harms no other.
 
     open_clip's registry is open: later versions and other programs add kinds of their own.
     """
+    open_clip = need_open_clip()
+    config = open_clip.get_model_config(name)
     tags = tuple(open_clip.list_pretrained_tags_by_model(name))
     try:
         size = config["vision_cfg"].get("image_size", 224)
@@ -116,7 +118,7 @@ def _described(name: str, config: dict[str, Any], open_clip: Any) -> Architectur
             counted=not has_hub_tower(config) and "timm" not in absent,
         )
     except (LookupError, TypeError, ValueError, AttributeError):
-        return Architecture(name, 0, (0, 0), 0, tags, (), counted=False, understood=False)
+        return Architecture(name, tags=tags, understood=False)
 
 
 @lru_cache(maxsize=256)
@@ -135,44 +137,38 @@ def parameter_count(name: str) -> int:
     config = architecture_config(name)
     if has_hub_tower(config):
         raise AnisoAlignError(f"How large {name} is, the Hugging Face hub alone can tell.")
-    return count_parameters(config, name)
+    return count_parameters(build(config, name, "meta"))
+
+
+def count_parameters(model: Any) -> int:
+    """Return the number of parameters of a model."""
+    return sum(weights.numel() for weights in model.parameters())
 
 
 def architecture_config(name: str) -> dict[str, Any]:
-    """Return the configuration of an architecture of open_clip.
-
-    Raises
-    ------
-    ParameterError
-        If there is none of that name, with the nearest names; or it is of another kind.
-    """
+    """Return open_clip's configuration of an architecture, or name the nearest ones."""
     open_clip = need_open_clip()
-    names = open_clip.list_models()
-    if name in names:
-        found: dict[str, Any] = open_clip.get_model_config(name)
-        absent = [key for key in ("embed_dim", "vision_cfg", "text_cfg") if not found.get(key)]
-        if absent:
-            raise ParameterError(
-                f"open_clip's configuration of {name} has no {' and no '.join(absent)}, so it is "
-                "not a model of images and texts. Choose another architecture."
-            )
-        return found
-    near = nearest(name, names)
-    like = f"The nearest names are {', '.join(near)}. " if near else ""
-    raise ParameterError(
-        f'open_clip knows no architecture "{printable(name, 60)}". {like}'
-        "available_models() and anisoalign encode --list-models show all of them."
-    )
+    names: list[str] = open_clip.list_models()
+    if name not in names:
+        lowered = {each.lower(): each for each in names}
+        near = [lowered[each] for each in get_close_matches(name.lower(), lowered, 4, 0.5)]
+        like = f"The nearest names are {', '.join(near)}. " if near else ""
+        raise ParameterError(
+            f'open_clip knows no architecture "{printable(name, 60)}". {like}'
+            "available_models() and anisoalign encode --list-models show all of them."
+        )
+    found: dict[str, Any] = open_clip.get_model_config(name)
+    absent = [key for key in TOWERS if not found.get(key)]
+    if absent:
+        raise ParameterError(
+            f"open_clip's configuration of {name} has no {' and no '.join(absent)}, so it is "
+            "not a model of images and texts. Choose another architecture."
+        )
+    return found
 
 
 def tag_settings(name: str, tag: str) -> dict[str, Any]:
-    """Return what open_clip knows of published weights: where they lie, how images are prepared.
-
-    Raises
-    ------
-    ParameterError
-        If the architecture has no weights of that tag, with those that it has.
-    """
+    """Return where weights of a tag lie and how images are prepared, or name the known tags."""
     open_clip = need_open_clip()
     found: dict[str, Any] = open_clip.get_pretrained_cfg(name, tag)
     if found:
@@ -189,13 +185,107 @@ def tag_settings(name: str, tag: str) -> dict[str, Any]:
     )
 
 
-def nearest(name: str, names: Sequence[str], count: int = 4) -> list[str]:
-    """Return the names most like ``name``, whatever their case."""
-    lowered = {each.lower(): each for each in names}
-    return [lowered[each] for each in get_close_matches(name.lower(), lowered, count, 0.5)]
-
-
-def listed(names: Sequence[str], most: int = MAX_LISTED) -> str:
+def listed(names: Sequence[str]) -> str:
     """Return names as a phrase, and how many there are where not all are shown."""
-    shown = ", ".join(names[:most])
-    return shown + (f", … ({len(names)} in all)" if len(names) > most else "")
+    shown = ", ".join(names[:MAX_LISTED])
+    return shown + (f", … ({len(names)} in all)" if len(names) > MAX_LISTED else "")
+
+
+def missing_packages(config: dict[str, Any], *, tokenizer: bool = True) -> tuple[str, ...]:
+    """Return what a configuration needs and is not installed; the shape alone needs less."""
+    text = config["text_cfg"]
+    needs = {
+        "timm": config["vision_cfg"].get("timm_model_name"),
+        "transformers": has_hub_tower(config) or (tokenizer and text.get("hf_tokenizer_name")),
+    }
+    return tuple(
+        package
+        for package, needed in needs.items()
+        if needed and importlib.util.find_spec(package) is None
+    )
+
+
+def need_packages(config: dict[str, Any], name: str, *, tokenizer: bool = True) -> None:
+    """Say which packages a configuration needs, if some are not installed."""
+    absent = missing_packages(config, tokenizer=tokenizer)
+    if absent:
+        raise AnisoAlignError(
+            f"{name} needs {' and '.join(absent)}, which "
+            f"{'are' if len(absent) > 1 else 'is'} not installed. "
+            f"Run pip install {' '.join(absent)}, or choose another architecture."
+        )
+
+
+def has_hub_tower(config: dict[str, Any]) -> bool:
+    """Whether the text tower is one of the Hugging Face hub, which alone knows its shape."""
+    return bool(config["text_cfg"].get("hf_model_name"))
+
+
+def build(config: dict[str, Any], name: str, device: str = "cpu") -> Any:
+    """Build a model by open_clip's own factory, with whatever weights torch starts with.
+
+    On the device ``"meta"`` it has shapes alone, and takes no memory.
+
+    Raises
+    ------
+    AnisoAlignError
+        If a package is missing, or the hub is needed and cannot be reached.
+    FormatError
+        If the configuration is not one that open_clip understands.
+    """
+    import torch
+
+    open_clip = need_open_clip()
+    need_packages(config, name, tokenizer=False)
+    try:
+        with TemporaryDirectory() as folder, torch.device(device), quiet_logs():
+            (Path(folder) / CONFIG_NAME).write_text(
+                json.dumps({"model_cfg": config}), encoding="utf-8"
+            )
+            return open_clip.create_model(
+                f"local-dir:{folder}", load_weights=False, pretrained_text=False, device=device
+            )
+    except Exception as error:  # open_clip and torch check little, and raise whatever comes of it
+        if isinstance(error, OSError) and has_hub_tower(config):
+            raise AnisoAlignError(
+                f"The text tower of {name} is described on the Hugging Face hub, which could not "
+                f"be reached ({first_line(error)}). Check the connection, or choose another "
+                "architecture."
+            ) from error
+        raise FormatError(
+            f"open_clip cannot build {name}: {first_line(error)}. Check its model_cfg, or update "
+            "open_clip_torch."
+        ) from error
+
+
+@contextmanager
+def quiet_logs() -> Iterator[None]:
+    """Keep what libraries log about their own steps off the screen: our sentences say it once.
+
+    The switch is the process's: the last of several threads who leaves sets it back.
+    """
+    with _SWITCH:
+        _BEFORE.append(_BEFORE[0] if _BEFORE else logging.root.manager.disable)
+        logging.disable(max(logging.WARNING, _BEFORE[0]))
+    try:
+        yield
+    finally:
+        with _SWITCH:
+            before = _BEFORE.pop()
+            if not _BEFORE:
+                logging.disable(before)
+
+
+_SWITCH = threading.Lock()
+_BEFORE: list[int] = []
+
+
+def need_open_clip() -> Any:
+    """Return open_clip, or say how to install it."""
+    try:
+        import open_clip
+    except ImportError as error:
+        raise AnisoAlignError(
+            "Encoding needs open_clip, which is not installed. Run pip install open_clip_torch."
+        ) from error
+    return open_clip

@@ -71,28 +71,13 @@ def assemble(
     files: tuple[str, ...],
     both: bool,
 ) -> Encoded:
-    """Put finished batches together.
+    """Put finished batches together: images of the rows ``read``, captions of the rows ``told``.
 
-    Parameters
-    ----------
-    items : sequence of Item
-    encoder : Encoder
-    state : EncodingState
-        All batches are finished.
-    read, told : sequence of int
-        Rows of the items whose images, and whose captions, were encoded.
-    files : tuple of str
-        Names of the places, for the provenance.
-    both : bool
-        Whether the rows of both sides correspond.
+    ``both`` says whether the rows of both sides correspond.
     """
     broken = tuple(one for batch in state.images for one in batch.broken)
     batches = [batch for batch in state.images if batch.rows]
-    small = (
-        np.concatenate([batch.thumbnails for batch in batches if batch.thumbnails is not None])
-        if batches and batches[0].thumbnails is not None
-        else None
-    )
+    tiles = [batch.thumbnails for batch in batches if batch.thumbnails is not None]
 
     def made(modality: str, rows: Sequence[int], parts: list[Float32]) -> EmbeddingSet | None:
         if not rows:
@@ -109,16 +94,15 @@ def assemble(
             model=encoder.summary,
         )
 
+    small = np.concatenate(tiles) if tiles else None
+    kept = {*read, *told} if both else range(len(items))
     gone = {one.id for one in broken}
-    kept = {*read, *told}
     return Encoded(
         images=made("image", read, [batch.vectors for batch in batches]),
         texts=made("text", told, [batch.vectors for batch in state.texts]),
         broken=broken,
         left_out=tuple(
-            one.id
-            for row, one in enumerate(items)
-            if both and row not in kept and one.id not in gone
+            one.id for row, one in enumerate(items) if row not in kept and one.id not in gone
         ),
         notes=_notes(state.texts, len(told)),
         encoder=encoder.describe(),

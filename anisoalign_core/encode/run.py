@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, get_args
 
 import numpy as np
 
-from anisoalign_core.encode.building import first_line
 from anisoalign_core.encode.encoder import Encoder
 from anisoalign_core.encode.images import thumbnail, thumbnail_side
 from anisoalign_core.encode.inputs import Item
 from anisoalign_core.encode.results import Encoded, assemble
-from anisoalign_core.encode.state import (
-    Broken,
-    EncodingState,
-    ImageBatch,
-    Report,
-    TextBatch,
-    Thumbnails,
-    fingerprint,
-)
+from anisoalign_core.encode.state import Broken, EncodingState, ImageBatch, TextBatch, Thumbnails
 from anisoalign_core.encode.tokenizers import Tokens
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
 from anisoalign_core.files.limits import usable_cores
-from anisoalign_core.files.source import printable
+from anisoalign_core.files.source import first_line, printable
 from anisoalign_core.numerics import Progress, blocks, one_torch_thread
 
 if TYPE_CHECKING:
     import torch
 
 Sides = Literal["both", "images", "texts"]
-SIDES = ("both", "images", "texts")
+SIDES = get_args(Sides)
+Rows = Sequence[int]
+Batch = TypeVar("Batch", ImageBatch, TextBatch)
 MAX_WORKERS = 8
 CPU_BATCH = 16
 """Rows of a batch on the CPU, where larger ones are no faster."""
@@ -110,15 +103,23 @@ def encode(
             "captions, or keep those without partner (paired=False)."
         )
     side = thumbnail_side(len(with_image)) if thumbnails is None else thumbnails
-    state.begin(fingerprint(items, encoder, batch_size, sides, paired, side, usable_cores()))
-    report = Report(progress, len(with_image), len(with_text), *state.done)
-    with _workers(encoder, batch_size) as (in_order, cut):
-        parts = cut(with_image)[len(state.images) :]
-        tasks = (partial(_image_batch, items, part, encoder, side) for part in parts)
-        with closing(in_order(tasks)) as images:
-            for batch in images:
-                state.images.append(batch)
-                report.add(images=len(batch.rows) + len(batch.broken))
+    state.begin(items, encoder, batch_size, sides, paired, side, usable_cores())
+    on_cpu = encoder.device == "cpu"
+    workers = max(min(usable_cores(), MAX_WORKERS), 1 if on_cpu else 2)
+
+    def cut(rows: Rows, finished: Sequence[object]) -> list[Rows]:
+        most = min(batch_size, CPU_BATCH, -(-len(rows) // workers)) if on_cpu else batch_size
+        return [rows[part] for part in blocks(len(rows), max(most, 1))][len(finished) :]
+
+    def tell(before: int, of: int, after: int, what: str, done: int) -> None:
+        if progress is not None:
+            progress((before + done) / (before + of + after), f"{done:,} of {of:,} {what}")
+
+    with one_torch_thread() if on_cpu else nullcontext():
+        parts = cut(with_image, state.images)
+        pictures = (partial(_image_batch, items, part, encoder, side) for part in parts)
+        told_of = partial(tell, 0, len(with_image), len(with_text), "images")
+        _work(pictures, workers, state.images, told_of)
         read = [row for one in state.images for row in one.rows]
         if with_image and not read:
             first = state.images[0].broken[0]
@@ -127,60 +128,43 @@ def encode(
                 f"{printable(first.id, 80)}: {first.reason}."
             )
         told = read if both else with_text
-        report.texts = len(told)
-        parts = cut(told)[len(state.texts) :]
-        with closing(in_order(_text_tasks(items, parts, encoder))) as texts:
-            for found in texts:
-                state.texts.append(found)
-                report.add(texts=len(found.vectors))
+        captions = _text_tasks(items, cut(told, state.texts), encoder)
+        told_of = partial(tell, len(with_image), len(told), 0, "captions")
+        _work(captions, workers, state.texts, told_of)
     return assemble(items, encoder, state, read, told, tuple(files), both)
 
 
-T = TypeVar("T")
-Rows = Sequence[int]
-
-
-class InOrder(Protocol):
-    """Does tasks side by side and gives their results in the order of the tasks."""
-
-    def __call__(self, tasks: Iterable[Callable[[], T]]) -> Generator[T]:
-        """Yield the results."""
-        ...
-
-
-@contextmanager
-def _workers(
-    encoder: Encoder, batch_size: int
-) -> Iterator[tuple[InOrder, Callable[[Rows], list[Rows]]]]:
-    """Yield what does tasks in threads, and what cuts rows into batches.
+def _work(
+    tasks: Iterable[Callable[[], Batch]],
+    workers: int,
+    finished: list[Batch],
+    tell: Callable[[int], None],
+) -> None:
+    """Do tasks in threads; results are kept in the order of the tasks, and each is told of.
 
     On the CPU each batch has one thread of torch: many small batches side by side keep all cores
     busy also where other programs take some of them, whereas threads that share one batch wait for
     the slowest of them many times in each. The batches are small, so that stopping is quick.
     Elsewhere the device takes one batch at a time, while threads read the next.
     """
-    on_cpu = encoder.device == "cpu"
-    count = min(usable_cores(), MAX_WORKERS) if on_cpu else max(2, min(usable_cores(), MAX_WORKERS))
+    done = sum(map(len, finished))
+    waiting: deque[Future[Batch]] = deque()
+    pool = ThreadPoolExecutor(workers, "encode")
 
-    def in_order(tasks: Iterable[Callable[[], T]]) -> Generator[T]:
-        waiting: deque[Future[T]] = deque()
-        pool = ThreadPoolExecutor(count, "encode")
-        try:
-            for task in tasks:
-                waiting.append(pool.submit(task))
-                if len(waiting) > count:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
+    def take(most: int) -> None:
+        nonlocal done
+        while len(waiting) > most:
+            finished.append(waiting.popleft().result())
+            done += len(finished[-1])
+            tell(done)
 
-    def cut(rows: Rows) -> list[Rows]:
-        most = min(batch_size, CPU_BATCH, -(-len(rows) // count)) if on_cpu else batch_size
-        return [rows[part] for part in blocks(len(rows), max(most, 1))]
-
-    with one_torch_thread() if on_cpu else nullcontext():
-        yield in_order, cut
+    try:
+        for task in tasks:
+            waiting.append(pool.submit(task))
+            take(workers)
+        take(0)
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _image_batch(items: Sequence[Item], part: Rows, encoder: Encoder, side: int) -> ImageBatch:

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from anisoalign_core.encode.encoder import Encoder
 from anisoalign_core.encode.inputs import Item
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.numerics import Float32, Progress
+from anisoalign_core.numerics import Float32
 
 Thumbnails = npt.NDArray[np.uint8]
 
@@ -36,6 +36,10 @@ class ImageBatch:
     thumbnails: Thumbnails | None
     broken: tuple[Broken, ...]
 
+    def __len__(self) -> int:
+        """Images that were looked at."""
+        return len(self.rows) + len(self.broken)
+
 
 @dataclass(frozen=True, eq=False)
 class TextBatch:
@@ -44,6 +48,10 @@ class TextBatch:
     vectors: Float32
     unknown: Counter[str]
     cut: int
+
+    def __len__(self) -> int:
+        """Captions in it."""
+        return len(self.vectors)
 
 
 @dataclass
@@ -65,53 +73,17 @@ class EncodingState:
     @property
     def done(self) -> tuple[int, int]:
         """How many images and how many captions are in them."""
-        images = sum(len(batch.rows) + len(batch.broken) for batch in self.images)
-        return images, sum(len(batch.vectors) for batch in self.texts)
+        return sum(map(len, self.images)), sum(map(len, self.texts))
 
-    def begin(self, job: str) -> None:
-        """Take up a job, or refuse another one than before.
-
-        Raises
-        ------
-        ParameterError
-        """
-        if self.job and self.job != job:
+    def begin(self, items: Sequence[Item], encoder: Encoder, *options: object) -> None:
+        """Take up a job, or refuse another one than before."""
+        sha = hashlib.sha256(json.dumps(encoder.describe(), sort_keys=True).encode())
+        sha.update(repr(options).encode())
+        for one in items:
+            sha.update(repr((one.id, one.caption, one.open is not None)).encode("utf-8", "replace"))
+        if self.job and self.job != sha.hexdigest():
             raise ParameterError(
                 "The finished batches are of another job: items, encoder, batch_size or sides "
                 "differ. Give the same again, or a new EncodingState."
             )
-        self.job = job
-
-
-def fingerprint(items: Sequence[Item], encoder: Encoder, *options: object) -> str:
-    """Return what tells one job from another: the encoder, the options, and all items."""
-    sha = hashlib.sha256(json.dumps(encoder.describe(), sort_keys=True).encode())
-    sha.update(repr(options).encode())
-    for one in items:
-        sha.update(repr((one.id, one.caption, one.open is not None)).encode("utf-8", "replace"))
-    return sha.hexdigest()
-
-
-@dataclass
-class Report:
-    """Tell how many rows of all are done, those of earlier calls included."""
-
-    progress: Progress | None
-    images: int
-    texts: int
-    images_done: int
-    texts_done: int
-
-    def add(self, images: int = 0, texts: int = 0) -> None:
-        """Say that so many images or captions more are done."""
-        self.images_done += images
-        self.texts_done += texts
-        if self.progress is None:
-            return
-        fraction = (self.images_done + self.texts_done) / (self.images + self.texts)
-        done, of, what = (
-            (self.images_done, self.images, "images")
-            if images
-            else (self.texts_done, self.texts, "captions")
-        )
-        self.progress(fraction, f"{done:,} of {of:,} {what}")
+        self.job = sha.hexdigest()

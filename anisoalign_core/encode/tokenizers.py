@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.encode.building import first_line
 from anisoalign_core.errors import AnisoAlignError, FormatError
-from anisoalign_core.files.source import printable
+from anisoalign_core.files.source import first_line, printable
 
 WORD = re.compile(r"[a-z-]+")
 
@@ -35,19 +34,6 @@ class Tokens:
     ids: npt.NDArray[np.int64]
     unknown: Counter[str] = field(default_factory=Counter)
     cut: int = 0
-
-
-class Tokenizer(Protocol):
-    """What an encoder needs of a tokenizer."""
-
-    @property
-    def name(self) -> str:
-        """What to call it in a description."""
-        ...
-
-    def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Return the numbers of ``texts``, padded to the context length."""
-        ...
 
 
 class WordTokenizer:
@@ -78,8 +64,7 @@ class WordTokenizer:
         self._index = {word: place + 1 for place, word in enumerate(self.vocabulary)}
         strange = [word for word in self.vocabulary if not WORD.fullmatch(word)]
         if strange or len(self._index) < len(self.vocabulary):
-            counted = Counter(self.vocabulary).most_common(1)
-            word = strange[0] if strange else counted[0][0]
+            word = strange[0] if strange else Counter(self.vocabulary).most_common(1)[0][0]
             why = "is not made of a to z and hyphens" if strange else "occurs twice"
             raise FormatError(
                 f'The vocabulary\'s word "{printable(word, 40)}" {why}. Give distinct lower-case '
@@ -107,14 +92,7 @@ class WordTokenizer:
 
 
 class LibraryTokenizer:
-    """A tokenizer of open_clip: its own byte pairs, or one of the Hugging Face hub.
-
-    Parameters
-    ----------
-    tokenizer : callable
-        From open_clip; gives an integer tensor.
-    name : str
-    """
+    """A tokenizer of open_clip, which gives an integer tensor, under a name for descriptions."""
 
     def __init__(self, tokenizer: Callable[..., Any], name: str) -> None:
         self.name = name
@@ -131,19 +109,17 @@ class LibraryTokenizer:
         return Tokens(ids, cut=int(cut))
 
 
+Tokenizer = WordTokenizer | LibraryTokenizer
+"""From captions to :class:`Tokens`, with a ``name``."""
+
+
 def make_tokenizer(
     text_config: dict[str, Any], vocabulary: Sequence[str] | None, folder: Path | None
 ) -> Tokenizer:
-    """Return the tokenizer that a model's configuration asks for.
+    """Return the tokenizer that the ``text_cfg`` of a model asks for.
 
-    Parameters
-    ----------
-    text_config : dict
-        ``text_cfg`` of an open_clip configuration.
-    vocabulary : sequence of str or None
-        Makes it a :class:`WordTokenizer`.
-    folder : Path or None
-        Where the files of a Hugging Face tokenizer lie; None takes them from the hub.
+    A vocabulary makes it a :class:`WordTokenizer`. The files of a Hugging Face tokenizer come from
+    the folder, or else from the hub.
 
     Raises
     ------
@@ -176,11 +152,10 @@ def make_tokenizer(
                 f'{pairs.vocab_size:,}. Add the "vocabulary" of its words to the configuration.'
             )
         return LibraryTokenizer(pairs, "byte pairs")
-    place = hub if folder is None else str(folder)
     if text_config.get("tokenizer_mode"):
         options["tokenizer_mode"] = text_config["tokenizer_mode"]
     try:
-        made = HFTokenizer(place, context_length=length, **options)
+        made = HFTokenizer(str(folder or hub), context_length=length, **options)
     except Exception as error:  # whatever transformers and the hub raise
         raise AnisoAlignError(
             f"The tokenizer {printable(str(hub))} could not be had: {first_line(error)}. It comes "

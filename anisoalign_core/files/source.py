@@ -74,12 +74,16 @@ def malformed(name: str, kind: str, *errors: type[BaseException]) -> Iterator[No
     except AnisoAlignError:
         raise
     except errors as error:
-        lines = str(error).strip().splitlines()
-        reason = printable(lines[0]).rstrip(".") if lines else type(error).__name__
         raise FormatError(
-            f"{name} cannot be read as {kind}: {reason}. The file is damaged or of another kind; "
-            "write it again."
+            f"{name} cannot be read as {kind}: {first_line(error)}. The file is damaged or of "
+            "another kind; write it again."
         ) from error
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's text, fit for the middle of a sentence."""
+    lines = str(error).strip().splitlines()
+    return printable(lines[0]).rstrip(".:") if lines else type(error).__name__
 
 
 @contextmanager

@@ -19,6 +19,7 @@ from numpy.lib import format as npy_format
 from anisoalign_core.errors import FormatError, LimitError, ParameterError
 from anisoalign_core.files.limits import MIB, Limits, check_bytes, check_declared, size_text
 from anisoalign_core.files.source import Source, Texts, malformed, printable, wrong_kind
+from anisoalign_core.files.zips import declared_directory
 from anisoalign_core.io.chunks import MAX_LABELS, About, Chunk, joined
 from anisoalign_core.io.format import Format, WholeFile
 from anisoalign_core.io.npy import HEAD_BYTES, Header, check_size, parse_header
@@ -61,7 +62,9 @@ def checked_archive(source: Source, limits: Limits, kind: str) -> Iterator[zipfi
         if not head.startswith(b"PK\x03\x04"):
             raise wrong_kind(name, kind, head)
         with malformed(name, kind, *ZIP_ERRORS):
-            _check_directory_size(stream, source, limits)
+            members, size = declared_directory(stream, source)
+            if members > limits.max_archive_members or size > limits.max_archive_members * 4096:
+                raise _too_many(name, members, limits)
             stream.seek(0)
             with zipfile.ZipFile(stream) as archive:
                 _check_members(archive.infolist(), name, limits)
@@ -156,34 +159,6 @@ def write_members(stream: BinaryIO, members: Mapping[str, npt.NDArray[Any]]) -> 
             info.external_attr = 0o644 << 16
             with archive.open(info, "w", force_zip64=array.nbytes > 2**31 - 2**16) as member:
                 npy_format.write_array(member, array, allow_pickle=False)
-
-
-def _check_directory_size(stream: BinaryIO, source: Source, limits: Limits) -> None:
-    """Refuse a directory of millions of members before zipfile makes an object of each."""
-    window = min(source.size, 65_536 + 22 + 20)
-    stream.seek(source.size - window)
-    tail = stream.read(window)
-    end = tail.rfind(b"PK\x05\x06")
-    if end < 0:
-        raise FormatError(
-            f"{source.name} is cut off: the directory at the end of the archive is missing. Copy "
-            "or write it again."
-        )
-    declared = [struct.unpack("<HI", tail[end + 10 : end + 16])]
-    if tail[max(end - 20, 0) : end].startswith(b"PK\x06\x07"):  # a 64-bit record, somewhere
-        if declared[0][0] == 0xFFFF or declared[0][1] == 0xFFFFFFFF:
-            declared.clear()
-        pointed = struct.unpack("<Q", tail[end - 12 : end - 4])[0]
-        for place in (pointed, source.size - window + end - 20 - 56):
-            if not 0 <= place <= source.size - 56:
-                continue
-            stream.seek(place)
-            record = stream.read(56)
-            if record.startswith(b"PK\x06\x06"):
-                declared.append(struct.unpack("<QQ", record[32:48]))
-    for members, size in declared:
-        if members > limits.max_archive_members or size > limits.max_archive_members * 4096:
-            raise _too_many(source.name, members, limits)
 
 
 def _too_many(name: str, members: int, limits: Limits) -> LimitError:

@@ -173,7 +173,7 @@ def test_an_interrupt_exits_130_and_leaves_no_half_file(files, capsys, monkeypat
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run.Report, "add", lambda *_, **__: stop())
+    monkeypatch.setattr(run, "_image_batch", stop)
     before = names(files)
     command = ["encode", *BOTH, *ENCODER, *OUTS]
     assert main(command) == 130

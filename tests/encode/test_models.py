@@ -434,7 +434,7 @@ def test_configurations_that_are_none(tmp_path):
 def test_towers_are_built_without_their_published_weights(monkeypatch, kind, tower, library):
     from open_clip import factory
 
-    from anisoalign_core.encode import building
+    from anisoalign_core.encode import registry
 
     built = {}
 
@@ -443,12 +443,12 @@ def test_towers_are_built_without_their_published_weights(monkeypatch, kind, tow
         raise ValueError("enough seen")
 
     monkeypatch.setattr(factory, kind, caught)
-    monkeypatch.setattr(building, "missing_packages", lambda config, **_: ())
+    monkeypatch.setattr(registry, "missing_packages", lambda config, **_: ())
     config = {"embed_dim": 16, "vision_cfg": {}, "text_cfg": {}}
     config |= {tower: {f"{library}_model_name": "someone/net"}}
     before = json.loads(json.dumps(config))
     with pytest.raises(FormatError, match="cannot build some model: enough seen"):
-        building.build(config, "some model")
+        registry.build(config, "some model")
     assert config == before
     assert built[tower][f"{library}_model_pretrained"] is False
 
@@ -456,21 +456,21 @@ def test_towers_are_built_without_their_published_weights(monkeypatch, kind, tow
 def test_a_text_tower_that_only_the_hub_knows_needs_the_hub(monkeypatch):
     from open_clip import factory
 
-    from anisoalign_core.encode import building
+    from anisoalign_core.encode import registry
 
     def unreachable(**config):
         raise OSError("we could not connect\nand more")
 
     config = {"embed_dim": 16, "vision_cfg": {}, "text_cfg": {"hf_model_name": "someone/bert"}}
-    monkeypatch.setattr(building, "missing_packages", lambda config, **_: ("transformers",))
+    monkeypatch.setattr(registry, "missing_packages", lambda config, **_: ("transformers",))
     with pytest.raises(
         AnisoAlignError, match=r"needs transformers, which is not installed\. Run pip"
     ):
-        building.build(config, "some model")
-    monkeypatch.setattr(building, "missing_packages", lambda config, **_: ())
+        registry.build(config, "some model")
+    monkeypatch.setattr(registry, "missing_packages", lambda config, **_: ())
     monkeypatch.setattr(factory, "CustomTextCLIP", unreachable)
     with pytest.raises(AnisoAlignError, match=r"not be reached \(we could not connect\)\. Check"):
-        building.build(config, "some model")
+        registry.build(config, "some model")
 
 
 def test_building_says_nothing_of_its_own(tmp_path, caplog, recwarn):

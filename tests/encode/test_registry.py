@@ -3,7 +3,7 @@
 import pytest
 
 import anisoalign_core as aa
-from anisoalign_core.encode import building, registry
+from anisoalign_core.encode import registry
 
 
 def test_models_are_those_of_open_clip_with_their_tags():
@@ -46,10 +46,10 @@ def test_counting_takes_no_memory_for_the_largest():
 
 
 def test_what_needs_a_package_says_so(monkeypatch):
-    found = building.importlib.util.find_spec
+    found = registry.importlib.util.find_spec
     absent = ("timm", "transformers")
     monkeypatch.setattr(
-        building.importlib.util, "find_spec", lambda name: None if name in absent else found(name)
+        registry.importlib.util, "find_spec", lambda name: None if name in absent else found(name)
     )
     registry._all_models.cache_clear()
     registry.parameter_count.cache_clear()

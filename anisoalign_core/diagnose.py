@@ -12,7 +12,7 @@ from anisoalign_core.geometry.residual import (
     Residual,
     projection_drift,
     repaired_anisotropy_spread,
-    top_anisotropy,
+    residual_anisotropy,
 )
 from anisoalign_core.geometry.spectrum import (
     decay_exponent,
@@ -30,9 +30,9 @@ from anisoalign_core.geometry.subspace import (
     overlap_ceiling,
 )
 from anisoalign_core.metrics.bootstrap import balanced_halves, interval
-from anisoalign_core.metrics.distributions import separability
-from anisoalign_core.metrics.residual import matched_cosine
+from anisoalign_core.metrics.cosines import row_cosines
 from anisoalign_core.metrics.retrieval import recall
+from anisoalign_core.metrics.separability import separability
 from anisoalign_core.metrics.structure import (
     alignment,
     debiased_cka,
@@ -305,18 +305,22 @@ def _residual(
     return ResidualFacts(
         trace=residual.trace,
         share=spread(residual.share, _share, 0.0, 1.0),
-        anisotropy=spread(residual.anisotropy, lambda a, b: top_anisotropy(b - a), 1.0, d),
+        anisotropy=spread(residual.anisotropy, residual_anisotropy, 1.0, d),
         anisotropy_repaired=residual.anisotropy_repaired,
         anisotropy_repaired_spread=repaired_anisotropy_spread(
             sample_y, sample_x, permutations=NULL_PERMUTATIONS, random_state=seed
         ),
         marchenko_pastur_edge=marchenko_pastur_edge(len(y), d),
         effective_dimension_ratio=effective_dimension(residual.values) / d,
-        matched_cosine=spread(matched_cosine(x, y), lambda a, b: matched_cosine(b, a), -1.0, 1.0),
+        matched_cosine=spread(_mean_cosine(y, x), _mean_cosine, -1.0, 1.0),
         mean_distance=float(np.linalg.norm((x - y).astype(np.float64), axis=1).mean()),
         energy_ranks={k: float(energy[k - 1]) for k in (1, 2, 5, 10, 20, 50) if k <= d},
         trace_ratio=residual.trace / both if both > 0 else math.nan,
     )
+
+
+def _mean_cosine(y: Float32, x: Float32) -> float:
+    return float(row_cosines(x, y).mean())
 
 
 def _structure(y: Float32, x: Float32, seed: int) -> Structure | None:

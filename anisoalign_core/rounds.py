@@ -14,7 +14,7 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.metrics.comparison import Comparison, Reference
 from anisoalign_core.metrics.evaluate import MAX_ROWS
-from anisoalign_core.metrics.registry import METRICS
+from anisoalign_core.metrics.registry import applicable, measure
 from anisoalign_core.metrics.transfer.labels import Classes, Model, label_transfer
 from anisoalign_core.numerics import Float32, Integers, Progress, generator
 from anisoalign_core.pairs import EmbeddingPair, Split
@@ -140,7 +140,7 @@ class Round:
     ) -> dict[str, float]:
         """Score corrected held-out rows."""
         comparison = self.comparison(after, target)
-        return {name: float(np.mean(METRICS[name].function(comparison))) for name in metrics}
+        return measure(comparison, applicable(comparison.paired, metrics))[0]
 
     def teach(
         self,

@@ -7,12 +7,11 @@ from app.server import place
 from app.session import page_path, require_pair
 from app.widgets.common import guard, number_row, page_header
 from app.widgets.correct import (
-    LIVE_NUMBERS,
     all_metrics,
     both_clouds,
     choose_method,
     current_study,
-    live_number,
+    live_numbers,
     trial_of,
 )
 from app.widgets.falsifiers import falsifiers
@@ -39,7 +38,7 @@ def workbench() -> None:
     with guard():
         values = live_control(trial, choice, learned)
         view = trial.view(values)
-        number_row([live_number(name, view, study) for name in LIVE_NUMBERS if name in view.scores])
+        number_row(live_numbers(view, study))
         st.caption(
             f"On {study.live:,} held-out rows (k = {study.k}); beside each number, that of the raw "
             "source. No held-out row was fitted."

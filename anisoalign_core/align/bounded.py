@@ -22,6 +22,7 @@ from anisoalign_core.align.realign import isotropic_scale
 from anisoalign_core.align.stretching import RULES, Rule, mean_rotation, rotated
 from anisoalign_core.errors import NotFittedError, ParameterError
 from anisoalign_core.geometry.subspace import auto_rank, complete_basis
+from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.semantics import psi
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers, eigh
@@ -238,7 +239,7 @@ class BoundedTransport(Aligner):
         fixed.bound_ = 0.0
         fixed._fit_map(source.without(Moments.of(held)), target)
         swept = BoundSweep(fixed, held, others)
-        return largest_bound(lambda bound: psi(held, swept.at(bound).rows()))
+        return largest_bound(lambda bound: psi(Comparison(held, swept.at(bound).rows(), held)))
 
     def with_bound(self, bound: float, source: Float32) -> Self:
         """Return a copy with another bound, without fitting again.

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy import linalg
 
-from anisoalign_core.geometry.spectrum import anisotropy, cumulative_energy, eigenvalues
+from anisoalign_core.errors import ShapeError
+from anisoalign_core.geometry.spectrum import cumulative_energy, eigenvalues
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, eigh, generator
 from anisoalign_core.threads import largest_eigenvalue
+
+NOTHING = 1e-12
+"""Traces up to this are rounding of float32 unit rows, not variance."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +74,7 @@ class Residual:
     @property
     def anisotropy(self) -> float:
         """``A_r = λ_max(Σ_r) / (tr Σ_r / d)``."""
-        return anisotropy(self.values)
+        return anisotropy(float(self.values[0]), self.trace, len(self.values))
 
     @cached_property
     def repaired_values(self) -> Float64:
@@ -81,7 +84,8 @@ class Residual:
     @property
     def anisotropy_repaired(self) -> float:
         """A_r under random re-pairing, in expectation: the null that needs no pairs."""
-        return anisotropy(self.repaired_values)
+        values = self.repaired_values
+        return anisotropy(float(values[0]), float(values.sum()), len(values))
 
     @property
     def energy(self) -> Float64:
@@ -105,12 +109,44 @@ class Residual:
         directions : (d, rank) float64
             Unit columns.
         """
+        from scipy import linalg
+
         total = self.source.covariance + self.target.covariance
         u = eigh(total)[1][:, :rank]
         ratios, vectors = linalg.eigh(u.T @ self.moments.covariance @ u, u.T @ total @ u)
         directions = u @ vectors
         directions /= np.linalg.norm(directions, axis=0)
         return np.asarray(ratios), np.asarray(directions)
+
+
+def anisotropy(largest: float, trace: float, dim: int) -> float:
+    """Return ``A = λ_max / (tr Σ / d)``: 1 for an isotropic covariance, d for a line [AA].
+
+    Not a number where the trace is no more than float32 rounding: nothing has no shape.
+    """
+    return largest * dim / trace if trace > NOTHING else math.nan
+
+
+def residual_anisotropy(y: Float32, x: Float32) -> float:
+    """``A_r`` of matched rows from the largest eigenvalue alone.
+
+    That of the covariance or, where there are fewer rows than dimensions, of the Gram matrix.
+
+    Parameters
+    ----------
+    y, x : (n, d) float32
+        Matched rows.
+    """
+    if y.shape != x.shape:
+        raise ShapeError(f"{len(x)} target and {len(y)} source rows cannot be matched row by row.")
+    difference = x - y
+    n, d = difference.shape
+    if n < d:
+        centred = difference - difference.mean(axis=0, dtype=np.float64)
+        gram = centred @ centred.T / n
+        return anisotropy(largest_eigenvalue(gram), float(np.trace(gram)), d)
+    moments = Moments.of(difference)
+    return anisotropy(largest_eigenvalue(moments.covariance), moments.trace, d)
 
 
 def repaired_anisotropy_spread(
@@ -125,21 +161,8 @@ def repaired_anisotropy_spread(
     random_state : int
     """
     rng = generator(random_state)
-    values = [top_anisotropy(x - y[rng.permutation(len(y))]) for _ in range(permutations)]
+    values = [residual_anisotropy(y[rng.permutation(len(y))], x) for _ in range(permutations)]
     return float(np.std(values, ddof=1))
-
-
-def top_anisotropy(rows: Float32) -> float:
-    """Return ``A`` of the covariance of rows from its largest eigenvalue alone.
-
-    Works on whichever of the covariance and the Gram matrix is smaller.
-    """
-    centred = rows - rows.mean(axis=0, dtype=np.float64).astype(np.float32)
-    n, d = centred.shape
-    gram = centred.T @ centred if d <= n else centred @ centred.T
-    total = float(np.trace(gram, dtype=np.float64))
-    top = largest_eigenvalue(gram.astype(np.float64))
-    return top * d / total if total > 1e-14 * n else math.nan
 
 
 def projection_drift(mean: Float64, covariance: Float64) -> Float64:

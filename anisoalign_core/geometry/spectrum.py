@@ -41,11 +41,6 @@ def effective_rank(values: Float64) -> float:
     return float(np.exp(-np.sum(share * np.log(share))))
 
 
-def anisotropy(values: Float64) -> float:
-    """Return ``A = λ_max / (tr Σ / d)``; 1 for an isotropic covariance [AA]."""
-    return float(values[0] / values.mean()) if has_spread(values) else math.nan
-
-
 def marchenko_pastur_edge(n: int, dim: int) -> float:
     """Largest A of isotropic noise seen through n rows: ``(1 + √(d/n))²``."""
     return float((1 + math.sqrt(dim / n)) ** 2)

@@ -30,16 +30,6 @@ ENDS = {
 }
 """Group → the entries between which a sensible correction lies: floor, then ceiling."""
 OTHER_ENDS = {"mixed_gallery_ndcg": ("identity", "oracle")}
-AT_CHANCE = (
-    "phi",
-    "psi",
-    "omega",
-    "trustworthiness",
-    "matched_cosine",
-    *(name for name in METRICS if name.startswith("recall_at")),
-    *USES,
-)
-"""What the permuted target, which keeps no meaning, must score no better than by chance."""
 SAME = 1e-6
 """Relative spread below which a floor counts as the same for all methods."""
 ROUNDING = 1e-9
@@ -242,7 +232,7 @@ class Leaderboard:
         found = []
         for metric in self.metrics():
             by_chance = self.floor("permuted", metric)
-            if metric.partition("[")[0] not in AT_CHANCE or by_chance is None:
+            if not described(metric).meaningful or by_chance is None:
                 continue
             score = self.score("permuted", metric).value
             above = over_splits(

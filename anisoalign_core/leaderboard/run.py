@@ -18,7 +18,7 @@ from anisoalign_core.leaderboard import published
 from anisoalign_core.leaderboard.entries import CEILING, Entry, curve_owners, dial_of, entries
 from anisoalign_core.leaderboard.results import Curve, Leaderboard, Setting
 from anisoalign_core.metrics.comparison import Comparison
-from anisoalign_core.metrics.registry import METRICS
+from anisoalign_core.metrics.registry import Metric, applicable, measure
 from anisoalign_core.metrics.transfer.gallery import (
     chance_ndcg,
     mean_over_shares,
@@ -30,14 +30,13 @@ from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.recipe import InputFacts, versions
 from anisoalign_core.rounds import TAUGHT_ROWS, Round, Run
 
-CURVE_METRICS = ("psi", "omega", "mixing_penetration", "mixing_coverage", "frechet")
 MODELS: tuple[tuple[str, Model], ...] = (
     ("label_transfer", "linear"),
     ("label_transfer_mlp", "mlp"),
 )
 TRAINING_WEIGHT = 30.0
 """How much longer an entry that trains takes than one that does not, for the estimate."""
-Scores = dict[str, float]
+Numbers = dict[str, float]
 
 
 def leaderboard(
@@ -189,8 +188,8 @@ class _Telling:
 class _Found:
     """What one split found."""
 
-    values: dict[str, Scores] = field(default_factory=dict)
-    floors: dict[str, Scores] = field(default_factory=dict)
+    values: dict[str, Numbers] = field(default_factory=dict)
+    floors: dict[str, Numbers] = field(default_factory=dict)
     curves: dict[str, tuple[str, tuple[float, ...], dict[str, list[float]]]] = field(
         default_factory=dict
     )
@@ -228,8 +227,7 @@ def _score(one: Round, entry: Entry, method: Aligner, found: _Found) -> None:
     partners = (reference.target,) if method.needs_partners else ()
     after = method.transform(reference.before, *partners)
     target = method.transform_target(reference.target) if method.moves_target else None
-    names = [name for name, m in METRICS.items() if pair.paired or m.needs != "paired"]
-    scores, floors = _measured(one.comparison(after, target), names)
+    scores, floors = _measured(one.comparison(after, target), applicable(pair.paired))
     if pair.paired:
         goal = reference.target if target is None else target
         found.mixed[entry.name] = mixed_gallery_ndcg(after, goal)
@@ -248,29 +246,24 @@ def _ceiling(one: Round, entry: Entry, found: _Found) -> None:
     """Score other target rows in the corrected rows' place; semantics and pairs do not apply."""
     rows = one.fitted[1].vectors
     n = min(len(one.reference.before), len(rows))
-    names = [name for name, metric in METRICS.items() if metric.group == "support"]
-    stand_in = Comparison(rows[:n], rows[:n], one.reference.target, False, one.reference.k)
-    scores, floors = _measured(stand_in, names)
+    stand_in = Comparison.between(one.reference.target, rows[:n], k=one.reference.k)
+    support = [metric for metric in applicable(paired=False) if metric.group == "support"]
+    scores, floors = _measured(stand_in, support)
     _teach(one, rows[:TAUGHT_ROWS], scores, floors, by_target=True)
     found.values[entry.name], found.floors[entry.name] = scores, floors
 
 
-def _measured(comparison: Comparison, names: Sequence[str]) -> tuple[Scores, Scores]:
-    scores, floors = {}, {}
-    for name in names:
-        metric = METRICS[name]
-        scores[name] = float(np.mean(metric.function(comparison)))
-        floor = metric.floor(comparison)
-        if floor is not None:
-            floors[name] = floor
-    return scores, floors
+def _measured(comparison: Comparison, metrics: Sequence[Metric]) -> tuple[Numbers, Numbers]:
+    floors = {one.name: one.floor(comparison) for one in metrics}
+    known = {name: floor for name, floor in floors.items() if floor is not None}
+    return measure(comparison, metrics)[0], known
 
 
 def _teach(
     one: Round,
     rows: Float32,
-    scores: Scores,
-    floors: Scores,
+    scores: Numbers,
+    floors: Numbers,
     *,
     by_target: bool = False,
     target: Float32 | None = None,
@@ -291,10 +284,11 @@ def _curve(one: Round, entry: Entry, method: Aligner, found: _Found, tell: Progr
     dial = dial_of(entry)
     assert dial is not None  # noqa: S101  (it owns a curve)
     knob, curve = dial
-    scores: dict[str, list[float]] = {name: [] for name in CURVE_METRICS}
+    followed = [metric.name for metric in applicable(one.run.pair.paired) if metric.curve]
+    scores: dict[str, list[float]] = {name: [] for name in followed}
     for value, after in one.along(method, knob, curve):
         tell(1.0, f"{curve.label} {value:g}")
-        for name, score in one.measure(after, CURVE_METRICS).items():
+        for name, score in one.measure(after, followed).items():
             scores[name].append(score)
     found.curves[entry.name] = (curve.label, curve.values, scores)
 
@@ -331,7 +325,7 @@ def _extended(board: Leaderboard, new: _Found) -> Leaderboard:
     )
 
 
-def _appended(known: dict[str, Float64] | None, new: Scores) -> dict[str, Float64]:
+def _appended(known: dict[str, Float64] | None, new: Numbers) -> dict[str, Float64]:
     if known is None:
         return {name: np.array([value]) for name, value in new.items()}
     return {name: np.append(known[name], value) for name, value in new.items() if name in known}
@@ -349,6 +343,3 @@ def _continued(previous: Leaderboard, planned: Leaderboard) -> Leaderboard:
             f"The board to continue has {previous.splits} splits already; ask for more."
         )
     return replace(previous, setting=planned.setting)
-
-
-__all__ = ["CURVE_METRICS", "leaderboard"]

@@ -2,22 +2,21 @@
 
 :func:`evaluate` scores a fitted method on a pair, :func:`compare` bare rows, and
 :func:`quick_scores` what a moving slider shows. The measures themselves are plain functions of
-unit rows in ``semantics``, ``support``, ``distributions``, ``residual``, ``retrieval`` and
-``structure``.
+a comparison or of unit rows, each beside its declaration: ``semantics``, ``mixing``,
+``distributions``, ``manifold``, ``separability``, ``residual`` and ``retrieval``.
 """
 
-from anisoalign_core.metrics.bootstrap import Difference, paired_difference
 from anisoalign_core.metrics.comparison import Comparison, Reference
 from anisoalign_core.metrics.evaluate import (
-    Score,
-    Scores,
     compare,
     evaluate,
     quick_scores,
     score,
 )
+from anisoalign_core.metrics.metric import Metric
 from anisoalign_core.metrics.neighbours import k_occurrence, top_k
-from anisoalign_core.metrics.registry import METRICS, Metric
+from anisoalign_core.metrics.registry import METRICS
+from anisoalign_core.metrics.scores import Difference, Score, Scores, paired_difference
 
 __all__ = [
     "METRICS",

@@ -15,17 +15,12 @@ its nominal 95 %.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.numerics import Float64, Integers, generator
-
-if TYPE_CHECKING:
-    from anisoalign_core.metrics.scores import Scores
 
 HALVES = 24
 """Half-samples for most metrics: twelve complementary pairs."""
@@ -34,15 +29,6 @@ HEAVY_HALVES = 8
 """Half-samples for metrics whose cost is "heavy": the first four pairs of the same halves."""
 
 COVERAGE = 0.95
-
-
-@dataclass(frozen=True)
-class Difference:
-    """One metric of method A minus the same metric of method B, with its paired interval."""
-
-    value: float
-    low: float
-    high: float
 
 
 def balanced_halves(
@@ -107,73 +93,3 @@ def interval(
 def half_means(rows: Float64, halves: Sequence[Integers]) -> Float64:
     """Mean of per-row values over each half, (B,)."""
     return np.array([rows[half].mean() for half in halves])
-
-
-def paired_difference(scores_a: Scores, scores_b: Scores) -> dict[str, Difference]:
-    """Compare two methods over the *same* halves of the same rows.
-
-    What both methods share (which rows are easy) cancels, so differences much smaller than either
-    interval can be told from zero.
-
-    Parameters
-    ----------
-    scores_a, scores_b : Scores
-        From :func:`~anisoalign_core.metrics.evaluate.evaluate` on one pair with one
-        ``random_state`` and ``k``.
-
-    Returns
-    -------
-    dict
-        Metric name to ``Difference`` (A − B), for every metric that has replicates in both.
-
-    Raises
-    ------
-    ParameterError
-        If the scores were not computed on the same rows in the same way.
-    """
-    if scores_a.setting != scores_b.setting:
-        raise ParameterError(
-            "The two sets of scores were computed on different rows, k or random_state. "
-            "Evaluate both methods on the same pair with the same settings."
-        )
-    found: dict[str, Difference] = {}
-    for name, first in scores_a.replicates.items():
-        second = scores_b.replicates.get(name)
-        if second is None or len(second) != len(first):
-            continue
-        value = scores_a[name].value - scores_b[name].value
-        found[name] = Difference(value, *interval(value, first - second))
-    return found
-
-
-def auc_interval(
-    auc: float, n_positive: int, n_negative: int, coverage: float = COVERAGE
-) -> tuple[float, float]:
-    """Score interval of an AUC with the standard error of Hanley & McNeil (1982).
-
-    The limits θ solve ``|AUC − θ| = z · se(θ)`` with
-    ``se² = θ(1−θ)[1 + (m*−1)((1−θ)/(2−θ) + θ/(1+θ))]/(m n)`` and ``m* = (m+n)/2`` (Newcombe
-    2006). Unlike the estimate ± z·se it keeps a width at AUC = 1.
-
-    Parameters
-    ----------
-    auc : float
-    n_positive, n_negative : int
-        Held-out rows of each class.
-    coverage : float, default 0.95
-    """
-    from scipy.optimize import brentq
-    from scipy.special import ndtri
-
-    z = float(ndtri(0.5 + coverage / 2))
-    mean_size = (n_positive + n_negative) / 2
-
-    def excess(theta: float) -> float:
-        pairs = (1 - theta) / (2 - theta) + theta / (1 + theta)
-        variance = theta * (1 - theta) * (1 + (mean_size - 1) * pairs)
-        return float((auc - theta) ** 2 - z**2 * variance / (n_positive * n_negative))
-
-    inside = min(max(auc, 1e-9), 1.0 - 1e-9)  # 0 and 1 are roots themselves, not the ones sought
-    low = 0.0 if auc <= 0.0 else float(brentq(excess, 0.0, inside))
-    high = 1.0 if auc >= 1.0 else float(brentq(excess, inside, 1.0))
-    return low, high

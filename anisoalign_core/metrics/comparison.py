@@ -1,32 +1,23 @@
-"""What several metrics share, computed once: cosines, neighbours, means, moments, mixing."""
+"""What several metrics share, computed once: cosines, neighbours, means, moments."""
 
 from __future__ import annotations
 
+import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-
-import numpy as np
+from typing import Any, TypeVar
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics.distributions import (
-    Separability,
-    frechet,
-    separability,
-    sliced_wasserstein,
-)
-from anisoalign_core.metrics.neighbours import Cosines, Neighbours, nearest
-from anisoalign_core.metrics.retrieval import MatchRanks, match_ranks
-from anisoalign_core.metrics.semantics import mean_rows
-from anisoalign_core.metrics.support import (
-    PRDC_K,
-    Manifold,
-    Mixing,
-    expected_entropy,
-    manifold_of_radii,
-    mixing_of_neighbours,
-)
+from anisoalign_core.metrics.cosines import Cosines, mean_rows
+from anisoalign_core.metrics.neighbours import Neighbours, nearest
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Integers, generator
+from anisoalign_core.numerics import Float32, Float64, Integers
+
+Found = TypeVar("Found")
+
+PRDC_K = 5
+"""Neighbours that span a row's ball in precision, recall, density and coverage (Naeem 2020)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,7 +105,7 @@ class Reference:
     def warm(self) -> Reference:
         """Compute now what :func:`quick_scores` needs, so that its first call is quick too."""
         _ = self.before_neighbours, self.target_neighbours, self.before_mean, self.target_mean
-        expected_entropy(1, 2, 1)  # imports scipy.special, which is not free the first time
+        importlib.import_module("scipy.special")  # not free the first time
         return self
 
     def take(self, source_rows: Integers, target_rows: Integers, k: int) -> Reference:
@@ -206,76 +197,23 @@ class Comparison:
         """μ_z."""
         return mean_rows(self.after)
 
-    @cached_property
-    def after_moments(self) -> Moments:
-        """Moments of the corrected rows."""
-        return Moments.of(self.after)
+    def once(self, compute: Callable[[Comparison], Found]) -> Found:
+        """Compute something of this comparison once: several metrics read one search."""
+        if compute not in self._kept:
+            self._kept[compute] = compute(self)
+        found: Found = self._kept[compute]
+        return found
 
     @cached_property
-    def mixing(self) -> Mixing:
-        """Penetration and coverage; see :func:`~anisoalign_core.metrics.support.mixing`."""
-        depth = self.fixed.depth
-        return mixing_of_neighbours(
-            self.after_neighbours,
-            nearest(self.cross_cosines, depth),
-            self.fixed.target_neighbours,
-            nearest(self.cross_cosines.transposed, depth),
-            self.k,
-        )
+    def _kept(self) -> dict[Callable[[Comparison], Any], Any]:
+        return {}
 
-    @cached_property
-    def manifold(self) -> Manifold:
-        """Precision, recall, density and coverage."""
-        k = min(PRDC_K, self.fixed.depth)
-        return manifold_of_radii(
-            self.cross_cosines,
-            self.after_neighbours[1][:, k - 1],
-            self.fixed.target_neighbours[1][:, k - 1],
-            k,
-        )
-
-    @cached_property
-    def ranks(self) -> MatchRanks:
-        """Ranks of the matched rows, both ways."""
-        return match_ranks(self.cross_cosines)
-
-    @cached_property
-    def frechet(self) -> float:
-        """Fréchet distance, from moments when they are cheaper than the rows."""
-        if min(len(self.after), len(self.target)) < self.target.shape[1]:
-            return frechet(self.target, self.after)
-        return frechet(self.fixed.target_moments, self.after_moments)
-
-    @cached_property
-    def separability(self) -> Separability:
-        """Held-out AUC and the rows behind it."""
-        return separability(
-            self.target, self.after, paired=self.paired, random_state=self.random_state
-        )
-
-    @cached_property
-    def target_halves(self) -> tuple[Float32, Float32]:
-        """Two random halves of the target: what sampling alone does to a distance."""
-        order = generator(self.random_state).permutation(len(self.target))
-        middle = len(order) // 2
-        return self.target[order[:middle]], self.target[order[middle:]]
-
-    @cached_property
-    def frechet_floor(self) -> float:
-        """Fréchet distance of the target's halves, scaled to this comparison's sizes."""
-        return frechet(*self.target_halves) * self._size_ratio
-
-    @cached_property
-    def sliced_wasserstein_floor(self) -> float:
-        """Sliced Wasserstein of the target's halves, scaled to this comparison's sizes."""
-        distance = sliced_wasserstein(*self.target_halves, random_state=self.random_state)
-        return distance * float(np.sqrt(self._size_ratio))
-
-    @property
-    def _size_ratio(self) -> float:
-        first, second = self.target_halves
-        here = 1 / len(self.after) + 1 / len(self.target)
-        return here / (1 / len(first) + 1 / len(second))
+    @classmethod
+    def between(
+        cls, target: Float32, after: Float32, *, paired: bool = False, k: int = 20
+    ) -> Comparison:
+        """Return a comparison of two sets alone, for metrics that ask of no correction."""
+        return cls(after, after, target, paired, k)
 
     def half(self, source_rows: Integers, target_rows: Integers) -> Comparison:
         """Return the comparison on half of the rows, with the same k where they allow it.

@@ -2,52 +2,48 @@
 
 from __future__ import annotations
 
-import warnings
-from dataclasses import dataclass
-
 import numpy as np
 
-from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics.neighbours import Cosines
+from anisoalign_core.errors import ShapeError
+from anisoalign_core.metrics.comparison import Comparison
+from anisoalign_core.metrics.cosines import Cosines
+from anisoalign_core.metrics.metric import Metric
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, generator
+from anisoalign_core.numerics import Float32, generator
 from anisoalign_core.threads import eigenvalues, psd_factor, singular_values
 
 PROJECTIONS = 128
 """Random directions of the sliced Wasserstein distance."""
 
-TEST_SHARE = 0.3
-"""Share of the rows held out to measure separability."""
+
+def target_halves(c: Comparison) -> tuple[Float32, Float32, float]:
+    """Two random halves of the target, and how much less a distance strays at full sizes.
+
+    The last number is ``(1/n_z + 1/n_x)`` of this comparison over that of the halves: a squared
+    distance of two samples of one cloud shrinks by it.
+    """
+    order = generator(c.random_state).permutation(len(c.target))
+    first, second = np.split(order, [len(order) // 2])
+    here = 1 / len(c.after) + 1 / len(c.target)
+    ratio = here / (1 / len(first) + 1 / len(second))
+    return c.target[first], c.target[second], ratio
 
 
-def frechet(target: Float32 | Moments, after: Float32 | Moments) -> float:
-    """Squared Fréchet distance of two Gaussians with the sets' moments.
+def frechet(c: Comparison) -> float:
+    """Squared Fréchet distance, from moments when they are cheaper than the rows."""
+    if min(len(c.after), len(c.target)) < c.target.shape[1]:
+        return frechet_of_rows(c.target, c.after)
+    return frechet_of_moments(c.fixed.target_moments, Moments.of(c.after))
+
+
+def frechet_of_moments(x: Moments, z: Moments) -> float:
+    """Squared Fréchet distance of two Gaussians with these moments.
 
     ``F = ‖μ_x − μ_z‖² + tr(Σ_x + Σ_z − 2 (Σ_x^{1/2} Σ_z Σ_x^{1/2})^{1/2})``. The last trace is a
-    nuclear norm, ``‖F_xᵀ F_z‖_*`` for any factors with ``F Fᵀ = Σ``: pivoted Cholesky factors
-    of the moments, or the centred rows themselves when there are fewer rows than dimensions.
-    Neither inverts anything, so singular covariances are no special case.
-
-    Parameters
-    ----------
-    target, after : (n, d) float32 rows or Moments
-
-    Returns
-    -------
-    float
-        0 or more; biased upwards by about ``1/n_x + 1/n_z`` times the effective dimension.
+    nuclear norm, ``‖F_xᵀ F_z‖_*`` for any factors with ``F Fᵀ = Σ``: here a pivoted Cholesky
+    factor. Nothing is inverted, so singular covariances are no special case. Biased upwards by
+    about ``1/n_x + 1/n_z`` times the effective dimension.
     """
-    if not isinstance(target, Moments) and not isinstance(after, Moments):
-        if target.shape[1] != after.shape[1]:
-            raise ShapeError(f"Rows have {target.shape[1]} and {after.shape[1]} dimensions.")
-        if min(len(target), len(after)) < target.shape[1]:
-            return _frechet_of_rows(target, after)
-    x = target if isinstance(target, Moments) else Moments.of(target)
-    z = after if isinstance(after, Moments) else Moments.of(after)
-    return _frechet_of_moments(x, z)
-
-
-def _frechet_of_moments(x: Moments, z: Moments) -> float:
     factor = psd_factor(x.covariance)
     inner = factor.T @ z.covariance @ factor
     shared = np.sqrt(np.maximum(eigenvalues(inner), 0.0)).sum()
@@ -55,12 +51,21 @@ def _frechet_of_moments(x: Moments, z: Moments) -> float:
     return max(step + x.trace + z.trace - 2.0 * float(shared), 0.0)
 
 
-def _frechet_of_rows(x: Float32, z: Float32) -> float:
+def frechet_of_rows(x: Float32, z: Float32) -> float:
+    """:func:`frechet_of_moments` from fewer rows than dimensions: the centred rows are factors."""
+    if x.shape[1] != z.shape[1]:
+        raise ShapeError(f"Rows have {x.shape[1]} and {z.shape[1]} dimensions.")
     mean_x, mean_z = x.mean(axis=0, dtype=np.float64), z.mean(axis=0, dtype=np.float64)
     centred_x, centred_z = (x - mean_x) / np.sqrt(len(x)), (z - mean_z) / np.sqrt(len(z))
     shared = singular_values(centred_x @ centred_z.T).sum()
     spread = float(np.sum(centred_x**2) + np.sum(centred_z**2))
     return max(float(np.sum((mean_x - mean_z) ** 2)) + spread - 2.0 * float(shared), 0.0)
+
+
+def frechet_floor(c: Comparison) -> float:
+    """Fréchet distance of two random halves of the target, scaled by ``1/n`` to these sizes."""
+    first, second, ratio = target_halves(c)
+    return frechet(Comparison.between(first, second)) * ratio
 
 
 def sliced_wasserstein(
@@ -93,24 +98,26 @@ def sliced_wasserstein(
     return float(np.sqrt(np.mean((gaps.astype(np.float64) ** 2) @ widths)))
 
 
-def mmd(target: Float32, after: Float32) -> float:
+def wasserstein_floor(c: Comparison) -> float:
+    """Sliced Wasserstein of two random halves of the target, scaled by ``1/√n`` to these sizes."""
+    first, second, ratio = target_halves(c)
+    distance = sliced_wasserstein(first, second, random_state=c.random_state)
+    return distance * float(np.sqrt(ratio))
+
+
+def mmd(target: Cosines, after: Cosines, cross: Cosines) -> float:
     """Squared maximum mean discrepancy, unbiased, with a Gaussian kernel (Gretton 2012).
 
     ``MMD² = mean_{i≠j} κ(z_i,z_j) + mean_{i≠j} κ(x_i,x_j) − 2 mean κ(x_i,z_j)`` and
-    ``κ(u,v) = exp(−‖u−v‖²/(2h²))``. h is the median distance between *target* rows (the first
-    1000), so that every correction of a source is measured with the same kernel. Unbiased, hence
-    slightly negative at times when the distributions agree.
+    ``κ(u,v) = exp(−‖u−v‖²/(2h²))`` with ``‖u − v‖² = 2 − 2 ⟨u, v⟩``. h is the median distance
+    between *target* rows (the first 1000), so that every correction of a source is measured with
+    the same kernel. Unbiased, hence slightly negative at times when the distributions agree.
 
     Parameters
     ----------
-    target, after : (n_x, d) and (n_z, d) float32
-        Unit rows.
+    target, after, cross : Cosines
+        Of target rows, of corrected rows, and of corrected with target rows.
     """
-    return mmd_of_cosines(Cosines(target, target), Cosines(after, after), Cosines(after, target))
-
-
-def mmd_of_cosines(target: Cosines, after: Cosines, cross: Cosines) -> float:
-    """:func:`mmd` from the three sets of cosines: ``‖u − v‖² = 2 − 2 ⟨u, v⟩`` on unit rows."""
     width = max(_median_squared_distance(target), 1e-12)
     inside_x, inside_z = (_kernel_mean(own, width, True) for own in (target, after))
     return inside_x + inside_z - 2.0 * _kernel_mean(cross, width, False)
@@ -134,55 +141,48 @@ def _kernel_mean(cosines: Cosines, width: float, without_diagonal: bool) -> floa
     return total / (n * (m - 1) if without_diagonal else n * m)
 
 
-@dataclass(frozen=True)
-class Separability:
-    """Held-out AUC of a linear classifier of modality, and the rows it was measured on."""
-
-    auc: float
-    n_target: int
-    n_source: int
-
-
-def separability(
-    target: Float32,
-    after: Float32,
-    *,
-    paired: bool = False,
-    random_state: int | np.random.Generator = 0,
-) -> Separability:
-    """Held-out AUC of a logistic regression that tells target rows from corrected source rows.
-
-    0.5 when no linear rule can, 1 when one always can. 1.0 on every raw encoder tried, including
-    random-weight ones, so it shows that there is a gap and not that there is meaning. Well below
-    0.5 when the means were matched on these very rows: what the training part lacks the test part
-    has. That is a sign of scoring the rows a method was fitted on, not of a better correction.
-
-    Parameters
-    ----------
-    target, after : (n_x, d) and (n_z, d) float32
-        Unit rows; scaled by √d about the mean of the training rows, ridge strength 1.
-    paired : bool, default False
-        Whether rows correspond; a pair is then on one side of the 70:30 split.
-    random_state : int or numpy Generator
-    """
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.metrics import roc_auc_score
-
-    if min(len(target), len(after)) < 4:
-        raise ParameterError("Separability needs at least 4 rows of each modality.")
-    rng = generator(random_state)
-    order_x = rng.permutation(len(target))
-    order_z = order_x if paired else rng.permutation(len(after))
-    cut_x, cut_z = (max(2, round(len(order) * TEST_SHARE)) for order in (order_x, order_z))
-    train = np.concatenate([target[order_x[cut_x:]], after[order_z[cut_z:]]])
-    test = np.concatenate([target[order_x[:cut_x]], after[order_z[:cut_z]]])
-    centre, size = train.mean(axis=0), np.float32(np.sqrt(target.shape[1]))
-    label = np.repeat([1, 0], [len(target) - cut_x, len(after) - cut_z])
-    model = LogisticRegression(max_iter=300)
-    with warnings.catch_warnings():  # a score short of the last digit is good enough for an AUC
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit((train - centre) * size, label)
-    scores: Float64 = model.decision_function((test - centre) * size)
-    auc = roc_auc_score(np.repeat([1, 0], [cut_x, cut_z]), scores)
-    return Separability(float(auc), int(cut_x), int(cut_z))
+FAMILY = (
+    Metric(
+        name="frechet",
+        label="Distance between the two clouds (mean and covariance)",
+        symbol="F",
+        description="Squared Fréchet distance of two Gaussians with the moments of the corrected "
+        "and the target rows.",
+        direction="lower",
+        range=(0.0, np.inf),
+        needs="unpaired",
+        group="support",
+        cost="heavy",
+        reference="Dowson & Landau 1982; Heusel et al. 2017",
+        function=frechet,
+        floor=frechet_floor,
+        curve=True,
+    ),
+    Metric(
+        name="sliced_wasserstein",
+        label="Distance between the two clouds (along random lines)",
+        symbol="SW₂",
+        description="Root mean square of the exact Wasserstein distances along 128 random "
+        "directions.",
+        direction="lower",
+        range=(0.0, np.inf),
+        needs="unpaired",
+        group="support",
+        reference="Bonneel et al. 2015",
+        function=lambda c: sliced_wasserstein(c.target, c.after, random_state=c.random_state),
+        floor=wasserstein_floor,
+    ),
+    Metric(
+        name="mmd",
+        label="Distance between the two clouds (Gaussian kernel)",
+        symbol="MMD²",
+        description="Unbiased squared maximum mean discrepancy; the kernel is as wide as the "
+        "median distance between target rows.",
+        direction="lower",
+        range=(-np.inf, 2.0),
+        needs="unpaired",
+        group="support",
+        reference="Gretton et al. 2012",
+        function=lambda c: mmd(c.fixed.target_cosines, c.after_cosines, c.cross_cosines),
+    ),
+)

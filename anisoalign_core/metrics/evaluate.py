@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet, as_vectors
-from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
+from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.metrics.bootstrap import (
     HALVES,
     HEAVY_HALVES,
@@ -18,7 +18,8 @@ from anisoalign_core.metrics.bootstrap import (
     interval,
 )
 from anisoalign_core.metrics.comparison import Comparison, Reference
-from anisoalign_core.metrics.registry import METRICS, Metric
+from anisoalign_core.metrics.metric import Metric
+from anisoalign_core.metrics.registry import applicable, measure
 from anisoalign_core.metrics.scores import Score, Scores
 from anisoalign_core.numerics import Float64, Integers, Progress, generator
 from anisoalign_core.pairs import EmbeddingPair
@@ -30,20 +31,6 @@ MAX_ROWS = 2000
 
 FEWEST_FOR_INTERVALS = 10
 """With fewer rows on a side, halves are too small to say anything about spread."""
-
-QUICK = (
-    "phi",
-    "phi_max",
-    "psi",
-    "omega",
-    "delta_mu",
-    "mixing_penetration",
-    "mixing_coverage",
-    "matched_cosine",
-    "recall_at_1_source_to_target",
-    "recall_at_1_target_to_source",
-)
-"""What :func:`quick_scores` computes; the last three only for paired rows."""
 
 
 class Corrects(Protocol):
@@ -173,24 +160,18 @@ def score(
     held : (int, int), optional
         Rows of the sets the comparison was sampled from.
     """
-    chosen = _choose(metrics, comparison.paired)
+    chosen = applicable(comparison.paired, metrics)
     used = len(comparison.after), len(comparison.target)
     with_halves = intervals and min(used) >= FEWEST_FOR_INTERVALS
     report = progress or (lambda fraction, words: None)
     weight = 0.4 if with_halves else 1.0
-    values: dict[str, float] = {}
-    floors: dict[str, float | None] = {}
-    replicates: dict[str, Float64] = {}
-    per_row: dict[str, Float64] = {}
-    for done, metric in enumerate(chosen):
-        report(weight * done / len(chosen), f"measuring: {metric.label}")
-        estimate = metric.function(comparison)
-        if isinstance(estimate, np.ndarray):
-            per_row[metric.name] = estimate
-        values[metric.name] = float(np.mean(estimate))
-        floors[metric.name] = metric.floor(comparison)
-    if with_halves:
-        replicates = _replicate(comparison, chosen, per_row, report, weight)
+    done = iter(range(len(chosen)))
+    values, per_row = measure(
+        comparison,
+        chosen,
+        lambda one: report(weight * next(done) / len(chosen), f"measuring: {one.label}"),
+    )
+    replicates = _replicate(comparison, chosen, per_row, report, weight) if with_halves else {}
     found: dict[str, Score] = {}
     for metric in chosen:
         name, value = metric.name, values[metric.name]
@@ -200,7 +181,7 @@ def score(
             low, high = interval(value, replicates[name], metric.range)
         elif intervals and metric.interval is not None:
             low, high = metric.interval(comparison)
-        found[name] = Score(value, low, high, floors[name], metric.needs)
+        found[name] = Score(value, low, high, metric.floor(comparison), metric.needs)
     report(1.0, "done")
     return Scores(
         found,
@@ -243,8 +224,7 @@ def quick_scores(
         for rows in (before, after, target)
     )
     comparison = Comparison(y, z, x, paired, k, 0, reference)
-    names = [name for name in QUICK if paired or METRICS[name].needs != "paired"]
-    return {name: float(np.mean(METRICS[name].function(comparison))) for name in names}
+    return measure(comparison, [one for one in applicable(paired) if one.live])[0]
 
 
 def _replicate(
@@ -271,8 +251,8 @@ def _replicate(
             break
         report(start + (1 - start) * done / HALVES, f"interval: half {done + 1} of {HALVES}")
         half = comparison.half(source_rows, target_rows)
-        for metric in current:
-            values[metric.name].append(float(np.mean(metric.function(half))))
+        for name, value in measure(half, current)[0].items():
+            values[name].append(value)
     return found | {name: np.array(found_values) for name, found_values in values.items()}
 
 
@@ -292,27 +272,8 @@ def _sample(
     return (rows[0], rows[0]) if paired else (rows[0], rows[1])
 
 
-def _choose(metrics: Iterable[str] | None, paired: bool) -> list[Metric]:
-    if metrics is None:
-        return [metric for metric in METRICS.values() if paired or metric.needs != "paired"]
-    names = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
-    unknown = [name for name in names if name not in METRICS]
-    if unknown:
-        raise ParameterError(
-            f'There is no metric "{unknown[0]}". Choose among: {", ".join(METRICS)}.'
-        )
-    for name in names:
-        if METRICS[name].needs == "paired" and not paired:
-            raise NeedsPairsError(
-                f'"{name}" compares each row with its partner, and these sets are not paired. '
-                "Join them by id, or leave this metric out."
-            )
-    return [METRICS[name] for name in names]
-
-
 __all__ = [
     "MAX_ROWS",
-    "QUICK",
     "Comparison",
     "Reference",
     "Score",

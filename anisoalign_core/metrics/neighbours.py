@@ -1,7 +1,6 @@
 """Exact nearest neighbours on unit rows, where the inner product is the cosine.
 
-Cosines are formed in float32, block by block, so that memory grows with the number of keys and
-never with its square. On two cores and 20,000 × 512 rows, k = 20, reading the k largest of a block
+On two cores and 20,000 × 512 rows, k = 20, reading the k largest of a block
 through group maxima (:func:`largest`) takes 1.05 times as long as a bare blocked ``torch.topk``,
 and 1.2 times as long as one that reuses its memory (benchmarks/neighbours.py), while importing
 torch takes longer than the whole search of 10,000 rows. So numpy does the work unless a ``device``
@@ -10,86 +9,17 @@ is named.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.numerics import Float32, Integers, blocks, read_only
-
-HELD_CELLS = 2**24
-"""Matrices of cosines up to this many cells (64 MiB) are kept once computed."""
-
-BLOCK_CELLS = 2**23
-"""Cells of one block of cosines when they are not kept (32 MiB)."""
+from anisoalign_core.metrics import cosines as products
+from anisoalign_core.metrics.cosines import Cosines
+from anisoalign_core.numerics import Float32, Integers, blocks
 
 Neighbours = tuple[Integers, Float32]
-
-
-@dataclass(frozen=True, eq=False)
-class Cosines:
-    """All inner products of two sets of unit rows: kept when small, recomputed by blocks if not.
-
-    Attributes
-    ----------
-    queries : (n, d) float32
-    keys : (m, d) float32
-    produce : callable, optional
-        Returns the (n, m) products from where they are already known; called on first use only.
-    """
-
-    queries: Float32
-    keys: Float32
-    produce: Callable[[], Float32] | None = field(default=None, repr=False)
-
-    def __post_init__(self) -> None:
-        """Refuse rows of different dimensions."""
-        if self.queries.shape[1] != self.keys.shape[1]:
-            raise ShapeError(
-                f"Queries have {self.queries.shape[1]} dimensions and keys {self.keys.shape[1]}; "
-                "both must come from one encoder's shared space."
-            )
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """``(n, m)``."""
-        return len(self.queries), len(self.keys)
-
-    @property
-    def is_held(self) -> bool:
-        """Whether the whole matrix fits the limit and is kept after first use."""
-        return self.produce is not None or self.shape[0] * self.shape[1] <= HELD_CELLS
-
-    @cached_property
-    def matrix(self) -> Float32:
-        """The whole (n, m) matrix; ask only when ``is_held``."""
-        matrix = self.queries @ self.keys.T if self.produce is None else self.produce()
-        return np.asarray(read_only(matrix))
-
-    def blocks(self) -> Iterator[tuple[slice, Float32]]:
-        """Yield ``(rows, cosines)`` with cosines C-contiguous of shape (rows, m), in order."""
-        rows = max(32, BLOCK_CELLS // max(len(self.keys), 1))
-        for part in blocks(len(self.queries), rows):
-            if self.is_held:
-                yield part, np.ascontiguousarray(self.matrix[part])
-            else:
-                yield part, self.queries[part] @ self.keys.T
-
-    @cached_property
-    def transposed(self) -> Cosines:
-        """The same products with queries and keys exchanged."""
-        produce = (lambda: self.matrix.T) if self.is_held else None
-        return Cosines(self.keys, self.queries, produce)
-
-    def take(self, query_rows: Integers, key_rows: Integers) -> Cosines:
-        """Products of the given rows only, read from the kept matrix when there is one."""
-        queries, keys = self.queries[query_rows], self.keys[key_rows]
-        if not self.is_held:
-            return Cosines(queries, keys)
-        return Cosines(queries, keys, lambda: self.matrix[np.ix_(query_rows, key_rows)])
 
 
 def largest(values: Float32, k: int) -> Neighbours:
@@ -253,7 +183,7 @@ def _top_k_torch(
     held_keys = torch.from_numpy(np.array(keys)).to(device).T
     indices = np.empty((len(queries), wanted), dtype=np.intp)
     values = np.empty((len(queries), wanted), dtype=np.float32)
-    for part in blocks(len(queries), max(32, 4 * BLOCK_CELLS // len(keys))):
+    for part in blocks(len(queries), max(32, 4 * products.BLOCK_CELLS // len(keys))):
         block = torch.from_numpy(np.array(queries[part])).to(device) @ held_keys
         found, where = block.topk(wanted, dim=1)
         column, value = where.cpu().numpy(), found.cpu().numpy()

@@ -4,69 +4,61 @@ from __future__ import annotations
 
 import numpy as np
 
-from anisoalign_core.errors import ShapeError
-from anisoalign_core.geometry.spectrum import eigenvalues
-from anisoalign_core.metrics.semantics import row_cosines
-from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64
-from anisoalign_core.threads import largest_eigenvalue
+from anisoalign_core.geometry.residual import residual_anisotropy
+from anisoalign_core.geometry.spectrum import marchenko_pastur_edge
+from anisoalign_core.metrics.comparison import Comparison
+from anisoalign_core.metrics.cosines import row_cosines
+from anisoalign_core.metrics.metric import Metric
+from anisoalign_core.numerics import Float64
 
 
-def residual_spectrum(target: Float32, after: Float32) -> Float64:
-    """Eigenvalues, descending, of the centred covariance Σ_r of ``x_i − z_i``.
-
-    Parameters
-    ----------
-    target, after : (n, d) float32
-        Matched unit rows.
-
-    Returns
-    -------
-    (d,) float64
-    """
-    return eigenvalues(Moments.of(row_differences(target, after)).covariance)
+def isotropic_anisotropy(c: Comparison) -> float:
+    """Marchenko–Pastur edge ``(1 + √(d/n))²``: isotropic residuals seen in n rows."""
+    return marchenko_pastur_edge(*c.after.shape)
 
 
-def anisotropy(covariance: Float64) -> float:
-    """Return ``λ_max / (tr Σ / d)`` of a (d, d) covariance: 1 if isotropic, 0 if it is zero."""
-    d = len(covariance)
-    trace = float(np.trace(covariance))
-    if trace <= 1e-12:
-        return 0.0
-    return largest_eigenvalue(covariance) * d / trace
+def matched_cosine(c: Comparison) -> Float64:
+    """Cosine of each corrected row with its own target row, ``⟨x_i, z_i⟩``."""
+    return row_cosines(c.target, c.after)
 
 
-def residual_anisotropy(target: Float32, after: Float32) -> float:
-    """Anisotropy of the matched residual, ``A_r = λ_max(Σ_r) / (tr Σ_r / d)`` [AA].
-
-    Parameters
-    ----------
-    target, after : (n, d) float32
-        Matched unit rows x_i and z_i.
-    """
-    return anisotropy(Moments.of(row_differences(target, after)).covariance)
+def repaired_cosine(c: Comparison) -> float:
+    """Mean cosine of a corrected row with a target row that is *not* its partner."""
+    n = len(c.after)
+    total = n * n * float(c.fixed.target_mean @ c.after_mean)
+    return float((total - matched_cosine(c).sum()) / (n * (n - 1)))
 
 
-def repaired_anisotropy(target: Float32, after: Float32) -> float:
-    """A_r expected under random re-pairing: the anisotropy of ``Σ_x + Σ_z``. Needs no pairs."""
-    return anisotropy(Moments.of(target).covariance + Moments.of(after).covariance)
-
-
-def matched_cosine(target: Float32, after: Float32) -> float:
-    """Mean cosine of matched rows, ``mean ⟨x_i, z_i⟩``.
-
-    Parameters
-    ----------
-    target, after : (n, d) float32
-        Matched unit rows.
-    """
-    return float(row_cosines(target, after).mean())
-
-
-def row_differences(target: Float32, after: Float32) -> Float32:
-    """``x_i − z_i``, (n, d) float32."""
-    if target.shape != after.shape:
-        raise ShapeError(
-            f"{len(target)} target and {len(after)} source rows cannot be matched row by row."
-        )
-    return target - after
+FAMILY = (
+    Metric(
+        name="residual_anisotropy",
+        label="How few directions hold what separates partners",
+        symbol="A_r",
+        description="Largest eigenvalue of the covariance of partner differences over the mean "
+        "eigenvalue.",
+        direction="lower",
+        range=(1.0, np.inf),
+        needs="paired",
+        group="residual",
+        reference="[AA] arXiv:2605.07825",
+        function=lambda c: np.nan_to_num(residual_anisotropy(c.after, c.target)),
+        floor=isotropic_anisotropy,
+    ),
+    Metric(
+        name="matched_cosine",
+        label="Similarity of partners",
+        symbol="cos",
+        description="Mean cosine between a corrected source row and its own target row.",
+        direction="higher",
+        range=(-1.0, 1.0),
+        needs="paired",
+        group="residual",
+        cost="cheap",
+        reference="[AA] arXiv:2605.07825",
+        function=matched_cosine,
+        floor=repaired_cosine,
+        live=True,
+        meaningful=True,
+        card="Partners' cosine",
+    ),
+)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from anisoalign_core.errors import ShapeError
-from anisoalign_core.metrics.neighbours import Cosines
-from anisoalign_core.metrics.semantics import row_cosines
+from anisoalign_core.metrics.comparison import Comparison
+from anisoalign_core.metrics.cosines import Cosines, row_cosines
+from anisoalign_core.metrics.metric import Floor, Metric
+from anisoalign_core.metrics.mixing import mixing
 from anisoalign_core.numerics import Float32, Float64, Integers
 
 TIE_TOLERANCE = 1e-6
@@ -109,7 +111,7 @@ def mixed_gallery_bias(target_share: Float64, n_source: int, n_target: int) -> F
     ----------
     target_share : (n_z,) float64
         Share p_k(z) of target rows among the k nearest, from
-        :func:`anisoalign_core.metrics.support.mixing`.
+        :func:`~anisoalign_core.metrics.mixing.mixing`.
     n_source, n_target : int
 
     Returns
@@ -117,3 +119,63 @@ def mixed_gallery_bias(target_share: Float64, n_source: int, n_target: int) -> F
     (n_z,) float64
     """
     return (1.0 - target_share) - (n_source - 1) / (n_source + n_target - 1)
+
+
+def _ranks(c: Comparison) -> MatchRanks:
+    return match_ranks(c.cross_cosines)
+
+
+def _bias(c: Comparison) -> float:
+    # The mean, not the rows: both sets are the gallery, so halves must search anew.
+    share = c.once(mixing).after_share
+    return float(mixed_gallery_bias(share, len(c.after), len(c.target)).mean())
+
+
+def recall_chance(at: int) -> Floor:
+    """Floor of R@k: a random ranking."""
+
+    def floor(c: Comparison) -> float:
+        """``k/n``: the match is as likely at every rank."""
+        return min(1.0, at / len(c.target))
+
+    return floor
+
+
+def _recall(at: int, *, forward: bool) -> Metric:
+    query, gallery = ("source", "target") if forward else ("target", "source")
+    place = "the first place" if at == 1 else f"the first {at} places"
+    return Metric(
+        name=f"recall_at_{at}_{query}_to_{gallery}",
+        label=f"Partner found in {place} ({query} → {gallery})",
+        symbol=f"R@{at}",
+        description=f"Share of {query} rows whose partner is in {place} among all {gallery} rows "
+        "by cosine; ties count as if broken at random.",
+        direction="higher",
+        range=(0.0, 1.0),
+        needs="paired",
+        group="retrieval",
+        cost="cheap",
+        reference="Standard in CLIP evaluations",
+        function=lambda c: c.once(_ranks).hits(at, forward=forward),
+        floor=recall_chance(at),
+        live=at == 1,
+        meaningful=True,
+    )
+
+
+FAMILY = (
+    *(_recall(at, forward=forward) for at in (1, 5, 10) for forward in (True, False)),
+    Metric(
+        name="mixed_gallery_bias",
+        label="Preference for the own modality when both are searched together",
+        symbol="β_mix",
+        description="Share of corrected source rows among a corrected row's k nearest rows of "
+        "both sets, minus their share of the gallery.",
+        direction="neutral",
+        range=(-1.0, 1.0),
+        needs="unpaired",
+        group="retrieval",
+        reference="[GR] arXiv:2507.19054",
+        function=_bias,
+    ),
+)

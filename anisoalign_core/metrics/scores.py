@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from anisoalign_core.metrics.registry import METRICS, Needs
+from anisoalign_core.errors import ParameterError
+from anisoalign_core.metrics.bootstrap import interval
+from anisoalign_core.metrics.metric import Needs
+from anisoalign_core.metrics.registry import METRICS
 from anisoalign_core.numerics import Float64
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ class Scores(Mapping[str, Score]):
     paired : bool
     replicates : dict of str to array
         Values on the balanced halves, for
-        :func:`~anisoalign_core.metrics.bootstrap.paired_difference`.
+        :func:`~anisoalign_core.metrics.scores.paired_difference`.
     """
 
     scores: Mapping[str, Score]
@@ -119,3 +122,49 @@ class Scores(Mapping[str, Score]):
         ]
         columns = ["metric", "label", "value", "low", "high", "floor", "needs", "direction"]
         return pd.DataFrame(rows, columns=[*columns, "group"]).set_index("metric")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One metric of method A minus the same metric of method B, with its paired interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def paired_difference(scores_a: Scores, scores_b: Scores) -> dict[str, Difference]:
+    """Compare two methods over the *same* halves of the same rows.
+
+    What both methods share (which rows are easy) cancels, so differences much smaller than either
+    interval can be told from zero.
+
+    Parameters
+    ----------
+    scores_a, scores_b : Scores
+        From :func:`~anisoalign_core.metrics.evaluate.evaluate` on one pair with one
+        ``random_state`` and ``k``.
+
+    Returns
+    -------
+    dict
+        Metric name to ``Difference`` (A − B), for every metric that has replicates in both.
+
+    Raises
+    ------
+    ParameterError
+        If the scores were not computed on the same rows in the same way.
+    """
+    if scores_a.setting != scores_b.setting:
+        raise ParameterError(
+            "The two sets of scores were computed on different rows, k or random_state. "
+            "Evaluate both methods on the same pair with the same settings."
+        )
+    found: dict[str, Difference] = {}
+    for name, first in scores_a.replicates.items():
+        second = scores_b.replicates.get(name)
+        if second is None or len(second) != len(first):
+            continue
+        value = scores_a[name].value - scores_b[name].value
+        found[name] = Difference(value, *interval(value, first - second))
+    return found

@@ -12,8 +12,8 @@ from typing import Literal
 import numpy as np
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics.neighbours import Cosines, k_occurrence, nearest, overlap
-from anisoalign_core.metrics.semantics import mean_rows, pair_correlation, row_cosines
+from anisoalign_core.metrics.cosines import Cosines, mean_rows, pair_correlation, row_cosines
+from anisoalign_core.metrics.neighbours import k_occurrence, nearest, overlap
 from anisoalign_core.numerics import Float32, Float64, generator
 
 

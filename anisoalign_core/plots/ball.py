@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from anisoalign_core.metrics.semantics import mean_rows
+from anisoalign_core.metrics.cosines import mean_rows
 from anisoalign_core.numerics import Float32, Float64
 from anisoalign_core.plots.style import CORRECTED, GAP, NULL, SOURCE, TARGET, as_text, layout
 from anisoalign_core.teach import Cones, Moved

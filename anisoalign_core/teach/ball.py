@@ -19,10 +19,11 @@ from anisoalign_core.align.baselines import Identity, MeanShift
 from anisoalign_core.align.bounded import BoundedTransport, BoundSweep
 from anisoalign_core.align.realign import ReAlign
 from anisoalign_core.errors import ParameterError
+from anisoalign_core.metrics.comparison import Comparison
+from anisoalign_core.metrics.cosines import mean_rows, row_cosines
 from anisoalign_core.metrics.distributions import frechet
-from anisoalign_core.metrics.residual import matched_cosine
-from anisoalign_core.metrics.semantics import mean_rows, omega, psi
-from anisoalign_core.metrics.support import delta_mu, mixing
+from anisoalign_core.metrics.mixing import delta_mu, mixing
+from anisoalign_core.metrics.semantics import omega, psi
 from anisoalign_core.numerics import Float32, Float64, generator, unit_rows
 from anisoalign_core.teach.story import mean_cosine, mean_length
 
@@ -55,34 +56,39 @@ class Moved:
     after: Float32
 
     @cached_property
+    def comparison(self) -> Comparison:
+        """What the numbers below are read from."""
+        return Comparison(self.source, self.after, self.target, k=NEIGHBOURS)
+
+    @cached_property
     def gap_before(self) -> float:
         """``‖μ_y − μ_x‖``."""
-        return delta_mu(self.source, self.target)
+        return delta_mu(Comparison.between(self.target, self.source))
 
     @cached_property
     def gap(self) -> float:
         """``‖μ_z − μ_x‖`` after the correction."""
-        return delta_mu(self.after, self.target)
+        return delta_mu(self.comparison)
 
     @cached_property
     def psi(self) -> float:
         """Similarities kept, Ψ."""
-        return psi(self.source, self.after)
+        return psi(self.comparison)
 
     @cached_property
     def omega(self) -> float:
         """Neighbours kept, Ω."""
-        return omega(self.source, self.after, NEIGHBOURS)
+        return omega(self.comparison)
 
     @cached_property
     def coverage(self) -> float:
         """How mixed the target's neighbourhoods are, M^X."""
-        return mixing(self.target, self.after, NEIGHBOURS).coverage
+        return mixing(self.comparison).coverage
 
     @cached_property
     def frechet(self) -> float:
         """Distance of the two Gaussians with the clouds' means and covariances."""
-        return frechet(self.target, self.after)
+        return frechet(self.comparison)
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +117,7 @@ class Cones:
     @cached_property
     def gap(self) -> float:
         """``G_μ = ‖μ_x − μ_y‖``."""
-        return delta_mu(self.source, self.target)
+        return delta_mu(Comparison.between(self.target, self.source))
 
     @cached_property
     def length(self) -> float:
@@ -126,7 +132,7 @@ class Cones:
     @cached_property
     def partners(self) -> float:
         """Mean cosine of partners."""
-        return matched_cosine(self.target, self.source)
+        return float(row_cosines(self.target, self.source).mean())
 
 
 def two_cones(opening: float = 30.0, angle: float = 70.0, *, rows: int = ROWS) -> Cones:

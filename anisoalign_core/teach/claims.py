@@ -13,10 +13,11 @@ from anisoalign_core.align.paired import Procrustes
 from anisoalign_core.align.realign import ReAlign
 from anisoalign_core.geometry.residual import Residual
 from anisoalign_core.metrics import evaluate, paired_difference
-from anisoalign_core.metrics.distributions import separability
-from anisoalign_core.metrics.residual import matched_cosine
+from anisoalign_core.metrics.comparison import Comparison
+from anisoalign_core.metrics.cosines import row_cosines
+from anisoalign_core.metrics.mixing import delta_mu
 from anisoalign_core.metrics.retrieval import recall
-from anisoalign_core.metrics.support import delta_mu
+from anisoalign_core.metrics.separability import separability
 from anisoalign_core.pairs import EmbeddingPair
 
 Kind = Literal["measured", "control", "raw", "corrected", "elsewhere", "limit"]
@@ -123,7 +124,7 @@ def _gap_and_meaning(held: EmbeddingPair, untrained: EmbeddingPair) -> Claim:
     for name, sides, _ in kinds:
         y, x = sides.source.vectors, sides.target.vectors
         hits = recall(y, x, at=(1,))["source_to_target"][1]
-        found[name] = (delta_mu(y, x), separability(x, y).auc, hits)
+        found[name] = (delta_mu(Comparison.between(x, y)), separability(x, y).auc, hits)
     words = ("gap between the means", "told apart by a line", "captions find their picture")
     for number, label in enumerate(words):
         bars += [Bar(f"{label}, {name}", found[name][number], kind) for name, _, kind in kinds]
@@ -150,7 +151,7 @@ def _better_search(held: EmbeddingPair, methods: dict[str, Aligner]) -> Claim:
     for name, method in methods.items():
         y, x = method.transform(held.source), method.transform_target(held.target)
         found[name] = recall(y, x, at=(1,))
-        gaps[name] = delta_mu(y, x)
+        gaps[name] = delta_mu(Comparison.between(x, y))
     for way, words in (
         ("source_to_target", "captions find their picture"),
         ("target_to_source", "pictures find their caption"),
@@ -176,7 +177,7 @@ def _same_point(
     held: EmbeddingPair, methods: dict[str, Aligner], references: dict[str, Aligner]
 ) -> Claim:
     found = {
-        name: matched_cosine(held.target.vectors, method.transform(held.source))
+        name: float(row_cosines(held.target.vectors, method.transform(held.source)).mean())
         for name, method in (methods | references).items()
         if not method.moves_target
     }

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from anisoalign_core.errors import ParameterError
+from anisoalign_core.metrics.comparison import Comparison
+from anisoalign_core.metrics.cosines import mean_rows, row_cosines
+from anisoalign_core.metrics.mixing import delta_mu, sampling_floor
 from anisoalign_core.metrics.neighbours import top_k
-from anisoalign_core.metrics.residual import matched_cosine
 from anisoalign_core.metrics.retrieval import TIE_TOLERANCE, recall
-from anisoalign_core.metrics.semantics import mean_rows
-from anisoalign_core.metrics.support import delta_mu, delta_mu_floor
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers, eigh
 
@@ -152,11 +152,11 @@ class Checkpoint:
     @classmethod
     def of(cls, source: Float32, target: Float32) -> Checkpoint:
         """Measure matched (n, d) unit rows."""
-        found = recall(source, target, at=(1,))
+        found, both = recall(source, target, at=(1,)), Comparison.between(target, source)
         return cls(
-            gap=delta_mu(source, target),
-            gap_floor=delta_mu_floor(source, target),
-            matched_cosine=matched_cosine(target, source),
+            gap=delta_mu(both),
+            gap_floor=sampling_floor(both),
+            matched_cosine=float(row_cosines(target, source).mean()),
             target_length=mean_length(target),
             source_length=mean_length(source),
             recall_source_to_target=found["source_to_target"][1],

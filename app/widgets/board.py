@@ -23,25 +23,21 @@ from anisoalign_core.publish.tables import (
 )
 from app.widgets.common import figure, plain
 
-AXES = (("omega", "psi", "phi", "trustworthiness"), ("mixing_coverage", "mixing_penetration"))
-MORE_SUPPORT = ("frechet", "precision", "recall", "density", "coverage", "label_transfer")
-
 
 def picture(board: Leaderboard) -> None:
     """Show support against semantics, axes to choose."""
     st.subheader("What each method buys, and what it costs", anchor=False)
-    have = board.metrics()
     left, right = st.columns(2)
     across = left.selectbox(
         "Cost: what the source keeps",
-        [name for name in AXES[0] if name in have],
+        _first("omega", _directed(board, "semantics")),
         format_func=_words,
         key="compare_across",
         bind="query-params",
     )
     up = right.selectbox(
         "Gain: support or use",
-        [name for name in (*AXES[1], *MORE_SUPPORT) if name in have],
+        _first("mixing_coverage", _directed(board, "support") + _directed(board, "use")),
         format_func=_words,
         key="compare_up",
         bind="query-params",
@@ -56,6 +52,14 @@ def picture(board: Leaderboard) -> None:
         alt="Scatter plot of methods: support against semantics, with curves over their dials",
         key="compare_tradeoff",
     )
+
+
+def _directed(board: Leaderboard, group: str) -> list[str]:
+    return [one for one in board.metrics(group) if described(one).direction != "neutral"]
+
+
+def _first(name: str, names: list[str]) -> list[str]:
+    return sorted(names, key=lambda one: one != name)
 
 
 def _words(metric: str) -> str:

@@ -18,14 +18,6 @@ from app.session import long_result, require_pair, result, split
 from app.widgets.common import Number, figure, plain, three
 from app.widgets.parameters import choose_parameters
 
-LIVE_NUMBERS = {  # metric → words short enough for a card
-    "psi": "Similarities kept",
-    "omega": "Neighbours kept",
-    "mixing_penetration": "Mixes in",
-    "mixing_coverage": "Covers the target",
-    "matched_cosine": "Partners' cosine",
-}
-
 
 @dataclass(frozen=True)
 class Choice:
@@ -124,17 +116,19 @@ def _tag(name: str) -> str:
     return " (uses pairs)" if method.needs_pairs else ""
 
 
-def live_number(name: str, view: View, study: Study) -> Number:
-    """One live score beside its value for the uncorrected source."""
-    metric = METRICS[name]
-    before = study.uncorrected[name]
-    return Number(
-        LIVE_NUMBERS[name],
-        view.scores[name],
-        f"raw {three(before)}",
-        f"{metric.symbol}: {metric.description} ({metric.reference})",
-        metric.direction,
-    )
+def live_numbers(view: View, study: Study) -> list[Number]:
+    """Return the live scores that have a card, each beside its value for the uncorrected source."""
+    return [
+        Number(
+            METRICS[name].card,
+            value,
+            f"raw {three(study.uncorrected[name])}",
+            f"{METRICS[name].symbol}: {METRICS[name].description} ({METRICS[name].reference})",
+            METRICS[name].direction,
+        )
+        for name, value in view.scores.items()
+        if METRICS[name].card
+    ]
 
 
 PLANES: dict[str, PlaneKind] = {

@@ -15,8 +15,9 @@ import streamlit as st
 from anisoalign_core.align import Aligner, BoundedTransport, Identity, MeanShift, ReAlign
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.geometry.directions import Directions, ends
+from anisoalign_core.metrics.comparison import Comparison
+from anisoalign_core.metrics.mixing import delta_mu
 from anisoalign_core.metrics.retrieval import recall
-from anisoalign_core.metrics.support import delta_mu
 from anisoalign_core.numerics import Float32, Float64, Integers
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.samples import Training, load_training
@@ -133,7 +134,8 @@ def shift_scores(method: str) -> dict[str, float]:
 
 def scores_of(view: View) -> dict[str, float]:
     """Return the live scores of a view, and ``gap``: the distance of the means that it leaves."""
-    return view.scores | {"gap": delta_mu(view.live_rows, view.target[: view.study.live])}
+    both = Comparison.between(view.target[: view.study.live], view.live_rows)
+    return view.scores | {"gap": delta_mu(both)}
 
 
 AXES = (

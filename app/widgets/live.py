@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from anisoalign_core.align import Knob
+from anisoalign_core.metrics import METRICS
 from anisoalign_core.numerics import Float64
 from anisoalign_core.plots import stretches, tradeoff
 from anisoalign_core.study import Trial, View
@@ -84,7 +85,7 @@ def live_figures(trial: Trial, choice: Choice, view: View, values: dict[str, flo
     left, right = st.columns(2)
     with left:
         lines = curve(trial, choice)
-        shown = ("psi", "omega", "mixing_penetration", "mixing_coverage")
+        shown = [key for key in lines if key in METRICS and METRICS[key].curve]
         figure(
             tradeoff(
                 lines[name],

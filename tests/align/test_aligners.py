@@ -318,6 +318,7 @@ def test_the_sweep_gives_what_a_new_fit_gives(bound):
 
 def test_auto_takes_the_largest_bound_that_keeps_psi():
     from anisoalign_core.align.bounded import auto_rows
+    from anisoalign_core.metrics.comparison import Comparison
     from anisoalign_core.metrics.semantics import psi
 
     method = BoundedTransport(bound="auto").fit(Y, X)
@@ -325,7 +326,7 @@ def test_auto_takes_the_largest_bound_that_keeps_psi():
 
     def psi_at(bound):
         fitted = BoundedTransport(bound=bound).fit(Y[kept], X)
-        return psi(Y[held], fitted.transform(Y[held]))
+        return psi(Comparison(Y[held], fitted.transform(Y[held]), X))
 
     assert 0 < method.bound_ < 1.5
     assert psi_at(method.bound_) >= psi_at(0.0) - 0.0101
@@ -597,13 +598,14 @@ def test_every_rule_keeps_stretches_within_the_bound(rule, bound):
 
 
 def test_a_rotation_keeps_more_neighbours_than_a_shift_at_bound_zero():
+    from anisoalign_core.metrics.comparison import Comparison
     from anisoalign_core.metrics.semantics import psi
 
     shift, rotate = (
         BoundedTransport(bound=0.0, recentre=how).fit(Y, X).transform(NEW_Y)
         for how in ("shift", "rotate")
     )
-    assert psi(NEW_Y, rotate) > psi(NEW_Y, shift)
+    assert psi(Comparison(NEW_Y, rotate, X)) > psi(Comparison(NEW_Y, shift, X))
 
 
 @pytest.mark.parametrize("rule", ["clip", "relax"])

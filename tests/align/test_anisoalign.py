@@ -574,7 +574,10 @@ def test_the_corrected_start_is_the_rotated_transport(sides):
 
 
 def test_the_corrected_variant_looks_more_like_the_target_and_keeps_its_limit(sides):
-    from anisoalign_core.metrics.distributions import mmd
+    from anisoalign_core.metrics import Comparison
+
+    def mmd(target, after):
+        return aa.METRICS["mmd"].function(Comparison.between(target, after))
 
     y, x = sides
     keywords = {"rank": 6, "hidden": 64, "limit": 0.2}
@@ -588,6 +591,7 @@ def test_the_corrected_variant_looks_more_like_the_target_and_keeps_its_limit(si
 
 
 def test_keeping_neighbours_costs_less_of_them(sides):
+    from anisoalign_core.metrics.comparison import Comparison
     from anisoalign_core.metrics.semantics import psi
 
     y, x = sides
@@ -597,7 +601,7 @@ def test_keeping_neighbours_costs_less_of_them(sides):
         .transform(y)
         for w in (30.0, 0.0)
     )
-    assert psi(y, kept) > psi(y, free)
+    assert psi(Comparison(y, kept, x)) > psi(Comparison(y, free, x))
 
 
 @pytest.mark.parametrize(

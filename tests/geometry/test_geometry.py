@@ -37,7 +37,7 @@ def test_overlap_is_the_mean_squared_cosine_of_the_principal_angles():
 
 def test_isotropic_spectra_have_anisotropy_one_and_full_dimension():
     values = np.full(16, 0.3)
-    assert spectrum.anisotropy(values) == pytest.approx(1)
+    assert residual.anisotropy(values[0], values.sum(), 16) == pytest.approx(1)
     assert spectrum.effective_dimension(values) == pytest.approx(16)
     assert spectrum.effective_rank(values) == pytest.approx(16)
     assert spectrum.isoscore(values) == pytest.approx(1)
@@ -51,7 +51,7 @@ def test_isotropic_noise_stays_below_the_marchenko_pastur_edge():
     rows = np.random.default_rng(0).standard_normal((2000, 100))
     values = spectrum.eigenvalues(Moments.of(rows).covariance)
     edge = spectrum.marchenko_pastur_edge(2000, 100)
-    assert spectrum.anisotropy(values) == pytest.approx(edge, rel=0.05)
+    assert residual.anisotropy(values[0], values.sum(), 100) == pytest.approx(edge, rel=0.05)
 
 
 def test_a_power_law_gives_its_exponent_back():
@@ -87,9 +87,9 @@ def test_random_pairs_have_the_repaired_spectrum():
 
 
 def test_top_anisotropy_agrees_with_the_full_spectrum_both_ways():
-    for rows in (X, X[:10]):
-        values = spectrum.eigenvalues(Moments.of(rows).covariance)
-        assert residual.top_anisotropy(rows) == pytest.approx(spectrum.anisotropy(values), rel=1e-4)
+    for rows in (10, len(X)):
+        whole = Residual.of(Y[:rows], X[:rows]).anisotropy
+        assert residual.residual_anisotropy(Y[:rows], X[:rows]) == pytest.approx(whole, rel=1e-4)
 
 
 def test_the_projected_mean_is_predicted_to_second_order():

@@ -15,8 +15,13 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 from anisoalign_core.align.bounded import BoundedTransport
 from anisoalign_core.align.gaussian import Bures, bures_map
-from anisoalign_core.metrics.distributions import frechet, mmd, sliced_wasserstein
-from anisoalign_core.metrics.support import manifold
+from anisoalign_core.metrics import METRICS, Comparison
+from anisoalign_core.metrics.distributions import (
+    frechet,
+    frechet_of_moments,
+    sliced_wasserstein,
+)
+from anisoalign_core.metrics.manifold import manifold
 from anisoalign_core.moments import Moments
 
 
@@ -58,7 +63,7 @@ def test_precision_recall_density_and_coverage_are_those_of_prdc(seed, n_target,
     )
     assert nearest_miss > 1e-6  # else rounding, or < against ≤, could tell the two programs apart
     wanted = compute_prdc(target, after, k)
-    result = manifold(target, after, k)
+    result = manifold(Comparison.between(target, after), k)
     assert 0.05 < min(wanted.values())
     assert max(wanted.values()) < 1.0
     for name, value in wanted.items():
@@ -70,7 +75,7 @@ def test_a_row_exactly_at_the_radius_is_inside_the_ball_here_and_outside_in_prdc
     # angles, so every distance is √2 and every row lies exactly on every sphere.
     axes = np.eye(16, dtype=np.float32)
     target, after = axes[:9], axes[9:]
-    ours, theirs = manifold(target, after, 5), compute_prdc(target, after, 5)
+    ours, theirs = manifold(Comparison.between(target, after, k=2)), compute_prdc(target, after, 5)
     assert (ours.precision, ours.recall, ours.coverage) == (1.0, 1.0, 1.0)
     assert ours.density == pytest.approx(9 / 5)
     assert set(theirs.values()) == {0.0}
@@ -85,14 +90,16 @@ def test_frechet_is_the_square_of_the_bures_wasserstein_distance_of_pot(seed, n_
         covariance(target),
         covariance(after),
     )
-    assert frechet(target, after) == pytest.approx(wanted**2, rel=1e-9)
-    assert frechet(Moments.of(target), Moments.of(after)) == pytest.approx(wanted**2, rel=1e-9)
+    assert frechet(Comparison.between(target, after)) == pytest.approx(wanted**2, rel=1e-9)
+    assert frechet_of_moments(Moments.of(target), Moments.of(after)) == pytest.approx(
+        wanted**2, rel=1e-9
+    )
 
 
 def test_frechet_of_fewer_rows_than_dimensions_is_the_limit_of_pot_without_regularisation():
     # POT adds reg · I, as it cannot take the root of a singular matrix; we add nothing.
     target, after = clouds(3, 40, 25, 64)
-    ours = frechet(target, after)
+    ours = frechet(Comparison.between(target, after))
     theirs = [
         ot.gaussian.empirical_bures_wasserstein_distance(
             target.astype(np.float64), after.astype(np.float64), reg=reg
@@ -138,7 +145,9 @@ def test_mmd_is_the_unbiased_estimate_from_the_rbf_kernel_of_scikit_learn(n_targ
     cross = rbf_kernel(x, z, gamma=gamma).mean()
     wanted = off_diagonal_mean(x) + off_diagonal_mean(z) - 2.0 * cross
     assert wanted > 1e-3
-    assert mmd(target, after) == pytest.approx(wanted, abs=1e-7)
+    assert METRICS["mmd"].function(Comparison.between(target, after)) == pytest.approx(
+        wanted, abs=1e-7
+    )
 
 
 @pytest.mark.parametrize(("seed", "n_target", "n_after", "d"), SIZES)

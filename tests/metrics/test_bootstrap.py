@@ -6,12 +6,12 @@ import pytest
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.metrics import compare, paired_difference
 from anisoalign_core.metrics.bootstrap import (
-    auc_interval,
     balanced_halves,
     half_means,
     interval,
     margin,
 )
+from anisoalign_core.metrics.separability import auc_interval
 
 
 def unit(rows):

@@ -6,9 +6,19 @@ from scipy import linalg
 from scipy.stats import wasserstein_distance
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics import distributions
-from anisoalign_core.metrics.distributions import frechet, mmd, separability, sliced_wasserstein
+from anisoalign_core.metrics import METRICS, Comparison
+from anisoalign_core.metrics.distributions import (
+    frechet,
+    frechet_of_moments,
+    frechet_of_rows,
+    sliced_wasserstein,
+)
+from anisoalign_core.metrics.separability import separability
 from anisoalign_core.moments import Moments
+
+
+def mmd(target, after):
+    return METRICS["mmd"].function(Comparison.between(target, after))
 
 
 def unit(rows):
@@ -20,8 +30,8 @@ def test_frechet_of_equal_sets_is_0_and_of_a_shift_its_square(n):
     rng = np.random.default_rng(0)
     x = rng.standard_normal((n, 40)).astype(np.float32)
     step = np.linspace(-1, 1, 40, dtype=np.float32)
-    assert frechet(x, x) == pytest.approx(0.0, abs=1e-4)
-    assert frechet(x, x + step) == pytest.approx(np.sum(step**2), rel=1e-4)
+    assert frechet(Comparison.between(x, x)) == pytest.approx(0.0, abs=1e-4)
+    assert frechet(Comparison.between(x, x + step)) == pytest.approx(np.sum(step**2), rel=1e-4)
 
 
 def test_both_ways_to_frechet_agree_with_the_textbook_formula():
@@ -31,17 +41,16 @@ def test_both_ways_to_frechet_agree_with_the_textbook_formula():
     a, b = Moments.of(x), Moments.of(z)
     root = linalg.sqrtm(a.covariance @ b.covariance).real
     wanted = np.sum((a.mean - b.mean) ** 2) + a.trace + b.trace - 2 * np.trace(root)
-    assert frechet(a, b) == pytest.approx(wanted, rel=1e-5)
-    assert distributions._frechet_of_rows(x, z) == pytest.approx(wanted, rel=1e-5)
+    assert frechet_of_moments(a, b) == pytest.approx(wanted, rel=1e-5)
+    assert frechet_of_rows(x, z) == pytest.approx(wanted, rel=1e-5)
 
 
 def test_frechet_of_singular_covariances_does_not_depend_on_the_way():
     rng = np.random.default_rng(2)
     flat = rng.standard_normal((200, 5)) @ rng.standard_normal((5, 30))
     x, z = unit(flat[:110]), unit(flat[110:] + 0.2)
-    by_rows = distributions._frechet_of_rows(x, z)
-    assert frechet(Moments.of(x), Moments.of(z)) == pytest.approx(by_rows, rel=1e-4)
-    assert frechet(Moments.of(x), z) == pytest.approx(by_rows, rel=1e-4)
+    by_rows = frechet_of_rows(x, z)
+    assert frechet_of_moments(Moments.of(x), Moments.of(z)) == pytest.approx(by_rows, rel=1e-4)
 
 
 def test_sliced_wasserstein_of_a_shift_is_its_length_over_root_d():
@@ -104,4 +113,4 @@ def test_separability_is_chance_for_one_cloud_and_1_for_two():
 
 def test_different_spaces_are_refused():
     with pytest.raises(ShapeError, match="dimensions"):
-        frechet(np.ones((5, 3), np.float32), np.ones((5, 4), np.float32))
+        frechet_of_rows(np.ones((5, 3), np.float32), np.ones((5, 4), np.float32))

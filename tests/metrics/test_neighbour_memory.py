@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from anisoalign_core.metrics import neighbours
+from anisoalign_core.metrics import cosines
 from anisoalign_core.metrics.neighbours import top_k
 
 K = 20
@@ -25,11 +25,11 @@ def peak_bytes(n):
 
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
-    monkeypatch.setattr(neighbours, "BLOCK_CELLS", 2**18)
+    monkeypatch.setattr(cosines, "BLOCK_CELLS", 2**18)
 
 
 def test_beyond_the_limit_memory_grows_with_n_and_not_with_its_square(monkeypatch):
-    monkeypatch.setattr(neighbours, "HELD_CELLS", 2**20)
+    monkeypatch.setattr(cosines, "HELD_CELLS", 2**20)
     peak_bytes(200)  # what a first call imports or caches is no part of the search
     small, large = peak_bytes(2000), peak_bytes(6000)
     answer = 6000 * K * (8 + 4)
@@ -38,6 +38,6 @@ def test_beyond_the_limit_memory_grows_with_n_and_not_with_its_square(monkeypatc
 
 
 def test_within_the_limit_the_whole_matrix_is_held_and_the_same_measure_sees_it(monkeypatch):
-    monkeypatch.setattr(neighbours, "HELD_CELLS", 2000**2)
+    monkeypatch.setattr(cosines, "HELD_CELLS", 2000**2)
     assert 4 * 2000**2 < peak_bytes(2000) < 1.5 * (4 * 2000**2)
     assert peak_bytes(2001) < 0.5 * (4 * 2001**2)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics import neighbours
-from anisoalign_core.metrics.neighbours import Cosines, k_occurrence, largest, nearest, top_k
+from anisoalign_core.metrics import cosines as products
+from anisoalign_core.metrics.cosines import Cosines
+from anisoalign_core.metrics.neighbours import k_occurrence, largest, nearest, top_k
 
 
 def unit(rng, n, d):
@@ -31,8 +32,8 @@ def test_largest_is_the_head_of_a_stable_sort_even_with_many_ties(n, m, k):
 
 @pytest.mark.parametrize("cells", [1, 50_000, 10**9])
 def test_top_k_equals_a_full_sort_whatever_the_blocks(monkeypatch, cells):
-    monkeypatch.setattr(neighbours, "BLOCK_CELLS", cells)
-    monkeypatch.setattr(neighbours, "HELD_CELLS", 0)
+    monkeypatch.setattr(products, "BLOCK_CELLS", cells)
+    monkeypatch.setattr(products, "HELD_CELLS", 0)
     rng = np.random.default_rng(1)
     queries, keys = unit(rng, 101, 16), unit(rng, 457, 16)
     indices, similarities = top_k(queries, keys, 11)

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from anisoalign_core.errors import ShapeError
+from anisoalign_core.geometry.residual import Residual, residual_anisotropy
 from anisoalign_core.geometry.spectrum import marchenko_pastur_edge
-from anisoalign_core.metrics import residual
+from anisoalign_core.metrics import METRICS, Comparison
 from anisoalign_core.metrics.retrieval import mixed_gallery_bias, recall
 
 
@@ -57,18 +58,18 @@ def test_anisotropy_is_1_for_isotropic_residuals_and_d_for_one_direction():
     d = 6
     target = np.concatenate([np.eye(d), -np.eye(d)]).astype(np.float32)
     nothing = np.zeros_like(target)
-    assert residual.residual_anisotropy(target, nothing) == pytest.approx(1.0)
+    assert residual_anisotropy(target, nothing) == pytest.approx(1.0)
     line = np.outer(np.linspace(-1, 1, 12), np.ones(d)).astype(np.float32)
-    assert residual.residual_anisotropy(line, nothing) == pytest.approx(d, rel=1e-5)
-    spectrum = residual.residual_spectrum(line, nothing)
-    assert spectrum.sum() == pytest.approx(line.var(axis=0).sum(), rel=1e-5)
-    assert residual.residual_anisotropy(target, target) == 0.0
+    assert residual_anisotropy(line, nothing) == pytest.approx(d, rel=1e-5)
+    assert np.isnan(residual_anisotropy(target, target))
+    same = Comparison.between(target, target, paired=True)
+    assert METRICS["residual_anisotropy"].function(same) == 0.0
 
 
 def test_isotropic_noise_stays_at_the_marchenko_pastur_edge():
     rng = np.random.default_rng(3)
     noise = rng.standard_normal((400, 100)).astype(np.float32)
-    measured = residual.residual_anisotropy(noise, np.zeros_like(noise))
+    measured = residual_anisotropy(noise, np.zeros_like(noise))
     assert measured == pytest.approx(marchenko_pastur_edge(400, 100), rel=0.06)
 
 
@@ -77,13 +78,12 @@ def test_random_re_pairing_has_the_anisotropy_of_the_summed_covariances():
     shared = rng.standard_normal((2000, 8)) * np.arange(1, 9)
     x = shared.astype(np.float32)
     z = (shared + rng.standard_normal(shared.shape)).astype(np.float32)
-    shuffled = residual.residual_anisotropy(x, z[rng.permutation(2000)])
-    assert shuffled == pytest.approx(residual.repaired_anisotropy(x, z), rel=0.08)
-    assert residual.residual_anisotropy(x, z) < 0.7 * shuffled
+    shuffled = residual_anisotropy(x, z[rng.permutation(2000)])
+    assert shuffled == pytest.approx(Residual.of(z, x).anisotropy_repaired, rel=0.08)
+    assert residual_anisotropy(x, z) < 0.7 * shuffled
 
 
 def test_rows_that_do_not_correspond_have_no_residual():
     rows = unit(np.random.default_rng(3).standard_normal((12, 5)))
-    np.testing.assert_array_equal(residual.residual_spectrum(rows, rows), np.zeros(5))
     with pytest.raises(ShapeError, match="12 target and 11 source rows cannot be matched"):
-        residual.residual_spectrum(rows, rows[:11])
+        residual_anisotropy(rows[:11], rows)

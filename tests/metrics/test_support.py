@@ -3,14 +3,17 @@
 import numpy as np
 import pytest
 
-from anisoalign_core.metrics.support import (
+from anisoalign_core.metrics import Comparison
+from anisoalign_core.metrics.manifold import manifold
+from anisoalign_core.metrics.mixing import (
     binary_entropy,
     delta_mu,
-    delta_mu_floor,
     expected_entropy,
-    manifold,
     mixing,
+    sampling_floor,
 )
+
+between = Comparison.between
 
 
 def unit(rows):
@@ -36,17 +39,18 @@ def test_expected_entropy_of_one_sided_pools_is_zero():
 def test_mixing_is_0_for_separate_clouds_and_1_for_two_samples_of_one():
     rng = np.random.default_rng(1)
     x, z = unit(rng.standard_normal((400, 8))), unit(rng.standard_normal((250, 8)))
-    both = mixing(x, z, 15)
+    both = mixing(between(x, z, k=15))
     assert both.penetration == pytest.approx(1.0, abs=0.03)
     assert both.coverage == pytest.approx(1.0, abs=0.03)
-    apart = mixing(unit(rng.standard_normal((60, 8)) * 0.1 + 1), unit(z[:50] * 0.1 - 1), 15)
+    far = unit(rng.standard_normal((60, 8)) * 0.1 + 1), unit(z[:50] * 0.1 - 1)
+    apart = mixing(between(*far, k=15))
     assert (apart.penetration, apart.coverage) == (0.0, 0.0)
 
 
 def test_a_permuted_target_mixes_fully():
     rng = np.random.default_rng(2)
     x = unit(rng.standard_normal((300, 16)))
-    result = mixing(x, x[rng.permutation(300)], 20)
+    result = mixing(between(x, x[rng.permutation(300)]))
     assert result.penetration == pytest.approx(1.0, abs=0.06)
     assert result.coverage == pytest.approx(1.0, abs=0.06)
 
@@ -58,7 +62,7 @@ def test_mixing_shares_are_those_of_a_pooled_search():
     cosines = pool @ pool.T
     np.fill_diagonal(cosines, -np.inf)
     share = (np.argsort(-cosines, axis=1)[:, :k] >= len(z)).mean(axis=1)
-    result = mixing(x, z, k)
+    result = mixing(between(x, z, k=k))
     np.testing.assert_allclose(result.after_share, share[:50])
     np.testing.assert_allclose(result.target_share, share[50:])
     assert result.penetration == pytest.approx(result.after_values.mean())
@@ -77,7 +81,7 @@ def test_balls_agree_with_brute_force():
     radius_x = np.sort(distances(x, x), axis=1)[:, k]
     radius_z = np.sort(distances(z, z), axis=1)[:, k]
     across = distances(z, x)
-    result = manifold(x, z, k)
+    result = manifold(between(x, z))
     assert result.precision == pytest.approx((across <= radius_x).any(axis=1).mean())
     assert result.recall == pytest.approx((across <= radius_z[:, None]).any(axis=0).mean())
     assert result.density == pytest.approx((across <= radius_x).sum() / (k * len(z)))
@@ -89,6 +93,6 @@ def test_centroid_distance_of_two_samples_of_one_cloud_is_its_floor():
     measured, floors = [], []
     for _ in range(30):
         x, z = (unit(rng.standard_normal((n, 20)) + 1) for n in (200, 90))
-        measured.append(delta_mu(z, x))
-        floors.append(delta_mu_floor(z, x))
+        measured.append(delta_mu(between(x, z)))
+        floors.append(sampling_floor(between(x, z)))
     assert np.sqrt(np.mean(np.square(measured))) == pytest.approx(np.mean(floors), rel=0.1)

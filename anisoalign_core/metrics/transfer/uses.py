@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from anisoalign_core.metrics.registry import METRICS, Metric
+from anisoalign_core.metrics.metric import Metric
+from anisoalign_core.metrics.registry import METRICS
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,7 @@ class Use:
     direction: Literal["higher"] = "higher"
     range: tuple[float, float] = (0.0, 1.0)
     group: Literal["use"] = "use"
+    meaningful: bool = True
 
 
 USES = {

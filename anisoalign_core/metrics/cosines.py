@@ -1,0 +1,135 @@
+"""Inner products of unit rows, which are their cosines: pair by pair, or all of two sets.
+
+All of them are formed in float32, block by block, so that memory grows with the number of keys and
+never with its square.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from anisoalign_core.errors import ShapeError
+from anisoalign_core.numerics import Float32, Float64, Integers, blocks, read_only
+
+HELD_CELLS = 2**24
+"""Matrices of cosines up to this many cells (64 MiB) are kept once computed."""
+
+BLOCK_CELLS = 2**23
+"""Cells of one block of cosines when they are not kept (32 MiB)."""
+
+CACHE_ROWS = 64
+"""Rows converted to float64 at a time, so that the copies stay in the processor's cache."""
+
+
+def row_cosines(first: Float32, second: Float32) -> Float64:
+    """``⟨a_i, b_i⟩`` of corresponding unit rows, (n,) float64."""
+    if first.shape != second.shape:
+        raise ShapeError(f"Rows of shapes {first.shape} and {second.shape} do not correspond.")
+    return np.asarray(np.einsum("ij,ij->i", first, second), dtype=np.float64)
+
+
+def mean_rows(rows: Float32) -> Float64:
+    """Mean row in float64, (d,), summed by blocks."""
+    total = np.zeros(rows.shape[1])
+    for part in blocks(len(rows)):
+        total += rows[part].sum(axis=0, dtype=np.float64)
+    return total / len(rows)
+
+
+@dataclass(frozen=True, eq=False)
+class Cosines:
+    """All inner products of two sets of unit rows: kept when small, recomputed by blocks if not.
+
+    Attributes
+    ----------
+    queries : (n, d) float32
+    keys : (m, d) float32
+    produce : callable, optional
+        Returns the (n, m) products from where they are already known; called on first use only.
+    """
+
+    queries: Float32
+    keys: Float32
+    produce: Callable[[], Float32] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuse rows of different dimensions."""
+        if self.queries.shape[1] != self.keys.shape[1]:
+            raise ShapeError(
+                f"Queries have {self.queries.shape[1]} dimensions and keys {self.keys.shape[1]}; "
+                "both must come from one encoder's shared space."
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """``(n, m)``."""
+        return len(self.queries), len(self.keys)
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the whole matrix fits the limit and is kept after first use."""
+        return self.produce is not None or self.shape[0] * self.shape[1] <= HELD_CELLS
+
+    @cached_property
+    def matrix(self) -> Float32:
+        """The whole (n, m) matrix; ask only when ``is_held``."""
+        matrix = self.queries @ self.keys.T if self.produce is None else self.produce()
+        return np.asarray(read_only(matrix))
+
+    def blocks(self) -> Iterator[tuple[slice, Float32]]:
+        """Yield ``(rows, cosines)`` with cosines C-contiguous of shape (rows, m), in order."""
+        rows = max(32, BLOCK_CELLS // max(len(self.keys), 1))
+        for part in blocks(len(self.queries), rows):
+            if self.is_held:
+                yield part, np.ascontiguousarray(self.matrix[part])
+            else:
+                yield part, self.queries[part] @ self.keys.T
+
+    @cached_property
+    def transposed(self) -> Cosines:
+        """The same products with queries and keys exchanged."""
+        produce = (lambda: self.matrix.T) if self.is_held else None
+        return Cosines(self.keys, self.queries, produce)
+
+    def take(self, query_rows: Integers, key_rows: Integers) -> Cosines:
+        """Products of the given rows only, read from the kept matrix when there is one."""
+        queries, keys = self.queries[query_rows], self.keys[key_rows]
+        if not self.is_held:
+            return Cosines(queries, keys)
+        return Cosines(queries, keys, lambda: self.matrix[np.ix_(query_rows, key_rows)])
+
+
+def pair_correlation(first: Cosines, second: Cosines) -> float:
+    """Pearson correlation of two square matrices of cosines over all pairs i < j.
+
+    Blocks are centred at a pilot mean and summed in float64, so a narrow cone costs no digits.
+    A constant matrix has no correlation; the answer is then 0.
+
+    Parameters
+    ----------
+    first, second : Cosines of shape (n, n)
+    """
+    n = len(first.queries)
+    if first.shape != (n, n) or second.shape != (n, n):
+        raise ShapeError(f"Cosines of shapes {first.shape} and {second.shape} do not correspond.")
+    pilots: tuple[float, float] | None = None
+    sums = np.zeros(5)
+    for (part, block_a), (_, block_b) in zip(first.blocks(), second.blocks(), strict=True):
+        if pilots is None:
+            pilots = float(block_a.mean()), float(block_b.mean())
+        for rows in blocks(len(block_a), CACHE_ROWS):
+            a = np.subtract(block_a[rows], pilots[0], dtype=np.float64)
+            b = np.subtract(block_b[rows], pilots[1], dtype=np.float64)
+            own = np.arange(len(a))
+            a[own, own + part.start + rows.start] = 0.0
+            b[own, own + part.start + rows.start] = 0.0
+            a, b = a.ravel(), b.ravel()
+            sums += a.sum(), b.sum(), a @ a, b @ b, a @ b
+    count = n * (n - 1)
+    mean_a, mean_b, square_a, square_b, product = sums / count
+    variance = (square_a - mean_a**2) * (square_b - mean_b**2)
+    return float((product - mean_a * mean_b) / np.sqrt(variance)) if variance > 1e-24 else 0.0

@@ -77,16 +77,9 @@ def build_parser() -> argparse.ArgumentParser:
         made.set_defaults(run=_run(module, name))
         return made
 
-    _info(verb)
-    _diagnose(verb)
-    _fit(verb)
-    _apply(verb)
-    _evaluate(verb)
-    _compare(verb)
-    _falsify(verb)
-    _encode(verb)
-    _convert(verb)
-    _replay(verb)
+    adding = (_info, _diagnose, _fit, _apply, _evaluate, _compare, _falsify, _encode)
+    for add in (*adding, _convert, _replay):
+        add(verb)
     return parser
 
 

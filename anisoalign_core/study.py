@@ -199,6 +199,8 @@ class Trial:
     @cached_property
     def sweep(self) -> Sweep | None:
         """What moving the method's live knobs needs; None where nothing moves."""
+        if not self.method.live():
+            return None
         fitted = self.study.pair.source.vectors[self.study.split.fit_source]
         return self.method.sweep(self.study.source, fitted)
 

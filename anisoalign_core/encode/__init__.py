@@ -14,9 +14,8 @@ from anisoalign_core.encode.images import ImageLimits, decode_image
 from anisoalign_core.encode.inputs import Inputs, Item, find_items
 from anisoalign_core.encode.models import load_encoder
 from anisoalign_core.encode.registry import Architecture, available_models, parameter_count
-from anisoalign_core.encode.results import Encoded
+from anisoalign_core.encode.results import Broken, Encoded, EncodingState
 from anisoalign_core.encode.run import encode
-from anisoalign_core.encode.state import Broken, EncodingState
 from anisoalign_core.encode.tokenizers import WordTokenizer
 from anisoalign_core.moved import Room
 

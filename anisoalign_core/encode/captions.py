@@ -118,22 +118,8 @@ def match(
     """Give each image its caption: by name, or in order where the file has no names.
 
     A name is that of an image if it is the whole path, the path without suffix, the file name, or
-    the file name without suffix, in this order.
-
-    Parameters
-    ----------
-    captions : Captions
-    images : sequence of PurePosixPath
-        Where each image lies in its folder or archive.
-
-    Returns
-    -------
-    texts : list of (str or None)
-        One for each image.
-    lost : list of str
-        Names that no image has.
-    notes : list of str
-        Sentences about what was left out.
+    the file name without suffix, in this order. Returned are a text or None for each image, names
+    that no image has, and sentences about what was left out.
 
     Raises
     ------

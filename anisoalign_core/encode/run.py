@@ -14,8 +14,15 @@ import numpy as np
 from anisoalign_core.encode.encoder import Encoder
 from anisoalign_core.encode.images import thumbnail, thumbnail_side
 from anisoalign_core.encode.inputs import Item
-from anisoalign_core.encode.results import Encoded, assemble
-from anisoalign_core.encode.state import Broken, EncodingState, ImageBatch, TextBatch, Thumbnails
+from anisoalign_core.encode.results import (
+    Broken,
+    Encoded,
+    EncodingState,
+    ImageBatch,
+    TextBatch,
+    Thumbnails,
+    assemble,
+)
 from anisoalign_core.encode.tokenizers import Tokens
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
 from anisoalign_core.files.limits import usable_cores

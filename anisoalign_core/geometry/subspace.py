@@ -73,11 +73,6 @@ def energy_inside(u: Float64, vector: Float64) -> float:
     return float(np.sum((u.T @ vector) ** 2) / np.sum(vector**2))
 
 
-def trace_inside(u: Float64, covariance: Float64) -> float:
-    """``tr(P_U Σ) / tr Σ``: the share of variance that a subspace holds."""
-    return float(np.einsum("ij,ik,kj->", u, covariance, u, optimize=True) / np.trace(covariance))
-
-
 def few_coordinates(delta: Float64) -> Float64:
     """Cumulative share of ``‖Δ‖²`` in the largest raw coordinates, largest first [TE]."""
     squared = np.sort(delta**2)[::-1]

@@ -61,11 +61,6 @@ class Moved:
         return Comparison(self.source, self.after, self.target, k=NEIGHBOURS)
 
     @cached_property
-    def gap_before(self) -> float:
-        """``‖μ_y − μ_x‖``."""
-        return delta_mu(Comparison.between(self.target, self.source))
-
-    @cached_property
     def gap(self) -> float:
         """``‖μ_z − μ_x‖`` after the correction."""
         return delta_mu(self.comparison)

@@ -477,3 +477,18 @@ def test_building_says_nothing_of_its_own(tmp_path, caplog, recwarn):
     aa.encode.load_encoder(checkpoint=local_model(tmp_path))
     assert not caplog.records
     assert not recwarn.list
+
+
+def test_blocks_that_overlap_leave_logging_as_it_was():
+    import logging
+
+    from anisoalign_core.encode.registry import quiet_logs
+
+    before = logging.root.manager.disable
+    first, second = quiet_logs(), quiet_logs()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert logging.root.manager.disable >= logging.WARNING
+    second.__exit__(None, None, None)
+    assert logging.root.manager.disable == before

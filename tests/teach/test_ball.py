@@ -83,7 +83,7 @@ def test_a_mean_shift_loses_what_lies_along_the_gap_and_a_rotation_does_not():
     assert along.psi < across.psi - 0.2
     assert turned.psi > 0.99
     assert turned.omega > 0.99
-    assert along.gap < 0.1 < along.gap_before
+    assert along.gap < 0.1 < ball_shift("identity", turn=90).gap
     assert turned.coverage > along.coverage + 0.3
 
 

@@ -253,6 +253,17 @@ class EmbeddingPair:
         return Split(np.sort(source_rows), np.sort(target_rows), hold_source, hold_target, pairs)
 
 
+def fit_rows(
+    pair: EmbeddingPair, needs_pairs: bool, split: Split | None
+) -> tuple[EmbeddingSet, EmbeddingSet]:
+    """Return the source and target sets a method is fitted on: all rows, or a split's parts."""
+    if split is None:
+        return pair.source, pair.target
+    if needs_pairs:
+        return pair.source.take(split.fit_pairs), pair.target.take(split.fit_pairs)
+    return pair.source.take(split.fit_source), pair.target.take(split.fit_target)
+
+
 def _first_rows(ids: Strings) -> dict[str, int]:
     rows: dict[str, int] = {}
     for row, key in enumerate(ids):

@@ -17,8 +17,7 @@ from anisoalign_core.metrics.evaluate import MAX_ROWS
 from anisoalign_core.metrics.registry import applicable, measure
 from anisoalign_core.metrics.transfer.labels import Classes, Model, label_transfer
 from anisoalign_core.numerics import Float32, Integers, Progress, generator
-from anisoalign_core.pairs import EmbeddingPair, Split
-from anisoalign_core.recipe import fit_rows
+from anisoalign_core.pairs import EmbeddingPair, Split, fit_rows
 
 FEWEST_HELD = 20
 TAUGHT_ROWS = 10_000

@@ -32,8 +32,7 @@ from anisoalign_core.numerics import (
     fix_signs,
     generator,
 )
-from anisoalign_core.pairs import EmbeddingPair, Split
-from anisoalign_core.recipe import fit_rows
+from anisoalign_core.pairs import EmbeddingPair, Split, fit_rows
 
 PlaneKind = Literal["gap", "target", "joint"]
 Range = tuple[float, float]

@@ -18,8 +18,7 @@ import numpy as np
 
 import anisoalign_core as aa
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.pairs import Split
-from anisoalign_core.recipe import fit_rows
+from anisoalign_core.pairs import Split, fit_rows
 from benchmarks.document import replace_section
 
 METRICS = (

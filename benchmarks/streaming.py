@@ -102,7 +102,7 @@ def moments_from_disk(folder: Path, name: str = "wide.npy") -> float:
 
 def bounded_on_disk(folder: Path) -> float:
     """Fit BoundedTransport on two files and correct one: what the command line does."""
-    from anisoalign_core.engine.jobs import ApplyJob, FitJob, run_apply
+    from anisoalign_core.recipe.jobs import ApplyJob, FitJob, run_apply
 
     source, target = (str(folder / f"million_{side}.npy") for side in ("text", "image"))
     out = folder / "corrected.npy"
@@ -182,7 +182,7 @@ def streamed_chunks(folder: Path) -> float:
 
 
 def _streamed(folder: Path, source: str, target: str, out: str) -> float:
-    from anisoalign_core.engine.jobs import ApplyJob, FitJob, run_apply
+    from anisoalign_core.recipe.jobs import ApplyJob, FitJob, run_apply
 
     where, other = str(folder / source), str(folder / target)
     (folder / out).unlink(missing_ok=True) if out.endswith(".npy") else None
@@ -209,13 +209,13 @@ def dask_fit(folder: Path) -> float:
 
 
 def _load_library() -> None:
-    import anisoalign_core.engine.jobs  # noqa: F401
+    import anisoalign_core.recipe.jobs  # noqa: F401
 
 
 def _fit_shards(folder: Path, engine: Any) -> float:
     import shutil
 
-    from anisoalign_core.engine.jobs import ApplyJob, FitJob, run_apply
+    from anisoalign_core.recipe.jobs import ApplyJob, FitJob, run_apply
 
     name = "local" if engine is None else "dask"
     out = folder / f"{name}_out"

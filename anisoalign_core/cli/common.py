@@ -103,6 +103,13 @@ def engine_of(options: argparse.Namespace) -> Iterator[Engine]:
         yield engine
 
 
+@contextmanager
+def running(options: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Yield what jobs take besides: an engine, and whom they tell how far they are."""
+    with engine_of(options) as engine, telling(options) as tell:
+        yield {"engine": engine, "progress": tell, "say": lambda words: say(options, words)}
+
+
 def places_of(options: argparse.Namespace, side: str) -> tuple[str, ...]:
     """Return the places that ``--source`` or ``--target`` names; a bundled sample is its file."""
     from anisoalign_core.samples import sample_file

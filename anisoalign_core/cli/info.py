@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +17,11 @@ LOOK_ROWS = 2000
 
 def info(options: argparse.Namespace) -> None:
     """Print what a place holds."""
+    from anisoalign_core.recipe import read_recipe
+
     first = options.source[0]
     if len(options.source) == 1 and first.endswith(".json"):
-        body = _recipe(first)
+        body = {"kind": "recipe", "name": Path(first).name, **read_recipe(first).summary()}
     else:
         model = _model(first) if len(options.source) == 1 and first.endswith(".npz") else None
         body = _set(options) if model is None else model
@@ -111,36 +112,3 @@ def _has_arrays(keys: Any, path: str) -> bool:
         return "header" not in keys(path)
     except AnisoAlignError:
         return False
-
-
-def _recipe(path: str) -> dict[str, Any]:
-    from anisoalign_core.engine.recipes import StreamedRecipe, is_streamed_recipe
-    from anisoalign_core.recipe import Recipe, read_recipe_text
-
-    text = read_recipe_text(path)
-    if not is_streamed_recipe(text):
-        recipe = Recipe.from_json(text)
-        return {
-            "kind": "recipe",
-            "name": Path(path).name,
-            "method": recipe.method,
-            "parameters": recipe.parameters,
-            "source": recipe.source.name,
-            "target": recipe.target.name,
-            "output": recipe.output_digest,
-            "versions": recipe.versions,
-        }
-    streamed = StreamedRecipe.from_json(text)
-    fitted = streamed.fit
-    return {
-        "kind": "recipe",
-        "name": Path(path).name,
-        "method": streamed.method,
-        "parameters": json.loads(json.dumps(streamed.parameters)),
-        "source": None if fitted is None else fitted["source"]["name"],
-        "target": None if fitted is None else fitted["target"]["name"],
-        "applied to": streamed.apply["input"]["name"],
-        "rows": sum(one.rows for one in streamed.files),
-        "files": [one.name for one in streamed.files],
-        "versions": streamed.versions,
-    }

@@ -9,27 +9,26 @@ from typing import TYPE_CHECKING, Any
 
 from anisoalign_core.cli.common import (
     emit_json,
-    engine_of,
     pairing_of,
     parameters_of,
     places_of,
+    running,
     say,
     say_read,
-    telling,
 )
-from anisoalign_core.errors import FormatError, ParameterError
+from anisoalign_core.errors import FormatError
 
 if TYPE_CHECKING:
     from anisoalign_core.align import Aligner
-    from anisoalign_core.engine.jobs import Applied, ApplyJob
 
+NOTHING = "nothing was written."
 GOES_ON = "finished shards are kept; the same command goes on."
 
 
 def fit(options: argparse.Namespace) -> None:
     """Fit a method and save it."""
     from anisoalign_core.align import ALIGNERS
-    from anisoalign_core.engine.jobs import FitJob
+    from anisoalign_core.recipe import FitJob
 
     out = Path(options.out)
     if not out.parent.is_dir():
@@ -50,8 +49,8 @@ def fit(options: argparse.Namespace) -> None:
         options.rows,
         options.sample_seed,
     )
-    with engine_of(options) as engine, telling(options) as tell:
-        method = job.run(engine, tell)
+    with running(options) as how:
+        method = job.run(how["engine"], how["progress"])
     method.save(out)
     read: dict[str, Any] = method.fitted_on_
     for side in ("source", "target"):
@@ -65,105 +64,96 @@ def fit(options: argparse.Namespace) -> None:
 
 def apply(options: argparse.Namespace) -> None:
     """Correct a set and write it, with its recipe."""
-    from anisoalign_core.engine.jobs import run_apply
-    from anisoalign_core.engine.recipes import StreamedRecipe
-    from anisoalign_core.engine.resume import beside
-    from anisoalign_core.files.atomic import atomic_write_text
     from anisoalign_core.files.places import as_path
 
     method, digest = _model(options.model)
-    if options.target_partners or _only_whole(options, method):
-        _whole(options, method)
-        return
     if options.recipe and not as_path(options.recipe).parent.is_dir():
         raise FormatError(f"There is no folder to write the recipe {options.recipe} into.")
-    job = _apply_job(options)
-    options.kept = _kept(job)
-    with engine_of(options) as engine, telling(options) as tell:
-        done = run_apply(
-            method,
-            job,
-            model_digest=digest,
-            engine=engine,
-            progress=tell,
-            say=lambda words: say(options, words),
-        )
-    recipe = StreamedRecipe.of(method, job, done, digest)
-    path = as_path(options.recipe) if options.recipe else beside(done.plan.out, ".recipe.json")
-    atomic_write_text(path, recipe.to_json())
-    done.finish()
-    say(options, f"{done.rows:,} corrected rows in {options.out}; recipe in {path.name}")
-    emit_json(_written(done) | {"recipe": str(path)}, options.json)
+    _write(options, method, digest)
 
 
 def convert(options: argparse.Namespace) -> None:
     """Write a set in another format."""
-    from anisoalign_core.engine.jobs import run_apply
+    _write(options, None)
 
-    if _at_once(options):
-        _whole(options, None)
+
+def _write(options: argparse.Namespace, method: Aligner | None, digest: str = "") -> None:
+    """Write a set, corrected where there is a method: then its recipe too."""
+    from anisoalign_core.engine.resume import beside
+    from anisoalign_core.files.atomic import atomic_write_text
+    from anisoalign_core.files.places import as_path
+    from anisoalign_core.io import load
+    from anisoalign_core.io.registry import by_suffix
+    from anisoalign_core.recipe import ApplyJob, FileRecipe, run_apply
+
+    job = ApplyJob(
+        source=places_of(options, "source"),
+        out=str(options.out),
+        modality=options.source_modality,
+        key=options.source_key,
+        form=options.format,
+        dtype=options.dtype,
+        shard_rows=options.shard_rows,
+        drop_invalid=options.drop_invalid,
+        training_json=options.training_json,
+        normalise=getattr(options, "normalise", False),
+    )
+    partners = getattr(options, "target_partners", None)
+    if partners or job.at_once(method):
+        drop = options.drop_invalid
+        known = load(partners, modality="image", drop_invalid=drop) if partners else None
+        rows = job.run_whole(method, known)
+        say(options, f"{rows:,} rows in {options.out}")
+        emit_json({"out": str(options.out), "rows": rows}, options.json)
         return
-    job = _apply_job(options)
-    options.kept = _kept(job)
-    with engine_of(options) as engine, telling(options) as tell:
-        done = run_apply(
-            None, job, engine=engine, progress=tell, say=lambda words: say(options, words)
-        )
+    options.kept = NOTHING if by_suffix(Path(job.out).suffix) else GOES_ON
+    with running(options) as how:
+        done = run_apply(method, job, model_digest=digest, **how)
+    body = {
+        "out": str(done.plan.out),
+        "format": done.plan.format,
+        "rows": done.rows,
+        "resumed": done.resumed,
+        "files": [asdict(one) for one in done.files],
+    }
+    words = f"{done.rows:,} rows in {options.out}"
+    if method is not None:
+        path = as_path(options.recipe) if options.recipe else beside(done.plan.out, ".recipe.json")
+        atomic_write_text(path, FileRecipe.of(method, job, done, digest).to_json())
+        words = f"{done.rows:,} corrected rows in {options.out}; recipe in {path.name}"
+        body["recipe"] = str(path)
     done.finish()
-    say(options, f"{done.rows:,} rows in {options.out}")
-    emit_json(_written(done), options.json)
+    say(options, words)
+    emit_json(body, options.json)
 
 
 def replay(options: argparse.Namespace) -> bool:
     """Build a recipe's output again; False if it differs."""
     from anisoalign_core.align import load_aligner
-    from anisoalign_core.engine.recipes import (
-        StreamedRecipe,
-        is_streamed_recipe,
-        replay_streamed,
-    )
-    from anisoalign_core.recipe import read_recipe_text
+    from anisoalign_core.recipe import read_recipe
+    from anisoalign_core.recipe import replay as replayed
 
-    text = read_recipe_text(options.recipe)
-    if not is_streamed_recipe(text):
-        return _replay_in_memory(options, text)
-    with engine_of(options) as engine, telling(options) as tell:
-        again = replay_streamed(
-            StreamedRecipe.from_json(text),
+    recipe = read_recipe(options.recipe)
+    with running(options) as how:
+        again = replayed(
+            recipe,
+            places_of(options, "source") if options.source else None,
+            places_of(options, "target") if options.target else None,
             options.out,
-            source=places_of(options, "source") if options.source else None,
-            target=places_of(options, "target") if options.target else None,
-            applied_to=tuple(options.apply_to) if options.apply_to else None,
+            applied_to=options.apply_to,
             method=load_aligner(options.model) if options.model else None,
-            engine=engine,
-            progress=tell,
-            say=lambda words: say(options, words),
-        )
-    again.applied.finish()
-    return _answer(options, again.identical, again.differences)
-
-
-def _replay_in_memory(options: argparse.Namespace, text: str) -> bool:
-    from anisoalign_core.io import load, save
-    from anisoalign_core.recipe import Recipe, replay
-
-    recipe = Recipe.from_json(text)
-    if not (options.source and options.target):
-        raise ParameterError(
-            "This recipe was made in the app and does not say where its inputs lie. Give --source "
-            "and --target."
-        )
-    sides = [
-        load(
-            places_of(options, side)[0],
-            modality=getattr(recipe, side).modality,
             drop_invalid=options.drop_invalid,
+            **how,
         )
-        for side in ("source", "target")
-    ]
-    again = replay(recipe, sides[0], sides[1])
-    save(again.corrected, options.out)
-    return _answer(options, again.identical, again.differences)
+    for difference in again.differences:
+        say(options, difference)
+    if not again.identical and not again.differences:
+        say(options, "Inputs and versions agree, but the output differs in its last bits.")
+    body = {"identical": again.identical, "differences": list(again.differences)}
+    emit_json(body, options.json)
+    if options.json != "-":
+        print(f"{'identical' if again.identical else 'NOT identical'} to the recipe's output")
+    return again.identical
 
 
 def _model(path: str) -> tuple[Aligner, str]:
@@ -178,110 +168,3 @@ def _model(path: str) -> tuple[Aligner, str]:
     if stamp_of(Path(path)) != stamp:
         raise changed(Path(path).name)
     return method, digest
-
-
-def _answer(options: argparse.Namespace, identical: bool, differences: tuple[str, ...]) -> bool:
-    for difference in differences:
-        say(options, difference)
-    if not identical and not differences:
-        say(options, "Inputs and versions agree, but the output differs in its last bits.")
-    emit_json({"identical": identical, "differences": list(differences)}, options.json)
-    if options.json != "-":
-        print(
-            "identical to the recipe's output"
-            if identical
-            else "NOT identical to the recipe's output"
-        )
-    return identical
-
-
-def _apply_job(options: argparse.Namespace) -> ApplyJob:
-    from anisoalign_core.engine.jobs import ApplyJob
-
-    return ApplyJob(
-        source=places_of(options, "source"),
-        out=str(options.out),
-        modality=options.source_modality,
-        key=options.source_key,
-        form=options.format,
-        dtype=options.dtype,
-        shard_rows=options.shard_rows,
-        drop_invalid=options.drop_invalid,
-        training_json=options.training_json,
-        normalise=getattr(options, "normalise", False),
-    )
-
-
-def _written(done: Applied) -> dict[str, Any]:
-    return {
-        "out": str(done.plan.out),
-        "format": done.plan.format,
-        "rows": done.rows,
-        "resumed": done.resumed,
-        "files": [asdict(one) for one in done.files],
-    }
-
-
-def _kept(job: ApplyJob) -> str:
-    from anisoalign_core.io.registry import by_suffix
-
-    return "nothing was written." if by_suffix(Path(job.out).suffix) else GOES_ON
-
-
-def _suffix(options: argparse.Namespace) -> str:
-    from anisoalign_core.io.registry import FORMATS
-
-    given = FORMATS.get(options.format)
-    return given.suffix if given and not given.folder else Path(options.out).suffix.lower()
-
-
-def _at_once(options: argparse.Namespace) -> bool:
-    """Whether the format is one that is written whole."""
-    from anisoalign_core.io.registry import by_suffix
-
-    how = by_suffix(_suffix(options))
-    return how is not None and how.write is not None and not how.streams
-
-
-def _only_whole(options: argparse.Namespace, method: Aligner) -> bool:
-    """Whether the format, or the method, takes the whole set at once."""
-    by_row = method.row_independent and not method.needs_partners
-    return _at_once(options) or not by_row
-
-
-def _whole(options: argparse.Namespace, method: Aligner | None) -> None:
-    """Correct or convert one set in memory."""
-    from anisoalign_core.engine.sampling import sample_set
-    from anisoalign_core.io import load, save
-    from anisoalign_core.io.shards import open_shards
-
-    if options.shard_rows or options.training_json:
-        raise ParameterError("This format, or this method, takes a set as one file.")
-    wanted, given = _suffix(options), Path(options.out).suffix.lower()
-    if options.format is not None and given != f".{options.format}":
-        raise ParameterError(
-            f"End the name {options.out} with .{options.format}: this format, or this method, "
-            "takes a set as one file."
-        )
-    inputs = [Path(one).resolve() for one in places_of(options, "source")]
-    if Path(options.out).resolve() in inputs:
-        raise FormatError(f"{options.out} is an input of this job. Choose another name.")
-    data = open_shards(
-        places_of(options, "source"), modality=options.source_modality, key=options.source_key
-    )
-    source = sample_set(data, drop_invalid=options.drop_invalid)
-    if method is None and not (options.normalise or source.provenance.was_normalised):
-        raise ParameterError(
-            f"{source.name} holds rows that are not unit, and {wanted} files hold unit rows here. "
-            "Add --normalise, or choose another format."
-        )
-    if method is not None:
-        partners = None
-        if options.target_partners:
-            partners = load(
-                options.target_partners, modality="image", drop_invalid=options.drop_invalid
-            )
-        source = source.with_vectors(method.transform(source, partners))
-    save(source, options.out, dtype=options.dtype or "float32")
-    say(options, f"{len(source):,} rows in {options.out}")
-    emit_json({"out": str(options.out), "rows": len(source)}, options.json)

@@ -22,8 +22,7 @@ from anisoalign_core.engine.pieces import Piece, cut
 from anisoalign_core.engine.sums import PieceResult, SumRequest, sphere_piece, sum_piece
 from anisoalign_core.engine.work import Change, Written, write_output
 from anisoalign_core.errors import AnisoAlignError
-from anisoalign_core.files.digests import file_digest
-from anisoalign_core.io.shards import Shard, ShardedSet
+from anisoalign_core.io.shards import ShardedSet
 from anisoalign_core.numerics import Float64, Progress
 from anisoalign_core.threads import one_thread
 
@@ -94,7 +93,7 @@ class DaskEngine:
         requests = [_narrowed(request, piece) for piece in pieces]
         with self._holding() as held:
             leaves = held(self._map(_sum_piece, pieces, requests))
-            digests = held(self._map(_file_facts, data.shards))
+            digests = held(self._map(FileFacts.of, data.shards))
             self._follow(leaves + digests, [p.size for p in pieces], progress, "summed")
             total = self._reduced(leaves, held).result()
             files = self.client.gather(digests)
@@ -134,7 +133,7 @@ class DaskEngine:
             model = held([self.client.submit(_kept, change, pure=False)])[0]
             bare = replace(plan, outputs=())
             tasks = held(self._map(_write_output, outputs, plan=bare, change=model))
-            digests = held(self._map(_file_facts, list(shards.values())))
+            digests = held(self._map(FileFacts.of, list(shards.values())))
             self._follow(tasks + digests, sizes, progress, "written")
             written = self.client.gather(tasks)
             files = self.client.gather(digests)
@@ -208,12 +207,6 @@ def _sphere_piece(piece: Piece, affine: AffineMap, drop_invalid: bool) -> tuple[
 def _write_output(output: Output, plan: OutputPlan, change: Change) -> Written:
     with one_thread():
         return write_output(plan, output, change)
-
-
-def _file_facts(shard: Shard) -> FileFacts:
-    return FileFacts(
-        shard.name, shard.facts.rows, shard.path.stat().st_size, file_digest(shard.path)
-    )
 
 
 def _added(results: list[PieceResult]) -> PieceResult:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from anisoalign_core.io.shards import ShardedSet
-from anisoalign_core.plain import from_plain
+from anisoalign_core.files.digests import file_digest
+from anisoalign_core.io.shards import Shard, ShardedSet
 from anisoalign_core.rows import NormRange
 
 
@@ -19,6 +18,12 @@ class FileFacts:
     rows: int
     bytes: int
     digest: str
+
+    @classmethod
+    def of(cls, shard: Shard, digest: str | None = None) -> FileFacts:
+        """Facts of a shard; its digest is taken where it is not given."""
+        size = shard.path.stat().st_size
+        return cls(shard.name, shard.facts.rows, size, digest or file_digest(shard.path))
 
 
 @dataclass(frozen=True)
@@ -57,15 +62,6 @@ class SetFacts:
             (norms.smallest, norms.largest),
             tuple(files),
         )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, for JSON."""
-        return asdict(self)
-
-    @classmethod
-    def from_dict(cls, body: Mapping[str, Any]) -> SetFacts:
-        """Read what :meth:`to_dict` gave."""
-        return from_plain(cls, body)
 
 
 def file_differences(now: Sequence[FileFacts], then: Sequence[FileFacts], what: str) -> list[str]:

@@ -62,7 +62,7 @@ class LocalEngine:
                     told.step(result.norms)
                     total.add(result)
                 end = total.norms.rows + total.norms.dropped
-                files.append(_facts(shard, end - begin, digest))
+                files.append(FileFacts.of(shard, digest.of(shard.path)))
                 begin = end
         return total.result(), tuple(files)
 
@@ -215,7 +215,3 @@ def _blocks_of(
 ) -> Iterator[RawBlock]:
     whole = Piece(shard, 0, shard.facts.rows, 0)
     return raw_blocks(whole, drop_invalid=drop_invalid, digest=digest)
-
-
-def _facts(shard: Shard, rows: int, digest: PassingDigest) -> FileFacts:
-    return FileFacts(shard.name, rows, shard.path.stat().st_size, digest.of(shard.path))

@@ -193,6 +193,11 @@ def write_streamed(
     return engine.write(plan, wanted, change_of(method, plan), progress)
 
 
+def is_row_by_row(method: Aligner) -> bool:
+    """Whether a method's result for a row needs nothing but the row."""
+    return method.row_independent and not method.needs_partners
+
+
 def check_row_by_row(method: Aligner, plan: OutputPlan) -> None:
     """Refuse methods whose result for a row needs more than the row, and rows of another space.
 
@@ -200,7 +205,7 @@ def check_row_by_row(method: Aligner, plan: OutputPlan) -> None:
     ------
     ParameterError, ShapeError
     """
-    if not method.row_independent or method.needs_partners:
+    if not is_row_by_row(method):
         raise ParameterError(
             f"{method.label} needs other rows to correct a row, so it cannot correct piece by "
             "piece. Use it on one file that fits into memory."

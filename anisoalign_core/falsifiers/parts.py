@@ -19,8 +19,7 @@ from anisoalign_core.falsifiers.results import Falsification, arrays
 from anisoalign_core.falsifiers.trials import at_omega, curve, score
 from anisoalign_core.metrics.transfer.labels import classes_of
 from anisoalign_core.numerics import Progress
-from anisoalign_core.pairs import EmbeddingPair, Split
-from anisoalign_core.recipe import fit_rows
+from anisoalign_core.pairs import EmbeddingPair, Split, fit_rows
 from anisoalign_core.rounds import Run
 
 MATCHED = (

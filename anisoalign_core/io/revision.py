@@ -11,6 +11,7 @@ import copyreg
 import pickle
 import re
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -195,7 +196,8 @@ def write(
     if not records:
         raise ShapeError("There are no rows to write.")
     pickler = pickle.Pickler(stream, protocol=4)
-    pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: _reduce_array}
+    reduce = partial(_reduce_array, shapes={})
+    pickler.dispatch_table = {**copyreg.dispatch_table, np.ndarray: reduce}
     pickler.dump(records)
     return len(records)
 
@@ -203,9 +205,11 @@ def write(
 _STORED = np.dtype(">f4")
 
 
-def _reduce_array(array: npt.NDArray[Any]) -> tuple[Any, ...]:
+def _reduce_array(array: npt.NDArray[Any], shapes: dict[Any, Any]) -> tuple[Any, ...]:
+    """Arrays of one shape share it, as the bytes of every version had it."""
     reduced: Any = array.__reduce__()
-    return np.ndarray, ((0,),), reduced[2]
+    version, shape, *rest = reduced[2]
+    return np.ndarray, ((0,),), (version, shapes.setdefault(shape, shape), *rest)
 
 
 def _records(chunk: Chunk, modality: str, first: int) -> list[Record]:

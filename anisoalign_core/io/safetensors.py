@@ -11,7 +11,6 @@ import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -120,21 +119,15 @@ def write(
     rows: int | None = None,
 ) -> int:
     """Write one tensor, named after the modality, and the metadata in a fixed order."""
-    first = next(chunks := iter(chunks), None)
-    known = first is not None and len(first.array) == rows
 
     def head(count: int, array: npt.NDArray[Any]) -> bytes:
         shape = (count, array.shape[1])
         text = _head_text(shape, _name_of(array), modality, metadata)
-        room = len(text)
-        if not known:
-            room += ROOM - len(str(count)) - len(str(_bytes_of(shape, _name_of(array))))
+        room = len(text) + ROOM - len(str(count)) - len(str(_bytes_of(shape, _name_of(array))))
         text = text.ljust(room + -room % 8)
         return struct.pack("<Q", len(text)) + text
 
-    return write_behind_head(
-        stream, chunks if first is None else chain([first], chunks), rows, head
-    )
+    return write_behind_head(stream, chunks, rows, head)
 
 
 def _name_of(vectors: npt.NDArray[Any]) -> str:

@@ -14,11 +14,10 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.geometry.directions import Direction
 from anisoalign_core.metrics.neighbours import NeighbourChange, neighbour_change, top_k
 from anisoalign_core.numerics import Float32, Integers, Progress, generator
-from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.pairs import EmbeddingPair, fit_rows
 from anisoalign_core.plots import Layer, density, linked
 from anisoalign_core.plots.explore import PALETTE
 from anisoalign_core.plots.style import MAX_POINTS
-from anisoalign_core.recipe import fit_rows
 from app.session import long_result, require_pair, result
 from app.widgets.common import figure, plain, three
 from app.widgets.export import in_words, to_export

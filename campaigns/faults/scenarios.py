@@ -15,7 +15,7 @@ SHARDS, ROWS, DIM = 4, 600, 32
 BLOCK = 128
 """Rows that are read and written at a time here, so that small files have many blocks."""
 
-LIGHT = ("anisoalign_core.cli", "anisoalign_core.engine.jobs", "pyarrow.parquet", "pandas")
+LIGHT = ("anisoalign_core.cli", "anisoalign_core.recipe", "pyarrow.parquet", "pandas")
 TORCH = ("torch", "anisoalign_core.align.anisoalign")
 Prepare = Callable[[Path, int], None]
 """Make the inputs of one seed in a folder, which is the working directory too."""

@@ -11,15 +11,13 @@ from typing import Any
 import numpy as np
 
 import anisoalign_core as aa
-from anisoalign_core.engine.jobs import ApplyJob, FitJob
-from anisoalign_core.engine.recipes import StreamedRecipe, is_streamed_recipe
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source
 from anisoalign_core.io import reading, revision
 from anisoalign_core.io.chunks import Chunk
 from anisoalign_core.io.preflight import training_ids
 from anisoalign_core.io.shards import open_shards
-from anisoalign_core.recipe import Recipe, read_recipe_text
+from anisoalign_core.recipe import Recipe, read_recipe
 from campaigns.fuzz import mutations
 from campaigns.fuzz.seeds import (
     archive_seeds,
@@ -208,18 +206,14 @@ def recipe(data: bytes, folder: Path) -> str:
     """Read a recipe of either kind and what a replay takes from it."""
     path = folder / "a.recipe.json"
     path.write_bytes(data)
-    text = read_recipe_text(path)
-    if not is_streamed_recipe(text):
-        found = Recipe.from_json(text)
+    found = read_recipe(path)
+    found.summary()
+    if isinstance(found, Recipe):
         found.python_lines("image.npy", "text.npy", "out.npy")
         found.cli_lines("image.npy", "text.npy", "out.npy")
         return f"{found.method} {found.fit_on} {found.pairing}"
-    streamed = StreamedRecipe.from_json(text)
-    names = [one.name for one in streamed.files]
-    jobs = [ApplyJob.from_dict(streamed.apply["job"]).form]
-    if streamed.fit is not None:
-        jobs.append(FitJob.from_dict(streamed.fit["job"]).pairing)
-    return f"{streamed.method} {len(names)} {jobs}"
+    fitted = None if found.fit is None else found.fit.job.pairing
+    return f"{found.method} {len(found.apply.files)} {found.apply.job.form} {fitted}"
 
 
 def model(data: bytes, folder: Path) -> str:

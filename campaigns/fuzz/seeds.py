@@ -15,12 +15,12 @@ import numpy as np
 import pandas as pd
 
 import anisoalign_core as aa
-from anisoalign_core.engine.jobs import ApplyJob, FitJob
-from anisoalign_core.engine.recipes import StreamedRecipe
 from anisoalign_core.io import revision
 from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.registry import FORMATS
-from anisoalign_core.recipe import cook
+from anisoalign_core.plain import from_plain
+from anisoalign_core.recipe import ApplyJob, FileRecipe, FitJob, cook
+from anisoalign_core.recipe.written import Corrected, Fitted
 
 
 def rows(n: int, d: int = 4) -> np.ndarray:
@@ -251,13 +251,11 @@ def recipe_seeds(folder: Path) -> list[bytes]:
         "files": [{"name": "text.npy", "rows": 4, "bytes": 192, "digest": "0" * 32}],
     }
     body = {"job": asdict(apply), "input": read, "files": read["files"], "preflight": None}
-    fitted = {"job": asdict(fit), "source": read, "target": read}
+    fitted = from_plain(Fitted, {"job": asdict(fit), "source": read, "target": read})
+    done = from_plain(Corrected, body)
     for made in (fitted, None):
-        found.append(
-            StreamedRecipe(made, body, "bounded", {"bound": 0.2}, "0", {"numpy": "2"})
-            .to_json()
-            .encode()
-        )
+        one = FileRecipe(made, done, "bounded", {"bound": 0.2}, "0", {"numpy": "2"})
+        found.append(one.to_json().encode())
     return found
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from anisoalign_core.align import load_aligner
 from anisoalign_core.cli import main
-from anisoalign_core.engine.jobs import ApplyJob, FitJob, run_apply
 from anisoalign_core.errors import FormatError
 from anisoalign_core.files.digests import file_digest
+from anisoalign_core.recipe.jobs import ApplyJob, FitJob, run_apply
 
 SIDES = (("texts",), ("images",))
 LAST = "texts/part_21.npy"

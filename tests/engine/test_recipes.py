@@ -9,7 +9,8 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
-from anisoalign_core.engine.recipes import StreamedRecipe, is_streamed_recipe
+from anisoalign_core.errors import ParameterError
+from anisoalign_core.recipe import FileRecipe, Recipe
 
 SIDES = ["--target", "images", "--source", "texts", "--quiet"]
 
@@ -107,9 +108,19 @@ def test_chunks_for_training_have_their_pre_flight_in_the_recipe(corrected):
     assert (found["rows"], found["missing"], found["extra"]) == (2501, 0, 1)
 
 
-def test_a_recipe_round_trips_and_other_text_is_none(corrected):
+def test_a_recipe_round_trips(corrected):
     text = Path("out.recipe.json").read_text()
-    assert is_streamed_recipe(text)
-    assert StreamedRecipe.from_json(text).to_json() == text
-    for other in ("", "[]", '{"format": "anisoalign-recipe", "format_version": 1}'):
-        assert not is_streamed_recipe(other)
+    recipe = Recipe.from_json(text)
+    assert isinstance(recipe, FileRecipe)
+    assert recipe.to_json() == text
+
+
+def test_the_library_replays_files_too(corrected):
+    recipe = aa.recipe.read_recipe("out.recipe.json")
+    again = aa.replay(recipe, out="again")
+    assert again.identical and again.differences == ()
+    assert contents("again") == contents("out")
+    with pytest.raises(ParameterError, match="say with out"):
+        aa.replay(recipe)
+    with pytest.raises(ParameterError, match="give the places"):
+        aa.replay(recipe, aa.load("text.npy", modality="text"), out="more")

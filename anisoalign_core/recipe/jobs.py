@@ -1,37 +1,40 @@
 """Fits and corrections as they are asked for on the command line.
 
 A job is plain data. Running it twice on the same machine and the same files gives the same bytes,
-so two jobs and what was measured when they ran make a recipe (:mod:`~.recipes`).
+so two jobs and what was measured when they ran make a recipe.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from anisoalign_core.align import ALIGNERS, Aligner
+from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.engine.facts import FileFacts, SetFacts
 from anisoalign_core.engine.local import LocalEngine
 from anisoalign_core.engine.outputs import OutputPlan, plan_outputs
 from anisoalign_core.engine.preflight import preflight
 from anisoalign_core.engine.resume import Work, begin
-from anisoalign_core.engine.sampling import read_sides
+from anisoalign_core.engine.sampling import read_sides, sample_set
 from anisoalign_core.engine.streaming import (
     Engine,
     check_row_by_row,
     fit_streamed,
+    is_row_by_row,
     write_streamed,
 )
 from anisoalign_core.engine.work import measured
-from anisoalign_core.errors import AnisoAlignError, ParameterError
-from anisoalign_core.files.digests import file_digest
+from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
+from anisoalign_core.io import save
 from anisoalign_core.io.preflight import Preflight
+from anisoalign_core.io.registry import FORMATS, by_suffix
 from anisoalign_core.io.shards import ShardedSet, open_shards
 from anisoalign_core.numerics import Progress
-from anisoalign_core.pairs import EmbeddingPair
-from anisoalign_core.plain import from_plain
-from anisoalign_core.recipe import fit_rows, versions
+from anisoalign_core.pairs import EmbeddingPair, fit_rows
+from anisoalign_core.recipe.facts import versions
 from anisoalign_core.rows import NormRange
 
 Say = Callable[[str], None]
@@ -120,8 +123,8 @@ class FitJob:
             read_source, read_target = self._fit_in_memory(method, source, target, progress)
         method.fitted_on_ = {
             "job": asdict(self),
-            "source": read_source.to_dict(),
-            "target": read_target.to_dict(),
+            "source": asdict(read_source),
+            "target": asdict(read_target),
         }
         return method
 
@@ -145,26 +148,13 @@ class FitJob:
         for data, side in zip((source, target), sides, strict=True):
             known = side.provenance
             norms = NormRange(len(side), len(known.dropped_rows), known.norm_min, known.norm_max)
-            files = [
-                FileFacts(s.name, s.facts.rows, s.path.stat().st_size, file_digest(s.path))
-                for s in data.shards
-            ]
+            files = [FileFacts.of(shard) for shard in data.shards]
             data.check_unchanged()
             found.append(SetFacts.of(data, norms, files))
         pair = EmbeddingPair.match(*sides, self.pairing)
         split = None if self.split_seed is None else pair.split(self.split_seed, self.holdout)
         method.fit(*fit_rows(pair, method.needs_pairs, split), progress=progress)
         return found[0], found[1]
-
-    @classmethod
-    def from_dict(cls, body: Mapping[str, Any]) -> FitJob:
-        """Read what ``dataclasses.asdict`` gave, also after JSON."""
-        job = from_plain(cls, body)
-        parameters = {
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in job.parameters.items()
-        }
-        return replace(job, parameters=parameters)
 
 
 @dataclass(frozen=True)
@@ -193,15 +183,58 @@ class ApplyJob:
     modality: str = "text"
     key: str | None = None
     form: str | None = None
-    dtype: str | None = None
+    dtype: Literal["float32", "float16"] | None = None
     shard_rows: int | None = None
     drop_invalid: bool = False
     training_json: str | None = None
     normalise: bool = False
 
+    @property
+    def suffix(self) -> str:
+        """Suffix of the output's name, or of the one file that its format is."""
+        given = FORMATS.get(self.form or "")
+        return given.suffix if given and not given.folder else Path(self.out).suffix.lower()
+
+    def at_once(self, method: Aligner | None) -> bool:
+        """Whether the format, or the method, takes the whole set at once: see :meth:`run_whole`."""
+        how = by_suffix(self.suffix)
+        whole_file = how is not None and how.write is not None and not how.streams
+        return whole_file or (method is not None and not is_row_by_row(method))
+
+    def open(self) -> ShardedSet:
+        """Find the shards of the input."""
+        return open_shards(self.source, modality=self.modality, key=self.key)
+
+    def run_whole(self, method: Aligner | None, partners: EmbeddingSet | None = None) -> int:
+        """Correct or convert the set in memory, as one file; return its rows.
+
+        Raises
+        ------
+        AnisoAlignError
+        """
+        if self.shard_rows or self.training_json:
+            raise ParameterError("This format, or this method, takes a set as one file.")
+        if self.form is not None and Path(self.out).suffix.lower() != f".{self.form}":
+            raise ParameterError(
+                f"End the name {self.out} with .{self.form}: this format, or this method, "
+                "takes a set as one file."
+            )
+        if Path(self.out).resolve() in [Path(one).resolve() for one in self.source]:
+            raise FormatError(f"{self.out} is an input of this job. Choose another name.")
+        rows = sample_set(self.open(), drop_invalid=self.drop_invalid)
+        if method is not None:
+            rows = rows.with_vectors(method.transform(rows, partners))
+        elif not (self.normalise or rows.provenance.was_normalised):
+            raise ParameterError(
+                f"{rows.name} holds rows that are not unit, and {self.suffix} files hold unit rows "
+                "here. Add --normalise, or choose another format."
+            )
+        save(rows, self.out, dtype=self.dtype or "float32")
+        return len(rows)
+
     def plan(self, method: Aligner | None) -> tuple[ShardedSet, OutputPlan]:
         """Find the shards and decide what is written."""
-        data = open_shards(self.source, modality=self.modality, key=self.key)
+        data = self.open()
         described = {"modality": self.modality}
         if method is not None:
             described["method"] = method.name
@@ -219,11 +252,6 @@ class ApplyJob:
         return data, replace(
             plan, normalise=unit, metadata=described | ({"normalised": "true"} if unit else {})
         )
-
-    @classmethod
-    def from_dict(cls, body: Mapping[str, Any]) -> ApplyJob:
-        """Read what ``dataclasses.asdict`` gave, also after JSON."""
-        return from_plain(cls, body)
 
 
 @dataclass(frozen=True)
@@ -316,10 +344,7 @@ def run_apply(
     files = work.finished_facts() | {one.facts.name: one.facts for one in written}
     known = measured(plan, work.finished, method)
     norms = sum((one.norms for one in written), sum(known, NormRange()))
-    read = []
-    for shard in data.shards:
-        digest = digests.get(shard.name) or file_digest(shard.path)
-        read.append(FileFacts(shard.name, shard.facts.rows, shard.path.stat().st_size, digest))
+    read = [FileFacts.of(shard, digests.get(shard.name)) for shard in data.shards]
     data.check_unchanged()
     ordered = tuple(files[output.name] for output in plan.outputs)
     return Applied(work, SetFacts.of(data, norms, read), ordered, checked)

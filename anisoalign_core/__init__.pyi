@@ -1,3 +1,4 @@
+from . import compare as compare
 from . import encode as encode
 from . import engine as engine
 from .align import ALIGNERS as ALIGNERS
@@ -18,28 +19,27 @@ from .align import ReAlign as ReAlign
 from .align import Ridge as Ridge
 from .align import Standardize as Standardize
 from .align import load_aligner as load_aligner
-from .diagnose import diagnose as diagnose
+from .compare import Falsification as Falsification
+from .compare import Leaderboard as Leaderboard
+from .compare import falsify as falsify
+from .compare import leaderboard as leaderboard
 from .embeddings import EmbeddingSet as EmbeddingSet
 from .errors import AnisoAlignError as AnisoAlignError
-from .falsifiers import Falsification as Falsification
-from .falsifiers import falsify as falsify
+from .gap import GapReport as GapReport
+from .gap import diagnose as diagnose
 from .io import load as load
 from .io import load_pair as load_pair
 from .io import open_shards as open_shards
 from .io import save as save
-from .leaderboard import Leaderboard as Leaderboard
-from .leaderboard import leaderboard as leaderboard
 from .metrics import METRICS as METRICS
 from .metrics import Score as Score
 from .metrics import Scores as Scores
-from .metrics import compare as compare
 from .metrics import evaluate as evaluate
 from .moments import Moments as Moments
 from .pairs import EmbeddingPair as EmbeddingPair
 from .recipe import Recipe as Recipe
 from .recipe import cook as cook
 from .recipe import replay as replay
-from .report import GapReport as GapReport
 from .samples import load_sample as load_sample
 
 __version__: str

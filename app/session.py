@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 import streamlit as st
 
-from anisoalign_core.diagnose import diagnose
 from anisoalign_core.errors import LimitError
+from anisoalign_core.gap.diagnose import diagnose
+from anisoalign_core.gap.report import GapReport
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair, Split
-from anisoalign_core.report import GapReport
 from anisoalign_core.samples import SAMPLES, load_sample
 from app.places import bytes_of
 from app.server import Alive, give_back_later, place, server

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import anisoalign_core as aa
-from anisoalign_core.leaderboard import leaderboard
+from anisoalign_core.compare import leaderboard
 from benchmarks.document import replace_section
 
 METHODS = (

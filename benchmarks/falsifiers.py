@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from anisoalign_core.falsifiers import PUBLISHED_ABLATION, Falsification, falsify
+from anisoalign_core.compare import PUBLISHED_ABLATION, Falsification, falsify
 from benchmarks.document import DATA, load_set, replace_section
 
 SETS = {"scenes": "Captioned scenes (bundled sample)", "coco-clip-vitb16": "COCO-CLIP"}

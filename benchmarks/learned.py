@@ -21,7 +21,7 @@ import anisoalign_core as aa
 from anisoalign_core.align import Aligner, AnisoAlign, BoundedTransport
 from anisoalign_core.align.affine import to_sphere
 from anisoalign_core.align.anisoalign import build_frame
-from anisoalign_core.falsifiers import Falsification, measure
+from anisoalign_core.compare import Falsification, measure
 from anisoalign_core.moments import Moments
 from benchmarks.document import DATA, load_set, replace_section
 from benchmarks.falsifiers import FOLDER, HELD, NEIGHBOURS, SETS, say

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import anisoalign_core as aa
-from anisoalign_core.leaderboard import Leaderboard, default_names, leaderboard
-from anisoalign_core.leaderboard.captions import caption_board
+from anisoalign_core.compare import Leaderboard, default_names, leaderboard
+from anisoalign_core.compare.captions import caption_board
 from anisoalign_core.publish import to_markdown
 from anisoalign_core.publish.tables import LEGEND
 from benchmarks import coverage, falsifiers, learned, standard

@@ -63,18 +63,19 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "plain",
         "engine",
     },
-    "rounds": {"errors", "numerics", "embeddings", "pairs", "metrics", "align"},
-    "falsifiers": {"errors", "numerics", "pairs", "metrics", "align", "rounds"},
-    "leaderboard": {
+    "gap": {"errors", "numerics", "pairs", "moments", "geometry", "metrics"},
+    "compare": {
         "errors",
+        "moved",
+        "threads",
         "numerics",
         "embeddings",
         "pairs",
+        "moments",
+        "geometry",
         "metrics",
         "align",
         "recipe",
-        "rounds",
-        "diagnose",
     },
     "teach": {
         "errors",
@@ -94,11 +95,11 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "geometry",
         "metrics",
         "align",
-        "leaderboard",
-        "report",
+        "compare",
+        "gap",
         "teach",
     },
-    "publish": {"errors", "metrics", "leaderboard", "plots"},
+    "publish": {"errors", "metrics", "compare", "plots"},
 }
 
 

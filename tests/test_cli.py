@@ -177,7 +177,7 @@ def test_compare_teaches_what_keywords_find_in_captions(files, capsys):
 
 @pytest.mark.slow
 def test_an_interrupted_comparison_writes_the_finished_splits(files, capsys, monkeypatch):
-    from anisoalign_core.leaderboard import run
+    from anisoalign_core.compare import run
 
     whole = run._one_split
     monkeypatch.setattr(run, "_one_split", _interrupted_after(2, whole))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
-from anisoalign_core.diagnose import diagnose
 from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.gap.diagnose import diagnose
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.samples import load_sample
 from tests.conftest import paired_world

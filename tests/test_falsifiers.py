@@ -7,14 +7,14 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
-from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.falsifiers import (
+from anisoalign_core.compare import (
     Falsification,
     at_omega,
     falsify,
     measure,
     variants,
 )
+from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.metrics.resampling import over_splits
 from tests.conftest import paired_world
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import anisoalign_core as aa
+from anisoalign_core.compare import Leaderboard, default_names, entry, leaderboard
+from anisoalign_core.compare.entries import curve_owners, entries
+from anisoalign_core.compare.splits import Run
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.leaderboard import Leaderboard, default_names, entry, leaderboard
-from anisoalign_core.leaderboard.entries import curve_owners, entries
 from anisoalign_core.metrics import METRICS, evaluate
-from anisoalign_core.rounds import Run
 
 QUICK = ("mean-shift", "center-both", "bounded:bound=0.3", "procrustes", "permuted", "oracle")
 

@@ -3,7 +3,7 @@
 import pytest
 
 import anisoalign_core as aa
-from anisoalign_core.leaderboard import leaderboard
+from anisoalign_core.compare import leaderboard
 
 pytestmark = pytest.mark.real_data
 METHODS = ("center-both", "bounded:bound=0.2", "bures", "procrustes", "permuted", "oracle")

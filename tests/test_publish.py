@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 
 import anisoalign_core as aa
+from anisoalign_core.compare import Leaderboard, leaderboard
+from anisoalign_core.compare.captions import caption_board
+from anisoalign_core.compare.use.decoder import CaptionDecoder
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.leaderboard import Leaderboard, leaderboard
-from anisoalign_core.leaderboard.captions import caption_board
-from anisoalign_core.metrics.transfer.decoder import CaptionDecoder
 from anisoalign_core.publish import FORMATS, command, render
 
 
@@ -129,7 +129,7 @@ def test_the_command_names_keywords_and_the_splits(board):
     from dataclasses import replace
     from shlex import split
 
-    from anisoalign_core.metrics.transfer import parse_keywords
+    from anisoalign_core.compare.use import parse_keywords
 
     keywords = {"star": ("star",), "moon": ("moon", "crescent")}
     line = split(command(replace(board, setting=replace(board.setting, keywords=keywords))))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import anisoalign_core as aa
+from anisoalign_core.compare.study import Study
 from anisoalign_core.errors import NeedsPairsError, ShapeError
-from anisoalign_core.study import Study
 from tests.conftest import paired_world
 
 

@@ -7,7 +7,7 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
-from anisoalign_core.leaderboard import Leaderboard, leaderboard
+from anisoalign_core.compare import Leaderboard, leaderboard
 from anisoalign_core.metrics import METRICS, Comparison, Metric
 from anisoalign_core.publish import to_html, to_json, to_latex, to_markdown
 from tests.app.test_pages import open_page, pair_of

@@ -21,7 +21,7 @@ from anisoalign_core.errors import ParameterError
 
 def diagnose(options: argparse.Namespace) -> None:
     """Print how two sets differ."""
-    from anisoalign_core.diagnose import diagnose as diagnosed
+    from anisoalign_core.gap.diagnose import diagnose as diagnosed
 
     pair, sample = read_pair(options)
     with telling(options) as tell:
@@ -57,9 +57,9 @@ def evaluate(options: argparse.Namespace) -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Print a board of all methods on the same splits."""
-    from anisoalign_core.leaderboard import Leaderboard, leaderboard
-    from anisoalign_core.leaderboard.captions import caption_board
-    from anisoalign_core.metrics.transfer import parse_keywords
+    from anisoalign_core.compare import Leaderboard, leaderboard
+    from anisoalign_core.compare.captions import caption_board
+    from anisoalign_core.compare.use import parse_keywords
     from anisoalign_core.publish import FORMATS, to_json, to_markdown
 
     for path in options.out:
@@ -108,7 +108,7 @@ def _write_board(board: Any, captions: Any, path: str) -> None:
 def falsify(options: argparse.Namespace) -> None:
     """Print what is left of AnisoAlign without each of its parts."""
     from anisoalign_core.align import AnisoAlign
-    from anisoalign_core.falsifiers import falsify as falsified
+    from anisoalign_core.compare import falsify as falsified
 
     parameters = {"variant": options.variant} | parameters_of(options, AnisoAlign)
     pair, sample = read_pair(options)

@@ -115,3 +115,9 @@ def complete_basis(u: Float64) -> Float64:
         raise ParameterError(f"{r} columns cannot be orthonormal in {d} dimensions.")
     full = linalg.qr(u)[0]
     return np.asarray(np.concatenate([u, fix_signs(full[:, r:])], axis=1))
+
+
+def overlap_ranks(dim: int, n: int) -> list[int]:
+    """Return the q at which O_q is reported: d/10 and d/4, as far as the rows reach."""
+    limit = max(min(dim - 1, n // 2 - 1), 1)
+    return sorted({min(max(dim // 10, 1), limit), min(max(dim // 4, 1), limit)})

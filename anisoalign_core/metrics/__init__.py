@@ -1,6 +1,6 @@
 """Metrics of a correction and of the gap: declared in a registry, computed once, with intervals.
 
-:func:`evaluate` scores a fitted method on a pair, :func:`compare` bare rows, and
+:func:`evaluate` scores a fitted method on a pair, :func:`score_rows` bare rows, and
 :func:`quick_scores` what a moving slider shows. The measures themselves are plain functions of
 a comparison or of unit rows, each beside its declaration: ``semantics``, ``mixing``,
 ``distributions``, ``manifold``, ``separability``, ``residual`` and ``retrieval``.
@@ -8,10 +8,10 @@ a comparison or of unit rows, each beside its declaration: ``semantics``, ``mixi
 
 from anisoalign_core.metrics.comparison import Comparison, Reference
 from anisoalign_core.metrics.evaluate import (
-    compare,
     evaluate,
     quick_scores,
     score,
+    score_rows,
 )
 from anisoalign_core.metrics.metric import Metric
 from anisoalign_core.metrics.neighbours import k_occurrence, top_k
@@ -26,11 +26,11 @@ __all__ = [
     "Reference",
     "Score",
     "Scores",
-    "compare",
     "evaluate",
     "k_occurrence",
     "paired_difference",
     "quick_scores",
     "score",
+    "score_rows",
     "top_k",
 ]

@@ -40,7 +40,7 @@ class Corrects(Protocol):
         """Return the corrected rows."""
 
 
-def compare(
+def score_rows(
     before: Rows,
     after: Rows,
     target: Rows,
@@ -121,7 +121,7 @@ def evaluate(
         declares ``needs_partners``. A method that moves the target too has ``transform_target``.
     pair : EmbeddingPair
     k, random_state, metrics, intervals, max_rows, progress
-        As in :func:`compare`. Only the sampled rows are transformed.
+        As in :func:`score_rows`. Only the sampled rows are transformed.
 
     Returns
     -------
@@ -150,13 +150,13 @@ def score(
     held: tuple[int, int] | None = None,
     progress: Progress | None = None,
 ) -> Scores:
-    """Run metrics on a comparison; what :func:`compare` and :func:`evaluate` share.
+    """Run metrics on a comparison; what :func:`score_rows` and :func:`evaluate` share.
 
     Parameters
     ----------
     comparison : Comparison
     metrics, intervals, progress
-        As in :func:`compare`.
+        As in :func:`score_rows`.
     held : (int, int), optional
         Rows of the sets the comparison was sampled from.
     """
@@ -217,7 +217,7 @@ def quick_scores(
     Returns
     -------
     dict
-        Metric name to value; the same functions as :func:`compare` on the same rows.
+        Metric name to value; the same functions as :func:`score_rows` on the same rows.
     """
     y, z, x = (
         rows.vectors if isinstance(rows, EmbeddingSet) else np.asarray(rows, dtype=np.float32)
@@ -278,8 +278,8 @@ __all__ = [
     "Reference",
     "Score",
     "Scores",
-    "compare",
     "evaluate",
     "quick_scores",
     "score",
+    "score_rows",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
+from anisoalign_core.gap.report import GapReport
 from anisoalign_core.geometry.spectrum import EIGENVALUE_FLOOR, cumulative_energy
 from anisoalign_core.numerics import Float64
 from anisoalign_core.plots.style import (
@@ -18,7 +19,6 @@ from anisoalign_core.plots.style import (
     layout,
     line,
 )
-from anisoalign_core.report import GapReport
 
 Names = tuple[str, str]
 

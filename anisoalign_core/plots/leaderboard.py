@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import plotly.graph_objects as go
 
-from anisoalign_core.leaderboard.entries import BASELINE, CEILING, Entry
-from anisoalign_core.leaderboard.results import Leaderboard
+from anisoalign_core.compare.entries import BASELINE, CEILING, Entry
+from anisoalign_core.compare.results import Leaderboard
+from anisoalign_core.compare.use.gallery import SHARES, chance_ndcg
+from anisoalign_core.compare.use.uses import described
 from anisoalign_core.metrics.resampling import Interval
-from anisoalign_core.metrics.transfer.gallery import SHARES, chance_ndcg
-from anisoalign_core.metrics.transfer.uses import described
 from anisoalign_core.plots.style import (
     CORRECTED,
     GAP,

@@ -6,15 +6,15 @@ import json
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from anisoalign_core.compare.results import Leaderboard
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.leaderboard.results import Leaderboard
 from anisoalign_core.publish.latex import to_latex
 from anisoalign_core.publish.markdown import to_markdown
 from anisoalign_core.publish.page import to_html
 from anisoalign_core.publish.tables import command
 
 if TYPE_CHECKING:
-    from anisoalign_core.leaderboard.captions import CaptionBoard
+    from anisoalign_core.compare.captions import CaptionBoard
 
 FORMATS = {
     ".csv": "every number, one per line",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from anisoalign_core.leaderboard.results import GROUPS, Leaderboard
-from anisoalign_core.metrics.transfer.uses import described
+from anisoalign_core.compare.results import GROUPS, Leaderboard
+from anisoalign_core.compare.use.uses import described
 from anisoalign_core.publish.tables import GROUP_WORDS, head, three
 
 

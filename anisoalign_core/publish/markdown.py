@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from anisoalign_core.leaderboard import published
-from anisoalign_core.leaderboard.results import GROUPS, Leaderboard
-from anisoalign_core.metrics.transfer.gallery import SHARES
+from anisoalign_core.compare import published
+from anisoalign_core.compare.results import GROUPS, Leaderboard
+from anisoalign_core.compare.use.gallery import SHARES
 from anisoalign_core.publish.tables import (
     GROUP_WORDS,
     LEGEND,
@@ -19,7 +19,7 @@ from anisoalign_core.publish.tables import (
 )
 
 if TYPE_CHECKING:
-    from anisoalign_core.leaderboard.captions import CaptionBoard
+    from anisoalign_core.compare.captions import CaptionBoard
 
 
 def to_markdown(board: Leaderboard, captions: CaptionBoard | None = None, level: int = 3) -> str:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from anisoalign_core.leaderboard import published
-from anisoalign_core.leaderboard.entries import ROLES
-from anisoalign_core.leaderboard.results import GROUPS, Leaderboard
-from anisoalign_core.metrics.transfer.uses import described
+from anisoalign_core.compare import published
+from anisoalign_core.compare.entries import ROLES
+from anisoalign_core.compare.results import GROUPS, Leaderboard
+from anisoalign_core.compare.use.uses import described
 from anisoalign_core.publish.tables import (
     GROUP_WORDS,
     LEGEND,
@@ -26,7 +26,7 @@ from anisoalign_core.publish.tables import (
 )
 
 if TYPE_CHECKING:
-    from anisoalign_core.leaderboard.captions import CaptionBoard
+    from anisoalign_core.compare.captions import CaptionBoard
 
 PICTURES = 12
 """Target rows shown with their captions in the report."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from anisoalign_core.leaderboard import published
-from anisoalign_core.leaderboard.entries import Entry
-from anisoalign_core.leaderboard.results import Leaderboard
+from anisoalign_core.compare import published
+from anisoalign_core.compare.entries import Entry
+from anisoalign_core.compare.results import Leaderboard
+from anisoalign_core.compare.use.uses import described
 from anisoalign_core.metrics.resampling import Interval
-from anisoalign_core.metrics.transfer.uses import described
 
 MARKS = {"better": "▲", "worse": "▼", "cannot tell": "=", None: ""}
 LEGEND = (

@@ -7,10 +7,10 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from anisoalign_core.leaderboard import Leaderboard, published
-from anisoalign_core.leaderboard.captions import CaptionBoard
-from anisoalign_core.leaderboard.results import GROUPS
-from anisoalign_core.metrics.transfer import described
+from anisoalign_core.compare import Leaderboard, published
+from anisoalign_core.compare.captions import CaptionBoard
+from anisoalign_core.compare.results import GROUPS
+from anisoalign_core.compare.use import described
 from anisoalign_core.plots.leaderboard import answers, tradeoff_board
 from anisoalign_core.publish import FORMATS, render
 from anisoalign_core.publish.tables import (

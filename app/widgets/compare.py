@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from anisoalign_core.compare import Entry, Leaderboard, default_names, entry, leaderboard
+from anisoalign_core.compare.use import class_columns, parse_keywords
 from anisoalign_core.errors import AnisoAlignError
-from anisoalign_core.leaderboard import Entry, Leaderboard, default_names, entry, leaderboard
-from anisoalign_core.metrics.transfer import class_columns, parse_keywords
 from anisoalign_core.pairs import EmbeddingPair
 from app.session import loaded, require_pair
 from app.widgets.common import plain

@@ -10,10 +10,10 @@ import numpy as np
 import streamlit as st
 
 from anisoalign_core.align import ALIGNERS, USUAL, Aligner
+from anisoalign_core.compare.study import Plane, PlaneKind, Range, Study, Trial, View
 from anisoalign_core.metrics import METRICS
 from anisoalign_core.numerics import Float32
 from anisoalign_core.plots import before_after
-from anisoalign_core.study import Plane, PlaneKind, Range, Study, Trial, View
 from app.session import long_result, require_pair, result, split
 from app.widgets.common import Number, figure, plain, three
 from app.widgets.parameters import choose_parameters

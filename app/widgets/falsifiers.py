@@ -16,7 +16,7 @@ from app.widgets.learned import Learned
 if TYPE_CHECKING:
     import pandas as pd
 
-    from anisoalign_core.falsifiers import Falsification
+    from anisoalign_core.compare import Falsification
 
 SPLITS = (3, 5, 10)
 GAIN = " at equal Ω"
@@ -59,7 +59,7 @@ def falsifiers(learned: Learned) -> None:
         return
 
     def run(tell: Progress) -> Falsification:
-        from anisoalign_core.falsifiers import falsify
+        from anisoalign_core.compare import falsify
 
         method = cast(AnisoAlign, learned.shown_as.build())
         return falsify(require_pair(), splits=splits, method=method, progress=tell)

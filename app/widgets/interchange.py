@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from anisoalign_core.leaderboard import Leaderboard
-from anisoalign_core.leaderboard.captions import CAPTIONED, CaptionBoard, caption_board
+from anisoalign_core.compare import Leaderboard
+from anisoalign_core.compare.captions import CAPTIONED, CaptionBoard, caption_board
 from anisoalign_core.plots.leaderboard import mixed_gallery
 from app.session import require_pair
 from app.widgets.common import figure, plain

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from anisoalign_core.compare.study import View
 from anisoalign_core.plots import before_after
 from anisoalign_core.plots.teach import meaning_against_fit
-from anisoalign_core.study import View
 from app.widgets import learn_sample as sample
 from app.widgets.common import Number, figure, number_row, three
 from app.widgets.learn_pictures import NAMES

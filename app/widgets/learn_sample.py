@@ -13,6 +13,7 @@ import numpy as np
 import streamlit as st
 
 from anisoalign_core.align import Aligner, BoundedTransport, Identity, MeanShift, ReAlign
+from anisoalign_core.compare.study import Study, Trial, View
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.geometry.directions import Directions, ends
 from anisoalign_core.metrics.comparison import Comparison
@@ -21,7 +22,6 @@ from anisoalign_core.metrics.retrieval import recall
 from anisoalign_core.numerics import Float32, Float64, Integers
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.samples import Training, load_training
-from anisoalign_core.study import Study, Trial, View
 from anisoalign_core.teach import (
     BallBound,
     Claim,

@@ -9,7 +9,7 @@ from typing import Any, cast
 import streamlit as st
 
 from anisoalign_core.align import ALIGNERS, AnisoAlign
-from anisoalign_core.study import Trial
+from anisoalign_core.compare.study import Trial
 from app.session import require_pair
 from app.widgets.correct import Choice, usual_values
 from app.widgets.parameters import in_words

@@ -7,10 +7,10 @@ from typing import Any
 import streamlit as st
 
 from anisoalign_core.align import Knob
+from anisoalign_core.compare.study import Trial, View
 from anisoalign_core.metrics import METRICS
 from anisoalign_core.numerics import Float64
 from anisoalign_core.plots import stretches, tradeoff
-from anisoalign_core.study import Trial, View
 from app.session import long_result, require_pair, result
 from app.widgets.common import figure
 from app.widgets.correct import Choice, usual_values

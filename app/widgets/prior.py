@@ -10,10 +10,10 @@ import streamlit as st
 
 from anisoalign_core.align.anisoalign import PhaseStatistics, Prepared
 from anisoalign_core.align.anisoalign.prepared import BoundsView
+from anisoalign_core.compare.study import View
 from anisoalign_core.geometry.polar import wrap
 from anisoalign_core.numerics import Float32, Float64
 from anisoalign_core.plots import block_arrows, coupling_graph, couplings, losses, phase_histograms
-from anisoalign_core.study import View
 from app.widgets.common import figure, plain, three
 from app.widgets.learned import START_WORDS, Learned
 from app.widgets.rows import cards

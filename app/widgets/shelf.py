@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
+from anisoalign_core.gap.report import GapReport, side_by_side
 from anisoalign_core.plots import NamedSpectra, encoder_spectra
-from anisoalign_core.report import GapReport, side_by_side
 from app.session import loaded, report, require_pair
 from app.widgets.common import figure, plain, three
 from app.widgets.rows import for_spreadsheets

@@ -7,11 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from anisoalign_core.diagnose import overlap_ranks
+from anisoalign_core.gap.report import GapReport
 from anisoalign_core.geometry.directions import Directions
-from anisoalign_core.geometry.subspace import overlap_ceiling, overlap_curve, principal_angles
+from anisoalign_core.geometry.subspace import (
+    overlap_ceiling,
+    overlap_curve,
+    overlap_ranks,
+    principal_angles,
+)
 from anisoalign_core.numerics import Float64
-from anisoalign_core.report import GapReport
 from app.session import require_pair, result
 
 CEILING_POINTS = 8

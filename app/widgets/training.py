@@ -9,8 +9,8 @@ from typing import cast
 import streamlit as st
 
 from anisoalign_core.align import AnisoAlign
+from anisoalign_core.compare.study import Study
 from anisoalign_core.plots import losses
-from anisoalign_core.study import Study
 from app.widgets.correct import Choice, trial_of
 from app.widgets.learned import (
     START_WORDS,

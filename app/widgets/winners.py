@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from anisoalign_core.leaderboard import BASELINE, Entry, Leaderboard
-from anisoalign_core.metrics.transfer import described
+from anisoalign_core.compare import BASELINE, Entry, Leaderboard
+from anisoalign_core.compare.use import described
 from anisoalign_core.publish.tables import cell, three
 from app.widgets.common import Number, number_row, plain
 

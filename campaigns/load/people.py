@@ -13,14 +13,14 @@ from safetensors.numpy import save as to_safetensors
 
 import anisoalign_core as aa
 from anisoalign_core.align import ALIGNERS
+from anisoalign_core.compare import leaderboard
+from anisoalign_core.compare.study import Study
+from anisoalign_core.gap.report import GapReport
 from anisoalign_core.geometry.directions import Directions
 from anisoalign_core.io import load_bytes, load_pair_bytes, to_bytes
-from anisoalign_core.leaderboard import leaderboard
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.publish.tables import table
 from anisoalign_core.recipe import cook
-from anisoalign_core.report import GapReport
-from anisoalign_core.study import Study
 from app.widgets.common import three
 from app.widgets.correct import LIVE_NUMBERS
 

@@ -24,7 +24,7 @@ def test_couplings_restate_the_mean_phases(coco):
 
 
 def test_the_corrected_variant_keeps_more_and_mixes_better_than_its_matched_bound(coco):
-    from anisoalign_core.falsifiers import measure
+    from anisoalign_core.compare import measure
 
     found = measure(coco, {"corrected": aa.AnisoAlign("corrected")}, splits=3, holdout=0.24, k=10)
     assert found.gain("corrected", "mixing_coverage").value > 0

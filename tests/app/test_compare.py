@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 import anisoalign_core as aa
-from anisoalign_core.leaderboard import leaderboard
+from anisoalign_core.compare import leaderboard
 from tests.app.test_pages import open_page, pair_of, words
 
 METHODS = ["mean-shift", "bounded", "permuted"]
@@ -118,8 +118,8 @@ def test_captions_train_only_when_asked(paired):
 def test_captions_of_every_decoder_stand_beside_the_rows_own(monkeypatch):
     from functools import partial
 
-    from anisoalign_core.leaderboard.captions import caption_board
-    from anisoalign_core.metrics.transfer import CaptionDecoder
+    from anisoalign_core.compare.captions import caption_board
+    from anisoalign_core.compare.use import CaptionDecoder
     from app.widgets import interchange
 
     quick = partial(caption_board, methods=["realign"], decoder=CaptionDecoder(epochs=1, width=16))

@@ -430,7 +430,7 @@ def test_bounds_move_the_numbers_without_another_training(paired):
 def test_a_stopped_training_leaves_the_earlier_correction_in_place(monkeypatch):
     from streamlit.runtime.scriptrunner import StopException
 
-    from anisoalign_core.study import Study
+    from anisoalign_core.compare.study import Study
 
     at = choose_anisoalign()
     at.button(key="train").click().run()
@@ -558,7 +558,7 @@ def test_falsifiers_run_on_request_and_show_their_table(monkeypatch):
         return Found()
 
     # by its module: the library offers the function under the module's name
-    monkeypatch.setattr(import_module("anisoalign_core.falsifiers"), "falsify", recorded)
+    monkeypatch.setattr(import_module("anisoalign_core.compare"), "falsify", recorded)
     at = choose_anisoalign()
     at.button(key="train").click().run()
     at.slider(key="bound_theta").set_value(1.0).run()

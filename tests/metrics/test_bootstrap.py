@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.metrics import compare, paired_difference
+from anisoalign_core.metrics import paired_difference, score_rows
 from anisoalign_core.metrics.bootstrap import (
     balanced_halves,
     half_means,
@@ -69,7 +69,7 @@ def test_paired_differences_are_narrower_than_the_two_intervals():
     y, x = unit(rng.standard_normal((200, 12)) + 1), unit(rng.standard_normal((200, 12)) + 1)
     a, b = unit(y + 0.3), unit(y + 0.35)
     names = ["matched_cosine", "phi", "mixing_coverage", "separability"]
-    first, second = (compare(y, z, x, paired=True, k=10, metrics=names) for z in (a, b))
+    first, second = (score_rows(y, z, x, paired=True, k=10, metrics=names) for z in (a, b))
     found = paired_difference(first, second)
     assert set(found) == set(names) - {"separability"}
     cosine = found["matched_cosine"]
@@ -83,7 +83,7 @@ def test_paired_differences_are_narrower_than_the_two_intervals():
 def test_scores_of_different_settings_are_not_compared():
     rng = np.random.default_rng(4)
     y = unit(rng.standard_normal((60, 6)))
-    first, second = (compare(y, y, y, paired=True, k=k, metrics=["omega"]) for k in (5, 6))
+    first, second = (score_rows(y, y, y, paired=True, k=k, metrics=["omega"]) for k in (5, 6))
     with pytest.raises(ParameterError, match="same settings"):
         paired_difference(first, second)
     with pytest.raises(ParameterError, match="even"):

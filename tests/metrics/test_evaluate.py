@@ -13,9 +13,9 @@ from anisoalign_core.metrics import (
     METRICS,
     Comparison,
     Reference,
-    compare,
     evaluate,
     quick_scores,
+    score_rows,
 )
 from anisoalign_core.pairs import EmbeddingPair
 
@@ -82,7 +82,7 @@ def test_registry_declares_every_contract_name_and_speaks_in_words():
 
 
 def test_every_metric_lies_in_its_range_and_its_interval(sets):
-    scores = compare(*sets, paired=True, k=10)
+    scores = score_rows(*sets, paired=True, k=10)
     assert list(scores) == list(METRICS)
     for name, score in scores.items():
         low, high = METRICS[name].range
@@ -98,7 +98,7 @@ def test_evaluate_transforms_and_scores_like_compare(sets, pair):
     y, after, x = sets
     method = MeanShift(x.mean(axis=0) - y.mean(axis=0))
     scores = evaluate(method, pair, k=10)
-    direct = compare(y, after, x, paired=True, k=10)
+    direct = score_rows(y, after, x, paired=True, k=10)
     for name in METRICS:
         assert scores[name].value == pytest.approx(direct[name].value, abs=1e-5), name
 
@@ -117,7 +117,7 @@ def test_shuffling_the_target_changes_no_unpaired_number(sets):
     y, after, x = sets
     shuffled = x[np.random.default_rng(1).permutation(len(x))]
     first, second = (
-        compare(y, after, t, paired=False, k=10, intervals=False) for t in (x, shuffled)
+        score_rows(y, after, t, paired=False, k=10, intervals=False) for t in (x, shuffled)
     )
     for name in first:
         if name in ("separability", "frechet", "sliced_wasserstein"):
@@ -132,7 +132,7 @@ def test_shuffling_the_target_changes_no_unpaired_number(sets):
 def test_a_permuted_target_mixes_fully_and_keeps_no_neighbours(sets):
     y, _, x = sets
     after = x[np.random.default_rng(2).permutation(len(x))]
-    scores = compare(y, after, x, paired=True, k=10, intervals=False)
+    scores = score_rows(y, after, x, paired=True, k=10, intervals=False)
     assert scores["mixing_coverage"].value == pytest.approx(1.0, abs=0.1)
     assert scores["omega"].value == pytest.approx(10 / 119, abs=0.03)
     assert scores["frechet"].value == pytest.approx(0.0, abs=1e-4)
@@ -145,28 +145,28 @@ def test_sampling_is_seeded_paired_and_stated(sets, pair):
     )
     assert (scores.rows_used, scores.rows_held) == ((50, 50), (120, 120))
     assert "50 of 120 source" in scores.rows_note
-    again = compare(y, y, x, paired=True, k=5, max_rows=50, metrics=["matched_cosine"])
+    again = score_rows(y, y, x, paired=True, k=5, max_rows=50, metrics=["matched_cosine"])
     assert scores["matched_cosine"].value == pytest.approx(again["matched_cosine"].value, abs=1e-6)
     full = np.sum(x * y, axis=1)
     assert abs(again["matched_cosine"].value - full.mean()) < 4 * full.std() / np.sqrt(50)
-    whole = compare(y, y, x, paired=True, k=5, metrics=["phi"])
+    whole = score_rows(y, y, x, paired=True, k=5, metrics=["phi"])
     assert whole.rows_note == "All 120 source and 120 target rows."
 
 
 def test_the_same_seed_gives_the_same_numbers(sets):
-    first, second = (compare(*sets, paired=True, k=10, random_state=3) for _ in range(2))
+    first, second = (score_rows(*sets, paired=True, k=10, random_state=3) for _ in range(2))
     assert first.to_dict() == second.to_dict()
 
 
 def test_unpaired_sets_of_unequal_size_get_the_unpaired_metrics(sets):
     y, after, x = sets
-    scores = compare(y[:70], after[:70], x, paired=False, k=10)
+    scores = score_rows(y[:70], after[:70], x, paired=False, k=10)
     assert set(scores) == {m.name for m in METRICS.values() if m.needs != "paired"}
     assert all(score.low is not None for score in scores.values())
 
 
 def test_results_are_ready_for_json_and_tables(sets):
-    scores = compare(*sets, paired=True, k=10, metrics=["psi", "omega"])
+    scores = score_rows(*sets, paired=True, k=10, metrics=["psi", "omega"])
     stored = json.loads(json.dumps(scores.to_dict()))
     assert stored["scores"]["psi"]["value"] == scores["psi"].value
     assert stored["rows_used"] == {"source": 120, "target": 120}
@@ -177,7 +177,7 @@ def test_results_are_ready_for_json_and_tables(sets):
 
 def test_progress_runs_from_0_to_1_and_may_cancel(sets):
     seen = []
-    compare(*sets, paired=True, k=10, progress=lambda fraction, words: seen.append(fraction))
+    score_rows(*sets, paired=True, k=10, progress=lambda fraction, words: seen.append(fraction))
     assert seen == sorted(seen)
     assert (seen[0], seen[-1]) == (0.0, 1.0)
 
@@ -186,7 +186,7 @@ def test_progress_runs_from_0_to_1_and_may_cancel(sets):
             raise CancelledError("Stopped.")
 
     with pytest.raises(CancelledError):
-        compare(*sets, paired=True, k=10, progress=cancel)
+        score_rows(*sets, paired=True, k=10, progress=cancel)
 
 
 def test_quick_scores_are_the_same_numbers_with_and_without_a_reference(sets):
@@ -194,7 +194,7 @@ def test_quick_scores_are_the_same_numbers_with_and_without_a_reference(sets):
     reference = Reference(y, x, 10).warm()
     quick = quick_scores(y, after, x, paired=True, k=10, reference=reference)
     assert tuple(quick) == QUICK
-    scores = compare(y, after, x, paired=True, k=10, metrics=QUICK, intervals=False)
+    scores = score_rows(y, after, x, paired=True, k=10, metrics=QUICK, intervals=False)
     for name, value in quick.items():
         assert value == pytest.approx(scores[name].value, abs=1e-6), name
     assert "matched_cosine" not in quick_scores(y, after, x[:90], paired=False, k=10)
@@ -217,15 +217,15 @@ def test_halves_read_kept_cosines_as_if_computed_anew(sets):
 def test_wrong_use_says_what_to_do(sets):
     y, after, x = sets
     with pytest.raises(ParameterError, match="allow 2 to 59"):
-        compare(y, after, x, paired=True, k=60)
+        score_rows(y, after, x, paired=True, k=60)
     with pytest.raises(ParameterError, match='"psy"'):
-        compare(y, after, x, paired=True, metrics=["psy"])
+        score_rows(y, after, x, paired=True, metrics=["psy"])
     with pytest.raises(NeedsPairsError, match="not paired"):
-        compare(y, after, x, paired=False, metrics=["matched_cosine"])
+        score_rows(y, after, x, paired=False, metrics=["matched_cosine"])
     with pytest.raises(ShapeError, match="119 corrected rows"):
-        compare(y, after[1:], x, paired=True)
+        score_rows(y, after[1:], x, paired=True)
     with pytest.raises(ParameterError, match="max_rows"):
-        compare(y, after, x, paired=True, max_rows=1)
+        score_rows(y, after, x, paired=True, max_rows=1)
 
 
 def test_importing_the_metrics_loads_nothing_heavy():

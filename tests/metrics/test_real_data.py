@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from anisoalign_core.embeddings import as_vectors
-from anisoalign_core.metrics import compare, structure
+from anisoalign_core.metrics import score_rows, structure
 
 pytestmark = pytest.mark.real_data
 FOLDER = os.environ.get("ANISOALIGN_REAL_DATA")
@@ -24,7 +24,7 @@ def load(name):
 
 def test_a_trained_encoder():
     text, image = load("coco-clip-vitb16")
-    scores = compare(text, text, image, paired=True)
+    scores = score_rows(text, text, image, paired=True)
     assert structure.rmg(image, text) == pytest.approx(0.591, abs=5e-4)
     assert scores["recall_at_1_target_to_source"].value == pytest.approx(0.552)
     assert scores["recall_at_1_source_to_target"].value == pytest.approx(0.506)
@@ -40,7 +40,7 @@ def test_a_trained_encoder():
 def test_an_untrained_encoder_has_the_gap_but_no_meaning():
     text, image = load("coco-clip-vitb16-randominit")
     names = ["delta_mu", "separability", "recall_at_1_source_to_target"]
-    scores = compare(text, text, image, paired=True, metrics=names)
+    scores = score_rows(text, text, image, paired=True, metrics=names)
     assert scores["delta_mu"].value == pytest.approx(1.136, abs=5e-4)
     assert scores["separability"].value == 1.0
     assert scores["recall_at_1_source_to_target"].value == pytest.approx(0.002)

@@ -5,8 +5,8 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.errors import ParameterError
+from anisoalign_core.gap.report import side_by_side
 from anisoalign_core.plots import NamedSpectra, encoder_spectra
-from anisoalign_core.report import side_by_side
 from tests.conftest import paired_world
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import anisoalign_core as aa
-from anisoalign_core.leaderboard import leaderboard
+from anisoalign_core.compare import leaderboard
 from anisoalign_core.plots.leaderboard import answers, mixed_gallery, tradeoff_board
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from anisoalign_core import plots
-from anisoalign_core.diagnose import diagnose
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import NeedsPairsError, ParameterError
+from anisoalign_core.gap.diagnose import diagnose
 from anisoalign_core.geometry.directions import KINDS, Directions, ends
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots import style

@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 import anisoalign_core as aa
-from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics.transfer import (
+from anisoalign_core.compare.use import (
     AttributeReader,
     CaptionDecoder,
     CaptionScores,
@@ -15,6 +14,7 @@ from anisoalign_core.metrics.transfer import (
     score_captions,
     token_f1,
 )
+from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.numerics import unit_rows
 
 CORPUS = ["a red circle on the left", "the blue star at sea", "one big heart at the top", "a star"]

@@ -5,9 +5,9 @@ import pickle
 import numpy as np
 import pytest
 
+from anisoalign_core.compare.use import CaptionDecoder
+from anisoalign_core.compare.use.decoder import words
 from anisoalign_core.errors import InvalidRowsError, NotFittedError, ParameterError, ShapeError
-from anisoalign_core.metrics.transfer import CaptionDecoder
-from anisoalign_core.metrics.transfer.decoder import words
 from anisoalign_core.numerics import unit_rows
 
 torch = pytest.importorskip("torch")

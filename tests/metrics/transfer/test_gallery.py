@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics.transfer.gallery import (
+from anisoalign_core.compare.use.gallery import (
     chance_ndcg,
     mean_over_shares,
     mixed_gallery_ndcg,
 )
+from anisoalign_core.errors import ParameterError, ShapeError
 
 
 def unit(rows):

@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 
 import anisoalign_core as aa
-from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics.transfer import (
+from anisoalign_core.compare.use import (
     class_columns,
     classes_of,
     keyword_labels,
     label_transfer,
     parse_keywords,
 )
+from anisoalign_core.errors import ParameterError, ShapeError
 
 
 def test_rows_of_one_place_teach_and_rows_of_another_do_not():

@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.errors import ShapeError
-from anisoalign_core.leaderboard.entries import CEILING, Entry, ceiling, entry
-from anisoalign_core.metrics.transfer.captions import (
+from anisoalign_core.compare.entries import CEILING, Entry, ceiling, entry
+from anisoalign_core.compare.splits import Round, Run
+from anisoalign_core.compare.use.captions import (
     AttributeReader,
     CaptionScores,
     caption_transfer,
     score_captions,
 )
-from anisoalign_core.metrics.transfer.decoder import CaptionDecoder
-from anisoalign_core.metrics.transfer.labels import class_columns
+from anisoalign_core.compare.use.decoder import CaptionDecoder
+from anisoalign_core.compare.use.labels import class_columns
+from anisoalign_core.errors import ShapeError
 from anisoalign_core.numerics import Integers, Progress, generator
 from anisoalign_core.pairs import EmbeddingPair
-from anisoalign_core.rounds import Round, Run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,7 +151,7 @@ def caption_board(
     pair : EmbeddingPair
         Paired, with captions on the source (or on the target, when rows are paired).
     methods : sequence of str, optional
-        As in :func:`~anisoalign_core.leaderboard.leaderboard`; raw source, C3, ReAlign,
+        As in :func:`~anisoalign_core.compare.leaderboard`; raw source, C3, ReAlign,
         BoundedTransport and AnisoAlign by default. A decoder trained on target rows is added.
     holdout : float, default 0.25
     random_state : int, default 0

@@ -20,7 +20,7 @@ from anisoalign_core.align.knobs import FixedRows, Knob, Sweep, Turned, Values
 from anisoalign_core.errors import NeedsPairsError, ShapeError
 from anisoalign_core.geometry.spectrum import effective_dimension
 from anisoalign_core.metrics.comparison import Reference
-from anisoalign_core.metrics.evaluate import compare, quick_scores
+from anisoalign_core.metrics.evaluate import quick_scores, score_rows
 from anisoalign_core.metrics.scores import Scores
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import (
@@ -279,7 +279,7 @@ class View:
     def evaluate(self, progress: Progress | None = None) -> Scores:
         """Every metric that applies, with intervals, on the shown rows (at most 2000)."""
         study = self.study
-        return compare(
+        return score_rows(
             study.source,
             self.moved.rows(),
             self.target,

@@ -8,6 +8,17 @@ from collections.abc import Callable
 import numpy as np
 
 from anisoalign_core.errors import ShapeError
+from anisoalign_core.gap.report import (
+    Bias,
+    GapReport,
+    Interval,
+    Overlap,
+    ResidualFacts,
+    SideSpectrum,
+    SpectraFacts,
+    Structure,
+)
+from anisoalign_core.gap.verdict import FEWEST_ROWS, judge
 from anisoalign_core.geometry.residual import (
     Residual,
     projection_drift,
@@ -28,6 +39,7 @@ from anisoalign_core.geometry.subspace import (
     few_coordinates,
     overlap,
     overlap_ceiling,
+    overlap_ranks,
 )
 from anisoalign_core.metrics.bootstrap import balanced_halves, interval
 from anisoalign_core.metrics.cosines import row_cosines
@@ -54,17 +66,6 @@ from anisoalign_core.numerics import (
     unit_rows,
 )
 from anisoalign_core.pairs import EmbeddingPair
-from anisoalign_core.report import (
-    Bias,
-    GapReport,
-    Interval,
-    Overlap,
-    ResidualFacts,
-    SideSpectrum,
-    SpectraFacts,
-    Structure,
-)
-from anisoalign_core.verdict import FEWEST_ROWS, judge
 
 ORIGIN = 1e-12
 """Rows shorter than this have no direction."""
@@ -150,12 +151,6 @@ def diagnose(
         verdict=judge(subspaces, structure, min(len(x_sample), len(y_sample))),
         notes=_notes(pair, len(y_sample), len(x_sample)),
     )
-
-
-def overlap_ranks(dim: int, n: int) -> list[int]:
-    """Return the q at which O_q is reported: d/10 and d/4, as far as the rows reach."""
-    limit = max(min(dim - 1, n // 2 - 1), 1)
-    return sorted({min(max(dim // 10, 1), limit), min(max(dim // 4, 1), limit)})
 
 
 def _sample(y: Float32, x: Float32, paired: bool, random_state: int) -> tuple[Float32, Float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -11,24 +12,27 @@ from typing import Any
 import numpy as np
 
 from anisoalign_core.align.base import Aligner
-from anisoalign_core.diagnose import diagnose
-from anisoalign_core.embeddings import EmbeddingSet
-from anisoalign_core.errors import AnisoAlignError, ParameterError
-from anisoalign_core.leaderboard import published
-from anisoalign_core.leaderboard.entries import CEILING, Entry, curve_owners, dial_of, entries
-from anisoalign_core.leaderboard.results import Curve, Leaderboard, Setting
-from anisoalign_core.metrics.comparison import Comparison
-from anisoalign_core.metrics.registry import Metric, applicable, measure
-from anisoalign_core.metrics.transfer.gallery import (
+from anisoalign_core.compare import published
+from anisoalign_core.compare.entries import CEILING, Entry, curve_owners, dial_of, entries
+from anisoalign_core.compare.results import Curve, Leaderboard, Setting
+from anisoalign_core.compare.splits import TAUGHT_ROWS, Round, Run
+from anisoalign_core.compare.use.gallery import (
     chance_ndcg,
     mean_over_shares,
     mixed_gallery_ndcg,
 )
-from anisoalign_core.metrics.transfer.labels import Model, classes_of
-from anisoalign_core.numerics import Float32, Float64, Progress
+from anisoalign_core.compare.use.labels import Model, classes_of
+from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.errors import AnisoAlignError, ParameterError
+from anisoalign_core.geometry.residual import Residual
+from anisoalign_core.geometry.spectrum import effective_dimension, spectral_correlation
+from anisoalign_core.geometry.subspace import overlap, overlap_ranks
+from anisoalign_core.metrics.comparison import Comparison
+from anisoalign_core.metrics.registry import Metric, applicable, measure
+from anisoalign_core.moments import Moments
+from anisoalign_core.numerics import Float32, Float64, Progress, eigh
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.recipe import InputFacts, versions
-from anisoalign_core.rounds import TAUGHT_ROWS, Round, Run
 
 MODELS: tuple[tuple[str, Model], ...] = (
     ("label_transfer", "linear"),
@@ -76,7 +80,7 @@ def leaderboard(
     random_state : int, default 0
     columns, keywords
         What classifiers are taught; see
-        :func:`~anisoalign_core.metrics.transfer.labels.classes_of`.
+        :func:`~anisoalign_core.compare.use.labels.classes_of`.
     curves : bool, default True
         Whether to turn each method's dial, for the picture of semantics against support.
     previous : Leaderboard, optional
@@ -133,7 +137,8 @@ def leaderboard(
     tell = progress or (lambda fraction, words: None)
     found = Leaderboard(setting, board, {}, {}, notes=tuple(notes))
     if previous is None:
-        found = replace(found, gap=_gap(pair, lambda _, words: tell(0.0, words)))
+        tell(0.0, "Measuring the gap itself")
+        found = replace(found, gap=_gap(pair))
     else:
         found = _continued(previous, found)
     weights = [TRAINING_WEIGHT if one.trains else 1.0 for one in board]
@@ -152,14 +157,30 @@ def _facts(side: EmbeddingSet) -> dict[str, Any]:
     return facts  # as it comes back from a file, so that boards can be compared
 
 
-def _gap(pair: EmbeddingPair, tell: Progress) -> dict[str, float]:
+def _gap(pair: EmbeddingPair) -> dict[str, float]:
     """Return what is known of the gap itself and was published for another encoder."""
-    report = diagnose(pair, progress=tell).to_dict()
-    found = {name: report[name] for name in published.GAP if report.get(name) is not None}
-    overlap = report["subspace_overlap"].get(str(published.OVERLAP[0]))
-    if overlap is not None:
-        found["subspace_overlap"] = overlap["value"]
-    return {name: float(value) for name, value in found.items()}
+    y, x = pair.source.vectors, pair.target.vectors
+    source, target = Moments.of(y), Moments.of(x)
+    (values_y, u_y), (values_x, u_x) = eigh(source.covariance), eigh(target.covariance)
+    found = {
+        "centroid_gap": float(np.linalg.norm(target.mean - source.mean)),
+        "spectral_correlation": spectral_correlation(
+            np.maximum(values_x, 0), np.maximum(values_y, 0)
+        ),
+    }
+    if pair.paired:
+        residual = Residual(source, target, Moments.of(x - y))
+        found |= {
+            "residual_trace": residual.trace,
+            "residual_share": residual.share,
+            "residual_anisotropy": residual.anisotropy,
+            "effective_dimension_ratio": effective_dimension(residual.values) / pair.dim,
+        }
+    q = published.OVERLAP[0]
+    if q in overlap_ranks(pair.dim, min(len(y), len(x))):
+        found["subspace_overlap"] = overlap(u_x[:, :q], u_y[:, :q])
+    order = (*published.GAP, "subspace_overlap")
+    return {name: found[name] for name in order if math.isfinite(found.get(name, math.nan))}
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from anisoalign_core.leaderboard.entries import BASELINE, CEILING, Entry
+from anisoalign_core.compare.entries import BASELINE, CEILING, Entry
+from anisoalign_core.compare.use.uses import USES, Use, described
 from anisoalign_core.metrics.registry import METRICS, Metric
 from anisoalign_core.metrics.resampling import Interval, over_splits
-from anisoalign_core.metrics.transfer.uses import USES, Use, described
 from anisoalign_core.numerics import Float64
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ class Leaderboard:
         What is missing, and why.
     gap : dict of str to float
         Diagnostics of the whole pair that have been published for another encoder; see
-        :data:`~anisoalign_core.leaderboard.published.GAP`.
+        :data:`~anisoalign_core.compare.published.GAP`.
     """
 
     setting: Setting

@@ -1,6 +1,6 @@
 """Interchangeability: what corrected source rows teach about target rows."""
 
-from anisoalign_core.metrics.transfer.captions import (
+from anisoalign_core.compare.use.captions import (
     AttributeReader,
     CaptionScores,
     caption_transfer,
@@ -8,9 +8,9 @@ from anisoalign_core.metrics.transfer.captions import (
     score_captions,
     token_f1,
 )
-from anisoalign_core.metrics.transfer.decoder import CaptionDecoder, words
-from anisoalign_core.metrics.transfer.gallery import SHARES, mixed_gallery_ndcg
-from anisoalign_core.metrics.transfer.labels import (
+from anisoalign_core.compare.use.decoder import CaptionDecoder, words
+from anisoalign_core.compare.use.gallery import SHARES, mixed_gallery_ndcg
+from anisoalign_core.compare.use.labels import (
     Classes,
     class_columns,
     classes_of,
@@ -18,7 +18,7 @@ from anisoalign_core.metrics.transfer.labels import (
     label_transfer,
     parse_keywords,
 )
-from anisoalign_core.metrics.transfer.uses import USES, Use, described
+from anisoalign_core.compare.use.uses import USES, Use, described
 
 __all__ = [
     "SHARES",

@@ -10,12 +10,12 @@ import numpy as np
 
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.knobs import Curve, Knob
+from anisoalign_core.compare.use.labels import Classes, Model, label_transfer
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.metrics.comparison import Comparison, Reference
 from anisoalign_core.metrics.evaluate import MAX_ROWS
 from anisoalign_core.metrics.registry import applicable, measure
-from anisoalign_core.metrics.transfer.labels import Classes, Model, label_transfer
 from anisoalign_core.numerics import Float32, Integers, Progress, generator
 from anisoalign_core.pairs import EmbeddingPair, Split, fit_rows
 

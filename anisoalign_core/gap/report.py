@@ -1,4 +1,4 @@
-"""The GapReport: what :func:`anisoalign_core.diagnose` found, as a tree of frozen dataclasses."""
+"""The GapReport: what :func:`~anisoalign_core.gap.diagnose` found, as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ class Verdict:
 
 @dataclass(frozen=True)
 class GapReport:
-    """Everything :func:`anisoalign_core.diagnose` measured on a pair of sets.
+    """Everything :func:`anisoalign_core.gap.diagnose` measured on a pair of sets.
 
     Parts that need pairs are None for unpaired sets. ``notes`` state every sampling and warning.
     """

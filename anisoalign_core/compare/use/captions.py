@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anisoalign_core.compare.use.decoder import CaptionDecoder, words
+from anisoalign_core.compare.use.labels import class_columns
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics.transfer.decoder import CaptionDecoder, words
-from anisoalign_core.metrics.transfer.labels import class_columns
 from anisoalign_core.numerics import Float32, Float64, Progress
 
 if TYPE_CHECKING:

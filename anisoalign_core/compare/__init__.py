@@ -1,0 +1,38 @@
+"""Corrections compared: fitted on one part of a pair, scored on the rest, beside their controls.
+
+:mod:`~anisoalign_core.compare.study` looks at one method live, :func:`leaderboard` ranks many,
+:func:`falsify` takes a learned one apart, and :mod:`~anisoalign_core.compare.use` asks what
+corrected rows teach.
+"""
+
+import sys
+
+from anisoalign_core.compare.board import leaderboard
+from anisoalign_core.compare.entries import BASELINE, CEILING, ROLES, Entry, default_names, entry
+from anisoalign_core.compare.falsification import Falsification
+from anisoalign_core.compare.falsify import PUBLISHED_ABLATION, at_omega, falsify, variants
+from anisoalign_core.compare.falsify import measure as measure
+from anisoalign_core.compare.results import Check, Curve, Leaderboard, Setting
+from anisoalign_core.moved import Room
+
+__all__ = [
+    "BASELINE",
+    "CEILING",
+    "PUBLISHED_ABLATION",
+    "ROLES",
+    "Check",
+    "Curve",
+    "Entry",
+    "Falsification",
+    "Leaderboard",
+    "Setting",
+    "at_omega",
+    "default_names",
+    "entry",
+    "falsify",
+    "leaderboard",
+    "measure",
+    "variants",
+]
+
+sys.modules[__name__].__class__ = Room  # aa.compare(...) was metrics.score_rows

@@ -7,7 +7,6 @@ A name at the top of the package, or a module, is looked up here when it is aske
 from __future__ import annotations
 
 import importlib
-import sys
 import warnings
 from collections.abc import Sequence
 from importlib.abc import Loader, MetaPathFinder
@@ -33,12 +32,29 @@ NAMES: dict[str, str] = {
     "Provenance": "embeddings.Provenance",
     "Split": "pairs.Split",
     "read_recipe": "recipe.read_recipe",
+    "metrics.compare": "metrics.score_rows",
 }
-"""Names that stood at the top of the package: where each one is now."""
+"""Names at the top of the package, or of a room: where each one is now."""
 
 MODULES: dict[str, str] = {
+    "diagnose": "gap.diagnose",
+    "falsifiers": "compare",
+    "falsifiers.results": "compare.falsification",
     "lapack": "threads",
+    "leaderboard": "compare",
+    "leaderboard.captions": "compare.captions",
+    "leaderboard.entries": "compare.entries",
+    "leaderboard.results": "compare.results",
+    "metrics.transfer": "compare.use",
+    "metrics.transfer.captions": "compare.use.captions",
+    "metrics.transfer.decoder": "compare.use.decoder",
+    "metrics.transfer.gallery": "compare.use.gallery",
+    "metrics.transfer.labels": "compare.use.labels",
+    "report": "gap.report",
+    "rounds": "compare.splits",
+    "study": "compare.study",
     "validate": "rows",
+    "verdict": "gap.verdict",
     "io.atomic": "files.atomic",
     "io.digests": "files.digests",
     "io.flushing": "files.flushing",
@@ -52,18 +68,19 @@ CALLED: dict[str, str] = {"encode": "encode.encode", "compare": "metrics.score_r
 """Functions that stood at the top of the package where a room of that name is now."""
 
 
-def find(name: str) -> Any:
-    """Return a thing that stood at the top of the package under ``name``.
+def find(name: str, room: str = "") -> Any:
+    """Return a thing that stood at the top of the package, or of a room, under ``name``.
 
     Raises
     ------
     AttributeError
         If there never was such a name.
     """
-    if name not in NAMES:
-        raise AttributeError(f"module {PACKAGE!r} has no attribute {name!r}")
-    _warn(name, NAMES[name], 4)
-    return _at(NAMES[name])
+    old = f"{room}.{name}" if room else name
+    if old not in NAMES:
+        raise AttributeError(f"module {PACKAGE + '.' * bool(room) + room!r} has no {name!r}")
+    _warn(old, NAMES[old], 4)
+    return _at(NAMES[old])
 
 
 class MovedModules(MetaPathFinder, Loader):
@@ -76,11 +93,34 @@ class MovedModules(MetaPathFinder, Loader):
         known = fullname.removeprefix(f"{PACKAGE}.")
         return ModuleSpec(fullname, self) if known != fullname and known in MODULES else None
 
+    def create_module(self, spec: ModuleSpec) -> ModuleType:
+        """Return what stands for the module of the old name."""
+        return Moved(spec.name)
+
     def exec_module(self, module: ModuleType) -> None:
-        """Put the module of the new name in place of the one that was asked for."""
+        """Say where the module is now."""
         old = module.__name__.removeprefix(f"{PACKAGE}.")
         _warn(old, MODULES[old], 6)
-        sys.modules[module.__name__] = importlib.import_module(f"{PACKAGE}.{MODULES[old]}")
+
+
+class Moved(ModuleType):
+    """A module's old name: everything in it is looked up under the new one.
+
+    Where a function of the package has the same name, it can be called as that.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.__path__: list[str] = []  # its own modules are found here too
+
+    def __getattr__(self, name: str) -> Any:
+        """Look a name up in the module that took this one's place."""
+        old = self.__name__.removeprefix(f"{PACKAGE}.")
+        return getattr(importlib.import_module(f"{PACKAGE}.{MODULES[old]}"), name)
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Call the function of the same name."""
+        return getattr(self, self.__name__.rpartition(".")[2])(*arguments, **options)
 
 
 class Room(ModuleType):

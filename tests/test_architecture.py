@@ -26,7 +26,16 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     "io": {"errors", "numerics", "rows", "embeddings", "pairs", "files"},
     "encode": {"errors", "moved", "numerics", "rows", "embeddings", "pairs", "files", "io"},
     "geometry": {"errors", "threads", "numerics", "embeddings", "pairs", "moments"},
-    "metrics": {"errors", "threads", "numerics", "embeddings", "pairs", "moments", "geometry"},
+    "metrics": {
+        "errors",
+        "moved",
+        "threads",
+        "numerics",
+        "embeddings",
+        "pairs",
+        "moments",
+        "geometry",
+    },
     "align": {
         "errors",
         "threads",

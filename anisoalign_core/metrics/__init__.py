@@ -6,6 +6,8 @@ a comparison or of unit rows, each beside its declaration: ``semantics``, ``mixi
 ``distributions``, ``manifold``, ``separability``, ``residual`` and ``retrieval``.
 """
 
+from typing import Any
+
 from anisoalign_core.metrics.comparison import Comparison, Reference
 from anisoalign_core.metrics.evaluate import (
     evaluate,
@@ -17,6 +19,7 @@ from anisoalign_core.metrics.metric import Metric
 from anisoalign_core.metrics.neighbours import k_occurrence, top_k
 from anisoalign_core.metrics.registry import METRICS
 from anisoalign_core.metrics.scores import Difference, Score, Scores, paired_difference
+from anisoalign_core.moved import find
 
 __all__ = [
     "METRICS",
@@ -34,3 +37,7 @@ __all__ = [
     "score_rows",
     "top_k",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    return find(name, "metrics")

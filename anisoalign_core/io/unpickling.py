@@ -12,6 +12,7 @@ import math
 import pickle
 import re
 import struct
+import sys
 from collections.abc import Callable
 from typing import Any, BinaryIO, Never
 
@@ -27,7 +28,7 @@ Record = dict[Any, Any]
 KIND = "a pickled list of records"
 _ERRORS = (
     *(pickle.UnpicklingError, struct.error, EOFError, ValueError, TypeError, LookupError),
-    *(AttributeError, OverflowError, MemoryError, RecursionError),
+    *(AttributeError, OverflowError, MemoryError, RecursionError, SystemError, BufferError),
 )
 _NUMBERS = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8".split())
 _KEYS = frozenset({str, bytes, bool, int, float, type(None), np.str_, np.bytes_}) | {
@@ -180,6 +181,10 @@ def _scalar(dtype: Any, data: Any = b"") -> Any:
     if len(data) != dtype.dtype.itemsize:
         raise _Refused(f"holds a numpy scalar of {len(data)} bytes, not {dtype.code}")
     value: npt.NDArray[Any] = np.ndarray((), dtype.dtype, data)
+    if value.dtype.kind == "U":
+        codes = np.frombuffer(data, value.dtype.str[0] + "u4")
+        if codes.max(initial=0) > sys.maxunicode:  # NumPy would make a text that breaks later
+            raise _Refused("holds text with characters beyond Unicode")
     return value[()]
 
 

@@ -282,6 +282,14 @@ def test_small_files_take_little_memory(data: bytes) -> None:
         tracemalloc.stop()
 
 
+def test_text_beyond_unicode_is_refused() -> None:
+    data = pickle.dumps([{"id": np.str_("ab")}], 3)
+    found = data.replace(b"a\x00\x00\x00", b"\x00\x00\x11\x00")
+    assert found != data
+    with pytest.raises(FormatError, match="beyond Unicode"):
+        load(found)
+
+
 def test_keys_that_take_for_ever_to_hash() -> None:
     deep = b"\x80\x02]}(" + b")" + b"\x85" * 100_000 + b"K\x01ua."
     with pytest.raises(FormatError, match="has a tuple for a key"):

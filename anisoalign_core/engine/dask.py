@@ -10,20 +10,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import reduce
 from operator import add
 from typing import Any
 
-import numpy as np
-
-from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
-from anisoalign_core.engine.pieces import Piece, cut
-from anisoalign_core.engine.sums import PieceResult, SumRequest, sphere_piece, sum_piece
+from anisoalign_core.engine.passes import Pass, Piece, Total, cut, over_piece
 from anisoalign_core.engine.work import Change, Written, write_output
 from anisoalign_core.errors import AnisoAlignError
 from anisoalign_core.io.shards import ShardedSet
-from anisoalign_core.numerics import Float64, Progress
+from anisoalign_core.numerics import Progress
 from anisoalign_core.threads import one_thread
 
 RETRIES = 3
@@ -85,39 +82,19 @@ class DaskEngine:
 
     client: Any
 
-    def sums(
-        self, data: ShardedSet, request: SumRequest, progress: Progress | None = None
-    ) -> tuple[PieceResult, tuple[FileFacts, ...]]:
-        """Sum the pieces of a set on the workers, and add the sums in a tree."""
+    def over(
+        self, data: ShardedSet, work: Pass[Total], progress: Progress | None = None
+    ) -> tuple[Total, tuple[FileFacts, ...]]:
+        """Pass over the pieces of a set on the workers, and add what they give in a tree."""
         pieces = cut(data)
-        requests = [_narrowed(request, piece) for piece in pieces]
         with self._holding() as held:
-            leaves = held(self._map(_sum_piece, pieces, requests))
-            digests = held(self._map(FileFacts.of, data.shards))
-            self._follow(leaves + digests, [p.size for p in pieces], progress, "summed")
-            total = self._reduced(leaves, held).result()
+            sent = held([self.client.submit(_kept, work, pure=False)])[0]
+            leaves = held(self._map(_over_piece, pieces, work=sent))
+            digests = held(self._map(FileFacts.of, data.shards)) if work.digests else []
+            self._follow(leaves + digests, [p.size for p in pieces], progress, work.words)
+            total: Total = self._reduced(leaves, held).result()
             files = self.client.gather(digests)
         return total, tuple(files)
-
-    def sphere_mean(
-        self,
-        data: ShardedSet,
-        affine: AffineMap,
-        *,
-        drop_invalid: bool = False,
-        progress: Progress | None = None,
-    ) -> Float64:
-        """Mean of ``Norm(e)`` over a set."""
-        pieces = cut(data)
-        with self._holding() as held:
-            model = held([self.client.submit(_kept, affine, pure=False)])[0]
-            leaves = held(self._map(_sphere_piece, pieces, affine=model, drop_invalid=drop_invalid))
-            self._follow(leaves, [p.size for p in pieces], progress, "calibrated")
-            found = self.client.gather(leaves)
-        total, rows = np.zeros(affine.dim), 0
-        for one, count in found:
-            total, rows = total + one, rows + count
-        return np.asarray(total / max(rows, 1))
 
     def write(
         self,
@@ -185,23 +162,9 @@ class DaskEngine:
             self.client.cancel(everything)
 
 
-def _narrowed(request: SumRequest, piece: Piece) -> SumRequest:
-    """Return the request with those wanted rows only that lie in the piece."""
-    if not request.wanted:
-        return request
-    low, high = piece.first, piece.first + piece.stop - piece.start
-    wanted = tuple(group[(group >= low) & (group < high)] for group in request.wanted)
-    return replace(request, wanted=wanted)
-
-
-def _sum_piece(piece: Piece, request: SumRequest) -> PieceResult:
+def _over_piece(piece: Piece, work: Pass[Total]) -> Total:
     with one_thread():
-        return sum_piece(piece, request)
-
-
-def _sphere_piece(piece: Piece, affine: AffineMap, drop_invalid: bool) -> tuple[Float64, int]:
-    with one_thread():
-        return sphere_piece(piece, affine, drop_invalid)
+        return over_piece(piece, work)
 
 
 def _write_output(output: Output, plan: OutputPlan, change: Change) -> Written:
@@ -209,11 +172,8 @@ def _write_output(output: Output, plan: OutputPlan, change: Change) -> Written:
         return write_output(plan, output, change)
 
 
-def _added(results: list[PieceResult]) -> PieceResult:
-    total = results[0]
-    for result in results[1:]:
-        total = add(total, result)
-    return total
+def _added(results: list[Total]) -> Total:
+    return reduce(add, results)
 
 
 def _kept(value: Any) -> Any:

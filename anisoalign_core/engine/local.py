@@ -16,18 +16,14 @@ from queue import Full, Queue
 from threading import Event, Thread
 from typing import Any, TypeVar
 
-import numpy as np
-
-from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
-from anisoalign_core.engine.pieces import Piece, RawBlock, raw_blocks
-from anisoalign_core.engine.sums import PieceResult, PieceSum, SumRequest, sphere_block, sum_block
+from anisoalign_core.engine.passes import Pass, Piece, RawBlock, Total, cut, raw_blocks
 from anisoalign_core.engine.work import Change, Written, write_output
 from anisoalign_core.files.digests import PassingDigest
 from anisoalign_core.files.limits import usable_cores
-from anisoalign_core.io.shards import Shard, ShardedSet
-from anisoalign_core.numerics import Float64, Progress
+from anisoalign_core.io.shards import ShardedSet
+from anisoalign_core.numerics import Progress
 from anisoalign_core.rows import NormRange
 from anisoalign_core.threads import one_thread
 
@@ -47,43 +43,26 @@ class LocalEngine:
 
     threads: int = field(default_factory=usable_cores)
 
-    def sums(
-        self, data: ShardedSet, request: SumRequest, progress: Progress | None = None
-    ) -> tuple[PieceResult, tuple[FileFacts, ...]]:
-        """Sum a set in one pass, and take the digest of every file on the way."""
-        total, files = PieceSum(request, data.dim), []
-        told = _Told(data, progress, "summed")
-        with self._running() as run:
-            begin = 0
-            for shard in data.shards:
-                digest = PassingDigest()
-                work = partial(sum_block, request=request, begin=begin)
-                for result in run(work, _blocks_of(shard, request.drop_invalid, digest)):
-                    told.step(result.norms)
-                    total.add(result)
-                end = total.norms.rows + total.norms.dropped
-                files.append(FileFacts.of(shard, digest.of(shard.path)))
-                begin = end
-        return total.result(), tuple(files)
+    def over(
+        self, data: ShardedSet, work: Pass[Total], progress: Progress | None = None
+    ) -> tuple[Total, tuple[FileFacts, ...]]:
+        """Pass over a set once."""
+        files: list[FileFacts] = []
+        told = _Told(cut(data, None), progress, work.words)
 
-    def sphere_mean(
-        self,
-        data: ShardedSet,
-        affine: AffineMap,
-        *,
-        drop_invalid: bool = False,
-        progress: Progress | None = None,
-    ) -> Float64:
-        """Mean of ``Norm(e)`` over a set, in one pass."""
-        total, rows = np.zeros(affine.dim), 0
-        told = _Told(data, progress, "calibrated")
-        with self._running() as run:
-            for shard in data.shards:
-                blocks = _blocks_of(shard, drop_invalid, None)
-                for one, norms in run(partial(sphere_block, affine=affine), blocks):
+        def results(run: _Ordered) -> Iterator[Any]:
+            for piece in cut(data, None):
+                digest = PassingDigest() if work.digests else None
+                blocks = raw_blocks(piece, drop_invalid=work.drop_invalid, digest=digest)
+                for found, norms in run(partial(work.block, begin=piece.first), blocks):
                     told.step(norms)
-                    total, rows = total + one, rows + norms.rows
-        return np.asarray(total / max(rows, 1))
+                    yield found
+                if digest is not None:
+                    files.append(FileFacts.of(piece.shard, digest.of(piece.shard.path)))
+
+        with self._running() as run:
+            total = work.total(results(run), data.dim)
+        return total, tuple(files)
 
     def write(
         self,
@@ -95,7 +74,8 @@ class LocalEngine:
         """Write outputs one after the other; return them and the digests of files read whole."""
         written: list[Written] = []
         digests: dict[str, PassingDigest] = {}
-        told = _Told(outputs, progress, "written")
+        pieces = [piece for output in outputs for piece in output.pieces]
+        told = _Told(pieces, progress, "written")
         with self._running() as run:
 
             def watched(
@@ -108,9 +88,7 @@ class LocalEngine:
 
             for output in outputs:
                 written.append(write_output(plan, output, change, run=watched, digests=digests))
-        paths = {
-            piece.shard.name: piece.shard.path for output in outputs for piece in output.pieces
-        }
+        paths = {piece.shard.name: piece.shard.path for piece in pieces}
         return written, {name: digest.of(paths[name]) for name, digest in digests.items()}
 
     @contextmanager
@@ -185,33 +163,14 @@ def _ahead(items: Callable[[], Iterator[Item]], depth: int) -> Iterator[Item]:
 
 
 class _Told:
-    """Tells how far a pass is, by bytes."""
+    """Tells how far a pass is, by rows."""
 
-    def __init__(
-        self, work: ShardedSet | Sequence[Output], progress: Progress | None, words: str
-    ) -> None:
+    def __init__(self, pieces: Sequence[Piece], progress: Progress | None, words: str) -> None:
         self._progress, self._words, self._rows = progress, words, 0
-        if progress is None:
-            return
-        pieces = (
-            [Piece(shard, 0, shard.facts.rows, 0) for shard in work.shards]
-            if isinstance(work, ShardedSet)
-            else [piece for output in work for piece in output.pieces]
-        )
-        first = pieces[0].shard.facts
-        self._row_bytes = first.dim * first.dtype.itemsize
-        self._total = max(sum(piece.size for piece in pieces), 1)
+        self._total = max(sum(piece.rows for piece in pieces), 1)
 
     def step(self, norms: NormRange) -> None:
         if self._progress is None:
             return
         self._rows += norms.rows + norms.dropped
-        share = min(self._rows * self._row_bytes / self._total, 1.0)
-        self._progress(share, f"{self._rows:,} rows {self._words}")
-
-
-def _blocks_of(
-    shard: Shard, drop_invalid: bool, digest: PassingDigest | None
-) -> Iterator[RawBlock]:
-    whole = Piece(shard, 0, shard.facts.rows, 0)
-    return raw_blocks(whole, drop_invalid=drop_invalid, digest=digest)
+        self._progress(min(self._rows / self._total, 1.0), f"{self._rows:,} rows {self._words}")

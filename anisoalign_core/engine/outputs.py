@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
-from anisoalign_core.engine.pieces import Piece, cut
+from anisoalign_core.engine.passes import Piece, cut
 from anisoalign_core.errors import FormatError, ParameterError
 from anisoalign_core.files.places import as_path, is_local
 from anisoalign_core.io import clip_retrieval, lines, revision

@@ -10,8 +10,7 @@ from anisoalign_core.align.base import Aligner
 from anisoalign_core.engine.facts import FileFacts, SetFacts
 from anisoalign_core.engine.local import LocalEngine
 from anisoalign_core.engine.outputs import Output, OutputPlan
-from anisoalign_core.engine.pieces import sums_precisely
-from anisoalign_core.engine.sums import PieceResult, SumRequest
+from anisoalign_core.engine.passes import MomentPass, Pass, SpherePass, Total
 from anisoalign_core.engine.work import Change, Written, change_of
 from anisoalign_core.errors import InvalidRowsError, ParameterError, ShapeError
 from anisoalign_core.io.shards import ShardedSet
@@ -24,20 +23,10 @@ Method = TypeVar("Method", bound=Aligner)
 class Engine(Protocol):
     """Whatever can pass over a set."""
 
-    def sums(
-        self, data: ShardedSet, request: SumRequest, progress: Progress | None = None
-    ) -> tuple[PieceResult, tuple[FileFacts, ...]]:
-        """Sum a set; return the facts of its files too."""
-
-    def sphere_mean(
-        self,
-        data: ShardedSet,
-        affine: AffineMap,
-        *,
-        drop_invalid: bool = False,
-        progress: Progress | None = None,
-    ) -> Float64:
-        """Mean of ``Norm(e)`` over a set."""
+    def over(
+        self, data: ShardedSet, work: Pass[Total], progress: Progress | None = None
+    ) -> tuple[Total, tuple[FileFacts, ...]]:
+        """Pass over a set; return the facts of its files too, where the pass takes digests."""
 
     def write(
         self,
@@ -76,8 +65,8 @@ def moments_of(
     InvalidRowsError, FormatError, ShapeError
     """
     engine = engine or LocalEngine()
-    request = SumRequest(sums_precisely(data), diagonal, drop_invalid)
-    return _some(engine.sums(data, request, progress)[0].moments, data)
+    work = MomentPass.over(data, diagonal, drop_invalid)
+    return _some(engine.over(data, work, progress)[0].moments, data)
 
 
 def fit_streamed(
@@ -131,17 +120,16 @@ def fit_streamed(
             "must come from one encoder's shared space: check the files."
         )
     method.check_parameters(source.dim)
-    wanted = method.wanted_rows(source.rows)
     passes = _Passes(progress, 3 if method.recentres else 2)
     diagonal = method.moments == "diagonal"
-    first = SumRequest(sums_precisely(source), diagonal, drop_invalid, wanted)
-    y, source_files = engine.sums(source, first, passes.next(source.name))
-    second = SumRequest(sums_precisely(target), diagonal, drop_invalid)
-    x, target_files = engine.sums(target, second, passes.next(target.name))
+    first = MomentPass.over(source, diagonal, drop_invalid, method.wanted_rows(source.rows))
+    y, source_files = engine.over(source, first, passes.next(source.name))
+    second = MomentPass.over(target, diagonal, drop_invalid)
+    x, target_files = engine.over(target, second, passes.next(target.name))
 
     def sphere_mean(affine: AffineMap) -> Float64:
-        told = passes.next(source.name)
-        return engine.sphere_mean(source, affine, drop_invalid=drop_invalid, progress=told)
+        work = SpherePass(affine, drop_invalid)
+        return engine.over(source, work, passes.next(source.name))[0].mean
 
     method.fit_sums(_some(y.moments, source), _some(x.moments, target), y.picked, sphere_mean)
     return (

@@ -15,7 +15,7 @@ import numpy as np
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
-from anisoalign_core.engine.pieces import RawBlock, raw_blocks
+from anisoalign_core.engine.passes import RawBlock, raw_blocks
 from anisoalign_core.errors import FormatError, InvalidRowsError, ShapeError
 from anisoalign_core.files.atomic import AtomicFiles, atomic_files, make_folder
 from anisoalign_core.files.digests import PassingDigest

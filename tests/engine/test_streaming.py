@@ -6,8 +6,7 @@ import pytest
 import anisoalign_core as aa
 from anisoalign_core.engine import LocalEngine, fit_streamed, moments_of, plan_outputs
 from anisoalign_core.engine import write_streamed as write
-from anisoalign_core.engine.pieces import cut
-from anisoalign_core.engine.sums import SumRequest, sum_piece
+from anisoalign_core.engine.passes import MomentPass, cut, over_piece
 from anisoalign_core.errors import InvalidRowsError, ParameterError, ShapeError
 from anisoalign_core.io.shards import open_shards
 from anisoalign_core.moments import Moments
@@ -188,8 +187,8 @@ def test_pieces_add_up_in_any_grouping_and_keep_the_wanted_rows_in_order(disk):
     np.save("texts/part_7.npy", np.zeros((1, 24), dtype=np.float32))
     source = sides("texts", "images")[0]
     wanted = np.array([3, 699, 700, 701, 2400])
-    request = SumRequest(True, False, True, (wanted,))
-    first, empty, *rest = (sum_piece(piece, request) for piece in cut(source))
+    work = MomentPass(True, False, True, (wanted,))
+    first, empty, *rest = (over_piece(piece, work) for piece in cut(source))
     assert empty.moments is None and empty.picked[0].shape == (0, 24)
     left = (first + empty) + sum(rest[1:], rest[0])
     right = first + (empty + sum(rest[1:], rest[0]))

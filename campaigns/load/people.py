@@ -18,11 +18,11 @@ from anisoalign_core.compare.study import Study
 from anisoalign_core.gap.report import GapReport
 from anisoalign_core.geometry.directions import Directions
 from anisoalign_core.io import load_bytes, load_pair_bytes, to_bytes
+from anisoalign_core.metrics import METRICS
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.publish.tables import table
 from anisoalign_core.recipe import cook
 from app.widgets.common import three
-from app.widgets.correct import LIVE_NUMBERS
 
 LAYOUTS = ("two .npy", "one .npz", "two .safetensors", "one .safetensors", "two .npz")
 HOLDOUTS = (0.15, 0.2, 0.25, 0.3)
@@ -203,9 +203,9 @@ def direction_facts(pair: EmbeddingPair) -> Facts:
 def correct_facts(page: str, scores: Mapping[str, float], raw: Mapping[str, float]) -> Facts:
     """Return the cards of Correct."""
     return {
-        (page, label): f"{three(scores[name])} {three(raw[name])}"
-        for name, label in LIVE_NUMBERS.items()
-        if name in scores
+        (page, METRICS[name].card): f"{three(value)} {three(raw[name])}"
+        for name, value in scores.items()
+        if METRICS[name].card
     }
 
 

@@ -98,10 +98,12 @@ def test_anisoalign_is_trained_on_request_moved_live_and_survives_a_cancelled_tr
     page.get_by_role("option", name="AnisoAlign").click()
     settle(page)
     assert not numbers(page)  # choosing it trains nothing
-    steps = page.get_by_role("spinbutton", name="Steps of each stage")
-    steps.fill("60")
-    steps.press("Enter")
-    settle(page)
+    steps = page.get_by_role("spinbutton", name="Steps of the refinement")
+    prior = page.get_by_role("spinbutton", name="Steps of the prior")
+    for stage in (prior, steps):
+        stage.fill("60")
+        stage.press("Enter")
+        settle(page)
     page.get_by_role("button", name="Train", exact=True).click()
     page.get_by_text("Trained in").wait_for()
     settle(page)
@@ -127,7 +129,7 @@ def test_anisoalign_is_trained_on_request_moved_live_and_survives_a_cancelled_tr
     settle(page)
     assert numbers(page) == moved
     go(page, "Export")
-    page.get_by_text("60 + 60 steps").wait_for()
+    page.get_by_text("60 steps of the prior, 60 steps of the refinement").wait_for()
 
 
 def test_a_cancelled_comparison_keeps_its_finished_splits_and_leaves_as_a_file(page, tmp_path):

@@ -10,8 +10,8 @@ import numpy as np
 
 from anisoalign_core.compare.entries import BASELINE, CEILING, Entry
 from anisoalign_core.compare.use.uses import USES, Use, described
+from anisoalign_core.metrics.intervals import Interval, over_splits
 from anisoalign_core.metrics.registry import METRICS, Metric
-from anisoalign_core.metrics.resampling import Interval, over_splits
 from anisoalign_core.numerics import Float64
 
 if TYPE_CHECKING:

@@ -41,8 +41,8 @@ from anisoalign_core.geometry.subspace import (
     overlap_ceiling,
     overlap_ranks,
 )
-from anisoalign_core.metrics.bootstrap import balanced_halves, interval
 from anisoalign_core.metrics.cosines import row_cosines
+from anisoalign_core.metrics.intervals import balanced_halves, interval
 from anisoalign_core.metrics.retrieval import recall
 from anisoalign_core.metrics.separability import separability
 from anisoalign_core.metrics.structure import (

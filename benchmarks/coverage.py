@@ -18,7 +18,7 @@ from scipy.stats import t as student
 
 import anisoalign_core as aa
 from anisoalign_core.compare import leaderboard
-from anisoalign_core.metrics.resampling import over_splits
+from anisoalign_core.metrics.intervals import over_splits
 from benchmarks.document import replace_section
 from benchmarks.falsifiers import FOLDER, say
 

@@ -15,7 +15,7 @@ from anisoalign_core.compare import (
     variants,
 )
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics.resampling import over_splits
+from anisoalign_core.metrics.intervals import over_splits
 from tests.conftest import paired_world
 
 SHORT = {"rank": 6, "prior_steps": 8, "refine_steps": 8, "hidden": 16, "batch": 64}

@@ -245,8 +245,7 @@ def _one_split(one: Round, board: Leaderboard, telling: _Telling, curves: bool) 
 
 def _score(one: Round, entry: Entry, method: Aligner, found: _Found) -> None:
     pair, reference = one.run.pair, one.reference
-    partners = (reference.target,) if method.needs_partners else ()
-    after = method.transform(reference.before, *partners)
+    after = method.transform(reference.before, reference.target if pair.paired else None)
     target = method.transform_target(reference.target) if method.moves_target else None
     scores, floors = _measured(one.comparison(after, target), applicable(pair.paired))
     if pair.paired:
@@ -255,11 +254,9 @@ def _score(one: Round, entry: Entry, method: Aligner, found: _Found) -> None:
         scores["mixed_gallery_ndcg"] = mean_over_shares(found.mixed[entry.name])
         floors["mixed_gallery_ndcg"] = mean_over_shares(chance_ndcg(len(after)))
     if one.run.classes is not None:
-        rows = one.fitted[0].vectors[:TAUGHT_ROWS]
-        partner_rows: tuple[Float32, ...] = ()
-        if method.needs_partners:
-            partner_rows = (pair.target.vectors[one.split.fit_source[:TAUGHT_ROWS]],)
-        _teach(one, method.transform(rows, *partner_rows), scores, floors, target=target)
+        rows = one.split.fit_source[:TAUGHT_ROWS]
+        taught = one.corrected(method, rows)
+        _teach(one, taught, scores, floors, target=target)
     found.values[entry.name], found.floors[entry.name] = scores, floors
 
 

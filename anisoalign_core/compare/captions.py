@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.compare.entries import CEILING, Entry, ceiling, entry
+from anisoalign_core.compare.results import markdown_table
 from anisoalign_core.compare.splits import Round, Run
 from anisoalign_core.compare.use.captions import (
     AttributeReader,
@@ -97,10 +98,8 @@ class CaptionBoard:
 
     def to_markdown(self) -> str:
         """Return the scores as a table, with what they rest on."""
-        header, rows = self.table()
-        lines = [header, ["---"] * len(header), *rows]
-        table = "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
-        return "\n".join(f"* {text}" for text in self.sentences) + "\n\n" + table
+        said = "\n".join(f"* {text}" for text in self.sentences)
+        return said + "\n\n" + markdown_table(*self.table())
 
     @property
     def sentences(self) -> list[str]:
@@ -231,6 +230,4 @@ def _taught(
         return taught, pair.target.vectors[taught], seen
     taught = one.split.fit_source[:TAUGHT_ROWS]
     method = one.fit(each.build(), lambda fraction, words: step(0.0, words))
-    partners = (pair.target.vectors[taught],) if method.needs_partners else ()
-    moved = method.transform_target(seen) if method.moves_target else seen
-    return taught, method.transform(pair.source.vectors[taught], *partners), moved
+    return taught, one.corrected(method, taught), method.transform_target(seen)

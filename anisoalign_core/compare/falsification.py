@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from anisoalign_core.compare.results import arrays, lists, markdown_table
+from anisoalign_core.metrics.intervals import Interval, over_splits
 from anisoalign_core.metrics.registry import METRICS
-from anisoalign_core.metrics.resampling import Interval, over_splits
 from anisoalign_core.numerics import Float64
 
 if TYPE_CHECKING:
@@ -136,8 +136,8 @@ class Falsification:
             "rows": self.rows,
             "k": self.k,
             "splits": self.splits,
-            "scores": _lists(self.scores),
-            "matched": _lists(self.matched),
+            "scores": lists(self.scores),
+            "matched": lists(self.matched),
             "beyond": self.beyond,
             "prior": {name: values.tolist() for name, values in self.prior.items()},
             "notes": self.notes,
@@ -159,18 +159,17 @@ class Falsification:
     def to_markdown(self) -> str:
         """Two tables: mean scores, and gains at equal Ω with intervals (bold: leaves out zero)."""
         metrics = list(next(iter(self.scores.values())))
-        lines = [_row(["variant", *map(_symbol, metrics), "prior"]), _rule(len(metrics) + 2)]
+        rows = []
         for variant in self.scores:
             known = f"{self.prior[variant].mean():.3f}" if variant in self.prior else ""
-            cells = [f"{self.mean(variant, m):.3g}" for m in metrics]
-            lines.append(_row([variant, *cells, known]))
+            rows.append([variant, *(f"{self.mean(variant, m):.3g}" for m in metrics), known])
+        means = markdown_table(["variant", *map(_symbol, metrics), "prior"], rows)
         compared = list(next(iter(self.matched.values())))
-        lines += ["", _row(["at equal Ω", *map(_symbol, compared)]), _rule(len(compared) + 1)]
+        rows = []
         for variant in self.matched:
-            cells = [_interval(self.gain(variant, m)) for m in compared]
             mark = " †" if self.beyond[variant] else ""
-            lines.append(_row([variant + mark, *cells]))
-        return "\n".join(lines)
+            rows.append([variant + mark, *(_interval(self.gain(variant, m)) for m in compared)])
+        return means + "\n\n" + markdown_table(["at equal Ω", *map(_symbol, compared)], rows)
 
 
 def _symbol(metric: str) -> str:
@@ -181,20 +180,3 @@ def _interval(found: Interval, bold: bool = True) -> str:
     low, high = found.limits
     text = f"{found.value:+.3g} ({low:+.3g} … {high:+.3g})"
     return f"**{text}**" if bold and found.sign else text
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
-
-
-def _rule(columns: int) -> str:
-    return "|" + "---|" * columns
-
-
-def arrays(found: dict[str, dict[str, list[float]]]) -> dict[str, dict[str, Float64]]:
-    """Turn lists of numbers into arrays, two levels down."""
-    return {v: {m: np.array(x) for m, x in metrics.items()} for v, metrics in found.items()}
-
-
-def _lists(found: dict[str, dict[str, Float64]]) -> dict[str, dict[str, list[float]]]:
-    return {v: {m: x.tolist() for m, x in metrics.items()} for v, metrics in found.items()}

@@ -14,7 +14,8 @@ import numpy as np
 
 from anisoalign_core.align import AnisoAlign, BoundedTransport, Identity, ReAlign
 from anisoalign_core.align.base import Aligner
-from anisoalign_core.compare.falsification import Falsification, arrays
+from anisoalign_core.compare.falsification import Falsification
+from anisoalign_core.compare.results import arrays
 from anisoalign_core.compare.splits import Round, Run
 from anisoalign_core.compare.use.labels import classes_of
 from anisoalign_core.errors import ParameterError

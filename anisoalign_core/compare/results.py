@@ -10,8 +10,8 @@ import numpy as np
 
 from anisoalign_core.compare.entries import BASELINE, CEILING, Entry
 from anisoalign_core.compare.use.uses import USES, Use, described
+from anisoalign_core.metrics.intervals import Interval, over_splits
 from anisoalign_core.metrics.registry import METRICS, Metric
-from anisoalign_core.metrics.resampling import Interval, over_splits
 from anisoalign_core.numerics import Float64
 
 if TYPE_CHECKING:
@@ -312,8 +312,8 @@ class Leaderboard:
             "format_version": FORMAT_VERSION,
             "setting": asdict(self.setting) | {"columns": list(self.setting.columns)},
             "entries": [asdict(one) for one in self.entries],
-            "values": _lists(self.values),
-            "floors": _lists(self.floors),
+            "values": lists(self.values),
+            "floors": lists(self.floors),
             "curves": {
                 name: {
                     "label": curve.label,
@@ -337,8 +337,8 @@ class Leaderboard:
         return cls(
             Setting(**setting),
             tuple(Entry(**one) for one in known["entries"]),
-            _arrays(known["values"]),
-            _arrays(known["floors"]),
+            arrays(known["values"]),
+            arrays(known["floors"]),
             {
                 name: Curve(
                     curve["label"],
@@ -355,9 +355,17 @@ class Leaderboard:
         )
 
 
-def _lists(found: Values) -> dict[str, dict[str, list[float]]]:
+def lists(found: Values) -> dict[str, dict[str, list[float]]]:
+    """Turn arrays into lists, two levels down."""
     return {e: {m: v.tolist() for m, v in scores.items()} for e, scores in found.items()}
 
 
-def _arrays(found: Mapping[str, Mapping[str, Sequence[float]]]) -> Values:
+def arrays(found: Mapping[str, Mapping[str, Sequence[float]]]) -> Values:
+    """Turn lists of numbers into arrays, two levels down."""
     return {e: {m: np.array(v) for m, v in scores.items()} for e, scores in found.items()}
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(t.replace("|", "\\|") for t in row) + " |" for row in lines)

@@ -58,7 +58,7 @@ class Run:
                 f"Only {held} rows are held out; a comparison needs at least {FEWEST_HELD}. Load "
                 "more rows or hold out a larger share."
             )
-        return max(2, min(self.k, held // 10))
+        return local(self.k, held)
 
     def round(self, number: int) -> Round:
         """Return what is fitted and scored on a numbered split."""
@@ -115,7 +115,7 @@ class Round:
         A live knob is moved; any other takes a new fit per value.
         """
         now, before = fitted.plain_params(), self.reference.before
-        partners = (self.reference.target,) if fitted.needs_partners else ()
+        partners = self.reference.target if self.run.pair.paired else None
         swept = fitted.sweep(before, self.fitted[0].vectors) if knob.live else None
         for value in curve.values:
             turned = {name: value * now[name] for name in curve.shares} or {knob.parameter: value}
@@ -123,16 +123,18 @@ class Round:
                 yield value, swept.at(**turned).rows()
             else:
                 again = self.fit(type(fitted).of(now | turned))
-                yield value, again.transform(before, *partners)
+                yield value, again.transform(before, partners)
+
+    def corrected(self, method: Aligner, rows: Integers) -> Float32:
+        """Return source rows of the pair by number, corrected; controls see their partners."""
+        pair = self.run.pair
+        return method.transform(
+            pair.source.vectors[rows], pair.target.vectors[rows] if pair.paired else None
+        )
 
     def comparison(self, after: Float32, target: Float32 | None = None) -> Comparison:
         """Compare corrected scored rows with the target, or with a target that was moved too."""
-        fixed = self.reference
-        if target is not None and target is not fixed.target:
-            fixed = Reference(fixed.before, target, fixed.k)
-        return Comparison(
-            fixed.before, after, fixed.target, self.run.pair.paired, fixed.k, 0, fixed
-        )
+        return self.reference.against(after, target, paired=self.run.pair.paired)
 
     def measure(
         self, after: Float32, metrics: Iterable[str], target: Float32 | None = None
@@ -188,6 +190,11 @@ class Round:
             asked = classes.lesson(name, self.source_rows, self.target_rows)[3]
             found[name] = float(np.unique(asked, return_counts=True)[1].max() / len(asked))
         return found
+
+
+def local(k: int, rows: int) -> int:
+    """Return k, at most a tenth of the rows, so that neighbourhoods stay local, and at least 2."""
+    return max(2, min(k, rows // 10))
 
 
 def _at_most(limit: int, rows: Integers, rng: np.random.Generator) -> Integers:

@@ -17,10 +17,12 @@ import numpy as np
 
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.knobs import FixedRows, Knob, Sweep, Turned, Values
+from anisoalign_core.compare.splits import local
 from anisoalign_core.errors import NeedsPairsError, ShapeError
 from anisoalign_core.geometry.spectrum import effective_dimension
 from anisoalign_core.metrics.comparison import Reference
-from anisoalign_core.metrics.evaluate import quick_scores, score_rows
+from anisoalign_core.metrics.evaluate import score_rows
+from anisoalign_core.metrics.registry import applicable, measure
 from anisoalign_core.metrics.scores import Scores
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import (
@@ -39,8 +41,6 @@ Range = tuple[float, float]
 SHOWN_ROWS = 4000
 LIVE_ROWS = 800
 """Held-out rows on which the scores that follow a slider are computed."""
-LOCAL = 10
-"""Neighbours are at most this fraction of the rows, so that neighbourhoods stay local."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class Study:
                 f"Only {self.live} rows are held out, too few to speak of neighbours. Hold out a "
                 "larger share on the Data page, or load more rows."
             )
-        return max(min(self.neighbours, self.live // LOCAL), 2)
+        return local(self.neighbours, self.live)
 
     @cached_property
     def reference(self) -> Reference:
@@ -121,15 +121,9 @@ class Study:
 
     def score(self, after: Float32, target: Float32) -> dict[str, float]:
         """Quick scores of corrected live rows."""
-        same = target is self.target or np.shares_memory(target, self.target)
-        return quick_scores(
-            self.source[: self.live],
-            after,
-            target,
-            paired=self.pair.paired,
-            k=self.k,
-            reference=self.reference if same else None,
-        )
+        moved = None if np.shares_memory(target, self.target) else target
+        comparison = self.reference.against(after, moved, paired=self.pair.paired)
+        return measure(comparison, [one for one in applicable(self.pair.paired) if one.live])[0]
 
     def plane(self, kind: PlaneKind) -> Plane:
         """Return a plane to look at corrections in, from the fitted rows.

@@ -11,7 +11,6 @@ from anisoalign_core.errors import ShapeError
 from anisoalign_core.gap.report import (
     Bias,
     GapReport,
-    Interval,
     Overlap,
     ResidualFacts,
     SideSpectrum,
@@ -41,8 +40,8 @@ from anisoalign_core.geometry.subspace import (
     overlap_ceiling,
     overlap_ranks,
 )
-from anisoalign_core.metrics.bootstrap import balanced_halves, interval
 from anisoalign_core.metrics.cosines import row_cosines
+from anisoalign_core.metrics.intervals import Interval, balanced_halves, interval
 from anisoalign_core.metrics.retrieval import recall
 from anisoalign_core.metrics.separability import separability
 from anisoalign_core.metrics.structure import (

@@ -9,20 +9,12 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from anisoalign_core.errors import ParameterError
+from anisoalign_core.metrics.intervals import Interval
 
 if TYPE_CHECKING:
     import pandas as pd
 
 Level = Literal["unknown", "nothing", "weak", "shared"]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A number with the 95 % interval of its sampling error."""
-
-    value: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

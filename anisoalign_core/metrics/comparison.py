@@ -108,6 +108,13 @@ class Reference:
         importlib.import_module("scipy.special")  # not free the first time
         return self
 
+    def against(self, after: Float32, target: Float32 | None = None, *, paired: bool) -> Comparison:
+        """Compare corrected rows with the target, or with one that the method moved too."""
+        fixed = self
+        if target is not None and target is not self.target:
+            fixed = Reference(self.before, target, self.k)
+        return Comparison(fixed.before, after, fixed.target, paired, fixed.k, 0, fixed)
+
     def take(self, source_rows: Integers, target_rows: Integers, k: int) -> Reference:
         """Return the same for some of the rows; kept cosines are read, not recomputed."""
         taken = Reference(self.before[source_rows], self.target[target_rows], k)

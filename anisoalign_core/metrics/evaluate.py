@@ -10,14 +10,14 @@ import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet, as_vectors
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics.bootstrap import (
+from anisoalign_core.metrics.comparison import Comparison, Reference
+from anisoalign_core.metrics.intervals import (
     HALVES,
     HEAVY_HALVES,
     balanced_halves,
     half_means,
     interval,
 )
-from anisoalign_core.metrics.comparison import Comparison, Reference
 from anisoalign_core.metrics.metric import Metric
 from anisoalign_core.metrics.registry import applicable, measure
 from anisoalign_core.metrics.scores import Score, Scores

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.metrics.bootstrap import interval
+from anisoalign_core.metrics.intervals import interval
 from anisoalign_core.metrics.metric import Needs
 from anisoalign_core.metrics.registry import METRICS
 from anisoalign_core.numerics import Float64

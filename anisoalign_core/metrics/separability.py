@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.metrics.bootstrap import COVERAGE
 from anisoalign_core.metrics.comparison import Comparison
+from anisoalign_core.metrics.intervals import COVERAGE
 from anisoalign_core.metrics.metric import Metric
 from anisoalign_core.numerics import Float32, Float64, generator
 

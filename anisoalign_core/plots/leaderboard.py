@@ -11,7 +11,7 @@ from anisoalign_core.compare.entries import BASELINE, CEILING, Entry
 from anisoalign_core.compare.results import Leaderboard
 from anisoalign_core.compare.use.gallery import SHARES, chance_ndcg
 from anisoalign_core.compare.use.uses import described
-from anisoalign_core.metrics.resampling import Interval
+from anisoalign_core.metrics.intervals import Interval
 from anisoalign_core.plots.style import (
     CORRECTED,
     GAP,

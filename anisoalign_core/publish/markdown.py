@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from anisoalign_core.compare import published
-from anisoalign_core.compare.results import GROUPS, Leaderboard
+from anisoalign_core.compare.results import GROUPS, Leaderboard, markdown_table
 from anisoalign_core.compare.use.gallery import SHARES
 from anisoalign_core.publish.tables import (
     GROUP_WORDS,
@@ -29,36 +28,29 @@ def to_markdown(board: Leaderboard, captions: CaptionBoard | None = None, level:
     for group in GROUPS:
         if not board.metrics(group):
             continue
-        header, rows = table(board, group)
-        lines = [_line(header), _line(["---"] * len(header)), *map(_line, rows)]
         parts.append(f"{mark} {GROUP_WORDS[group]}\n\n{needs_line(board, group)}\n")
-        parts.append("\n".join(lines) + "\n")
+        parts.append(markdown_table(*table(board, group)) + "\n")
     parts.append(f"{LEGEND}\n")
     parts.append(f"{mark} Floor, ceiling and control\n\n" + "\n".join(checks(board)) + "\n")
     if board.mixed:
         parts.append(f"{mark} Retrieval over a mixed gallery\n\n{_mixed_table(board)}\n")
     if captions is not None:
         parts.append(f"{mark} Captions\n\n{captions.to_markdown()}\n")
-    ours = beside_published(board)
     parts.append(f"{mark} Published figures, of another encoder\n\n{published.ENCODER}.\n")
-    parts.append("\n".join([_line(ours[0]), _line(["---"] * len(ours[0])), *map(_line, ours[1])]))
+    parts.append(markdown_table(*beside_published(board)))
     parts.append("\n" + "\n".join(f"* {_plain(text)}" for text in board.sentences))
     return "\n".join(parts) + "\n"
 
 
 def _mixed_table(board: Leaderboard) -> str:
-    lines = [
-        "nDCG@10 of the true target row; columns: share of the other items shown as target rows.\n",
-        _line(["method", *(f"{share:g}" for share in SHARES)]),
-        _line(["---"] * (len(SHARES) + 1)),
+    rows = [
+        [board.named(name).label, *(three(v) for v in curve.mean(axis=0))]
+        for name, curve in board.mixed.items()
     ]
-    for name, curve in board.mixed.items():
-        lines.append(_line([board.named(name).label, *(three(v) for v in curve.mean(axis=0))]))
-    return "\n".join(lines)
-
-
-def _line(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(text.replace("|", "\\|") for text in cells) + " |"
+    return (
+        "nDCG@10 of the true target row; columns: share of the other items shown as target rows."
+        "\n\n" + markdown_table(["method", *(f"{share:g}" for share in SHARES)], rows)
+    )
 
 
 def _plain(text: str) -> str:

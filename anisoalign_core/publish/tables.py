@@ -6,7 +6,7 @@ from anisoalign_core.compare import published
 from anisoalign_core.compare.entries import Entry
 from anisoalign_core.compare.results import Leaderboard
 from anisoalign_core.compare.use.uses import described
-from anisoalign_core.metrics.resampling import Interval
+from anisoalign_core.metrics.intervals import Interval
 
 MARKS = {"better": "▲", "worse": "▼", "cannot tell": "=", None: ""}
 LEGEND = (

@@ -5,7 +5,7 @@ import pytest
 
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.metrics import paired_difference, score_rows
-from anisoalign_core.metrics.bootstrap import (
+from anisoalign_core.metrics.intervals import (
     balanced_halves,
     half_means,
     interval,

@@ -5,7 +5,7 @@ import pytest
 from scipy.stats import t as student
 
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.metrics.resampling import over_splits
+from anisoalign_core.metrics.intervals import over_splits
 
 
 def test_the_interval_is_that_of_nadeau_and_bengio():

@@ -194,12 +194,7 @@ def classes_of(
 
     if keywords is not None:
         return _by_keywords(pair, keywords)
-    source, target = pair.source.labels, pair.target.labels
-    if pair.paired:
-        source, target = (
-            (target if source is None else source),
-            (source if target is None else target),
-        )
+    source, target = _lent(pair, pair.source.labels, pair.target.labels)
     if source is None or target is None:
         if columns:
             raise ParameterError(f'There are no labels, so none called "{columns[0]}".')
@@ -219,17 +214,19 @@ def classes_of(
     return Classes(tables[0], tables[1], f"labels {', '.join(chosen)}")
 
 
+def _lent(pair: EmbeddingPair, source: Any, target: Any) -> tuple[Any, Any]:
+    """Both sides' own, or what a partner lends the side that has none."""
+    if not pair.paired:
+        return source, target
+    return (target if source is None else source), (source if target is None else target)
+
+
 def _by_keywords(pair: EmbeddingPair, keywords: Mapping[str, Sequence[str]]) -> Classes:
     import pandas as pd
 
     if len(keywords) < 2 or not all(words for words in keywords.values()):
         raise ParameterError("Give at least two classes of keywords, each with at least one word.")
-    source, target = pair.source.captions, pair.target.captions
-    if pair.paired:
-        source, target = (
-            (target if source is None else source),
-            (source if target is None else target),
-        )
+    source, target = _lent(pair, pair.source.captions, pair.target.captions)
     if source is None or target is None:
         raise ShapeError(
             "Keywords are looked up in captions, and there are none on both sides. Load captions, "

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
 from anisoalign_core import __version__
+from anisoalign_core.cli.options import (
+    add_drop,
+    add_engine,
+    add_json,
+    add_neighbours,
+    add_output,
+    add_parameters,
+    add_sample_seed,
+    add_sampling,
+    add_sides,
+    add_source,
+    add_splits,
+)
 
 WRONG = 2
-SAMPLE_ROWS = 100_000
-"""Rows that verbs which measure read of each side, unless told otherwise."""
-
 EXAMPLES = """examples:
   anisoalign info texts/
   anisoalign diagnose --target image.npy --source text.npy --paired --json report.json
@@ -105,7 +115,7 @@ def _info(verb: Verb) -> None:
     info.add_argument("source", nargs="+", metavar="PLACE", help="a set, a model, or a recipe")
     info.add_argument("--modality", dest="source_modality", default="text")
     info.add_argument("--key", dest="source_key", help="name of the array or column")
-    info.add_argument("--json", metavar="FILE", help="write everything; - for stdout")
+    add_json(info, "everything")
 
 
 def _diagnose(verb: Verb) -> None:
@@ -115,10 +125,10 @@ def _diagnose(verb: Verb) -> None:
         "how do the two sets differ?",
         "anisoalign diagnose --target image.npy --source text.npy --paired --json report.json",
     )
-    _add_sides(diagnose)
-    _add_sampling(diagnose)
+    add_sides(diagnose)
+    add_sampling(diagnose)
     diagnose.add_argument("--seed", type=int, default=0)
-    diagnose.add_argument("--json", metavar="FILE", help="write the whole report; - for stdout")
+    add_json(diagnose, "the whole report")
 
 
 def _fit(verb: Verb) -> None:
@@ -129,18 +139,18 @@ def _fit(verb: Verb) -> None:
         "anisoalign fit --method bounded --bound 0.2 --target images/ --source texts/ "
         "--out model.npz",
     )
-    _add_sides(fit)
+    add_sides(fit)
     fit.methods = _run("knobs", "add_methods")
-    _add_parameters(fit, "any other parameter of the method, as JSON; repeatable")
+    add_parameters(fit, "any other parameter of the method, as JSON; repeatable")
     fit.add_argument("--split-seed", type=int, help="fit on the fit parts of this split only")
     fit.add_argument("--holdout", type=float, default=0.2)
     fit.add_argument(
         "--rows", type=int, metavar="N", help="fit on a sample of N rows of each side, in memory"
     )
-    fit.add_argument("--sample-seed", type=int, default=0, help="seed of that sample")
-    _add_engine(fit)
+    add_sample_seed(fit)
+    add_engine(fit)
     fit.add_argument("--out", required=True, metavar="MODEL.npz")
-    fit.add_argument("--json", metavar="FILE", help="write what was read and fitted; - for stdout")
+    add_json(fit, "what was read and fitted")
 
 
 def _apply(verb: Verb) -> None:
@@ -151,12 +161,12 @@ def _apply(verb: Verb) -> None:
         "anisoalign apply --model model.npz --source texts/ --out aligned/",
     )
     apply.add_argument("--model", required=True)
-    _add_source(apply)
+    add_source(apply)
     apply.add_argument("--target-partners", metavar="FILE", help="for the oracle control only")
-    _add_output(apply)
+    add_output(apply)
     apply.add_argument("--recipe", metavar="FILE", help="default: beside the output")
-    _add_engine(apply)
-    apply.add_argument("--json", metavar="FILE", help="write what was written; - for stdout")
+    add_engine(apply)
+    add_json(apply, "what was written")
 
 
 def _evaluate(verb: Verb) -> None:
@@ -167,12 +177,11 @@ def _evaluate(verb: Verb) -> None:
         "anisoalign evaluate --model model.npz --target image_eval.npy --source text_eval.npy "
         "--paired",
     )
-    _add_sides(evaluate)
-    _add_sampling(evaluate)
+    add_sides(evaluate)
+    add_sampling(evaluate)
     evaluate.add_argument("--model", required=True)
-    evaluate.add_argument("--k", type=int, default=20, help="neighbours (default 20)")
-    evaluate.add_argument("--seed", type=int, default=0)
-    evaluate.add_argument("--json", metavar="FILE", help="write all scores; - for stdout")
+    add_neighbours(evaluate)
+    add_json(evaluate, "all scores")
 
 
 def _compare(verb: Verb) -> None:
@@ -182,8 +191,8 @@ def _compare(verb: Verb) -> None:
         "all methods on the same splits, with floor, ceiling and controls",
         "anisoalign compare --target image.npy --source text.npy --paired --out board.html",
     )
-    _add_sides(compare)
-    _add_sampling(compare)
+    add_sides(compare)
+    add_sampling(compare)
     compare.add_argument(
         "--methods",
         nargs="*",
@@ -191,7 +200,7 @@ def _compare(verb: Verb) -> None:
         help="default: every method of anisoalign fit; those that train in each of their variants, "
         "which takes minutes",
     )
-    _add_splits(compare, 5)
+    add_splits(compare, 5)
     lessons = compare.add_mutually_exclusive_group()
     lessons.add_argument("--labels", nargs="*", metavar="COLUMN", help="teach these labels only")
     lessons.add_argument(
@@ -207,7 +216,7 @@ def _compare(verb: Verb) -> None:
         metavar="FILE",
         help="write .csv, .json, .tex, .md or .html; repeatable",
     )
-    compare.add_argument("--json", metavar="FILE", help="write everything; - for stdout")
+    add_json(compare, "everything")
 
 
 def _falsify(verb: Verb) -> None:
@@ -217,15 +226,15 @@ def _falsify(verb: Verb) -> None:
         "take AnisoAlign apart, against controls and at equal cost in meaning",
         "anisoalign falsify --target image.npy --source text.npy --paired --splits 10",
     )
-    _add_sides(falsify)
-    _add_sampling(falsify)
+    add_sides(falsify)
+    add_sampling(falsify)
     falsify.methods = _run("knobs", "add_variant")
-    _add_splits(falsify, 10)
+    add_splits(falsify, 10)
     falsify.add_argument(
         "--ranks", type=int, nargs="*", help="frame ranks to sweep; default: half and twice"
     )
-    _add_parameters(falsify, "a parameter of AnisoAlign, as JSON; repeatable")
-    falsify.add_argument("--json", metavar="FILE", help="write every score; - for stdout")
+    add_parameters(falsify, "a parameter of AnisoAlign, as JSON; repeatable")
+    add_json(falsify, "every score")
 
 
 def _encode(verb: Verb) -> None:
@@ -273,7 +282,7 @@ def _encode(verb: Verb) -> None:
         metavar="PATTERN",
         help="list architectures with their sizes and tags, and do nothing else",
     )
-    encode.add_argument("--json", metavar="FILE", help="write what was encoded; - for stdout")
+    add_json(encode, "what was encoded")
 
 
 def _convert(verb: Verb) -> None:
@@ -283,13 +292,13 @@ def _convert(verb: Verb) -> None:
         "write a set in another format, its rows as they are",
         "anisoalign convert --source texts.parquet --out texts/ --format npy --shard-rows 100000",
     )
-    _add_source(convert)
-    _add_output(convert)
+    add_source(convert)
+    add_output(convert)
     convert.add_argument(
         "--normalise", action="store_true", help="place the rows on the unit sphere"
     )
-    _add_engine(convert)
-    convert.add_argument("--json", metavar="FILE", help="write what was written; - for stdout")
+    add_engine(convert)
+    add_json(convert, "what was written")
 
 
 def _replay(verb: Verb) -> None:
@@ -302,103 +311,11 @@ def _replay(verb: Verb) -> None:
     replay.add_argument("recipe")
     replay.add_argument("--target", nargs="+", help="where the target lies now")
     replay.add_argument("--source", nargs="+", help="where the source lies now")
-    replay.add_argument("--drop-invalid", action="store_true", help="leave out zero or NaN rows")
+    add_drop(replay)
     replay.add_argument(
         "--apply-to", nargs="+", help="the corrected set, where it is not the fitted source"
     )
     replay.add_argument("--model", help="use this model instead of fitting again")
     replay.add_argument("--out", required=True, metavar="FILE or FOLDER")
-    _add_engine(replay)
-    replay.add_argument("--json", metavar="FILE", help="write what was found; - for stdout")
-
-
-def _add_sides(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--target",
-        required=True,
-        nargs="+",
-        metavar="PLACE",
-        help="the set to stand in for (images): file, folder, pattern; or sample:scenes",
-    )
-    parser.add_argument(
-        "--source",
-        required=True,
-        nargs="+",
-        metavar="PLACE",
-        help="the set to be corrected (texts)",
-    )
-    for side, modality in (("target", "image"), ("source", "text")):
-        parser.add_argument(f"--{side}-modality", default=modality, metavar="NAME")
-        parser.add_argument(f"--{side}-key", metavar="NAME", help="name of the array or column")
-    parser.add_argument("--drop-invalid", action="store_true", help="leave out zero or NaN rows")
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--paired", action="store_true", help="row i belongs to row i")
-    how.add_argument("--join-ids", action="store_true", help="rows with one id belong together")
-
-
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--source", required=True, nargs="+", metavar="PLACE", help="file, folder or pattern"
-    )
-    parser.add_argument("--source-modality", "--modality", default="text", metavar="NAME")
-    parser.add_argument("--source-key", metavar="NAME", help="name of the array or column")
-    parser.add_argument("--drop-invalid", action="store_true", help="leave out zero or NaN rows")
-
-
-class _Written:
-    """Names of the formats that can be written, read when they are asked for."""
-
-    def __iter__(self) -> Iterator[str]:
-        from anisoalign_core.io.registry import FORMATS
-
-        return (name for name, each in FORMATS.items() if each.write is not None)
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--out", required=True, metavar="FILE or FOLDER")
-    parser.add_argument(
-        "--format",
-        choices=_Written(),
-        metavar="NAME",
-        help="%(choices)s; default: by the suffix, else as the input",
-    )
-    parser.add_argument("--dtype", choices=("float32", "float16"))
-    parser.add_argument("--shard-rows", type=int, metavar="N", help="cut anew, N rows to a file")
-    parser.add_argument(
-        "--training-json",
-        metavar="FILE",
-        help="for revision: ids that this training file needs must all be there",
-    )
-
-
-def _add_sampling(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--rows",
-        type=int,
-        default=SAMPLE_ROWS,
-        metavar="N",
-        help=f"measure a sample of at most N rows of each side (default {SAMPLE_ROWS:,}; 0: all)",
-    )
-    parser.add_argument("--sample-seed", type=int, default=0, help="seed of that sample")
-
-
-def _add_splits(parser: argparse.ArgumentParser, splits: int) -> None:
-    parser.add_argument("--splits", type=int, default=splits)
-    parser.add_argument("--holdout", type=float, default=0.25)
-    parser.add_argument("--k", type=int, default=20, help="neighbours (default 20)")
-    parser.add_argument("--seed", type=int, default=0)
-
-
-def _add_parameters(parser: argparse.ArgumentParser, words: str) -> None:
-    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help=words)
-
-
-def _add_engine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--threads", type=int, metavar="N", help="default: the cores that are free")
-    where = parser.add_mutually_exclusive_group()
-    where.add_argument(
-        "--scheduler", metavar="tcp://HOST:PORT", help="work on the Dask cluster at this address"
-    )
-    where.add_argument(
-        "--workers", type=int, metavar="N", help="work on a Dask cluster of N processes here"
-    )
+    add_engine(replay)
+    add_json(replay, "what was found")

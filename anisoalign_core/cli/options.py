@@ -1,0 +1,123 @@
+"""Options that several verbs have, each said once."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from collections.abc import Iterator
+
+SAMPLE_ROWS = 100_000
+"""Rows that verbs which measure read of each side, unless told otherwise."""
+
+
+def add_sides(parser: ArgumentParser) -> None:
+    """Add the two sets and how they are read and paired."""
+    parser.add_argument(
+        "--target",
+        required=True,
+        nargs="+",
+        metavar="PLACE",
+        help="the set to stand in for (images): file, folder, pattern; or sample:scenes",
+    )
+    words = "the set to be corrected (texts)"
+    parser.add_argument("--source", required=True, nargs="+", metavar="PLACE", help=words)
+    for side, modality in (("target", "image"), ("source", "text")):
+        parser.add_argument(f"--{side}-modality", default=modality, metavar="NAME")
+        parser.add_argument(f"--{side}-key", metavar="NAME", help="name of the array or column")
+    add_drop(parser)
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--paired", action="store_true", help="row i belongs to row i")
+    how.add_argument("--join-ids", action="store_true", help="rows with one id belong together")
+
+
+def add_source(parser: ArgumentParser) -> None:
+    """Add one set and how it is read."""
+    parser.add_argument(
+        "--source", required=True, nargs="+", metavar="PLACE", help="file, folder or pattern"
+    )
+    parser.add_argument("--source-modality", "--modality", default="text", metavar="NAME")
+    parser.add_argument("--source-key", metavar="NAME", help="name of the array or column")
+    add_drop(parser)
+
+
+def add_drop(parser: ArgumentParser) -> None:
+    """Add whether invalid rows are left out."""
+    parser.add_argument("--drop-invalid", action="store_true", help="leave out zero or NaN rows")
+
+
+def add_json(parser: ArgumentParser, words: str) -> None:
+    """Add where an answer is written as JSON."""
+    parser.add_argument("--json", metavar="FILE", help=f"write {words}; - for stdout")
+
+
+def add_neighbours(parser: ArgumentParser) -> None:
+    """Add the neighbours that scores count, and their seed."""
+    parser.add_argument("--k", type=int, default=20, help="neighbours (default 20)")
+    parser.add_argument("--seed", type=int, default=0)
+
+
+def add_sample_seed(parser: ArgumentParser) -> None:
+    """Add the seed of a sample."""
+    parser.add_argument("--sample-seed", type=int, default=0, help="seed of that sample")
+
+
+class _Written:
+    """Names of the formats that can be written, read when they are asked for."""
+
+    def __iter__(self) -> Iterator[str]:
+        from anisoalign_core.io.registry import FORMATS
+
+        return (name for name, each in FORMATS.items() if each.write is not None)
+
+
+def add_output(parser: ArgumentParser) -> None:
+    """Add where and how a set is written."""
+    parser.add_argument("--out", required=True, metavar="FILE or FOLDER")
+    parser.add_argument(
+        "--format",
+        choices=_Written(),
+        metavar="NAME",
+        help="%(choices)s; default: by the suffix, else as the input",
+    )
+    parser.add_argument("--dtype", choices=("float32", "float16"))
+    parser.add_argument("--shard-rows", type=int, metavar="N", help="cut anew, N rows to a file")
+    parser.add_argument(
+        "--training-json",
+        metavar="FILE",
+        help="for revision: ids that this training file needs must all be there",
+    )
+
+
+def add_sampling(parser: ArgumentParser) -> None:
+    """Add how many rows are measured."""
+    parser.add_argument(
+        "--rows",
+        type=int,
+        default=SAMPLE_ROWS,
+        metavar="N",
+        help=f"measure a sample of at most N rows of each side (default {SAMPLE_ROWS:,}; 0: all)",
+    )
+    add_sample_seed(parser)
+
+
+def add_splits(parser: ArgumentParser, splits: int) -> None:
+    """Add how a pair is split."""
+    parser.add_argument("--splits", type=int, default=splits)
+    parser.add_argument("--holdout", type=float, default=0.25)
+    add_neighbours(parser)
+
+
+def add_parameters(parser: ArgumentParser, words: str) -> None:
+    """Add any parameter of a method."""
+    parser.add_argument("--param", action="append", default=[], metavar="NAME=VALUE", help=words)
+
+
+def add_engine(parser: ArgumentParser) -> None:
+    """Add who does the work."""
+    parser.add_argument("--threads", type=int, metavar="N", help="default: the cores that are free")
+    where = parser.add_mutually_exclusive_group()
+    where.add_argument(
+        "--scheduler", metavar="tcp://HOST:PORT", help="work on the Dask cluster at this address"
+    )
+    where.add_argument(
+        "--workers", type=int, metavar="N", help="work on a Dask cluster of N processes here"
+    )

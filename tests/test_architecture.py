@@ -233,3 +233,39 @@ def test_nobody_asks_which_method_it_has():
     asks = re.compile(rf"isinstance\([^)]*{classes}|(method|name) (==|!=) \"(bounded|anisoalign)\"")
     found = [str(path) for path in (*modules(), *SCREEN) if asks.search(path.read_text())]
     assert not found
+
+
+def _modules_of(node: ast.AST, files: dict[str, Path]) -> set[str]:
+    """Modules of ours that an import statement needs."""
+    if isinstance(node, ast.Import):
+        return {alias.name for alias in node.names} & files.keys()
+    if isinstance(node, ast.ImportFrom) and node.module:
+        whole = {f"{node.module}.{alias.name}": node.module for alias in node.names}
+        return {name if name in files else room for name, room in whole.items()} & files.keys()
+    return set()
+
+
+def test_no_imports_run_in_a_circle():
+    """Type checkers' imports included; those within functions wait until everything is there."""
+    files = {
+        ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+        for path in modules()
+    }
+    below: dict[str, set[str]] = {}
+    for name, path in files.items():
+        body = ast.parse(path.read_text(encoding="utf-8")).body
+        inner = [each for node in body if isinstance(node, ast.If) for each in node.body]
+        found = {each for node in [*body, *inner] for each in _modules_of(node, files)}
+        below[name] = found - {name, "anisoalign_core"}
+    while free := {name for name, names in below.items() if not names & below.keys()}:
+        below = {name: names for name, names in below.items() if name not in free}
+    assert not below, f"imports of {sorted(below)} wait for each other"
+
+
+def test_files_are_rooms_not_halls():
+    long = {
+        str(path.relative_to(ROOT)): lines
+        for path in modules()
+        if (lines := len(path.read_text(encoding="utf-8").splitlines())) > 400
+    }
+    assert not long

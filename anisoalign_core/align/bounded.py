@@ -373,9 +373,8 @@ class BoundView:
 
     def _first(self, directions: Float64, rows: slice | Integers) -> Float32:
         """Projections of ``Norm(e)``."""
-        weighted = (self.stretch[:, None] * (self.sweep.method.basis_.T @ directions)).astype(
-            np.float32
-        )
+        turned = self.sweep.method.basis_.T @ directions
+        weighted = (self.stretch[:, None] * turned).astype(np.float32)
         offset = (self.sweep._mean @ directions).astype(np.float32)
         projected = self.sweep.coordinates[rows] @ weighted + offset
         return np.asarray(projected / self.norms[rows, None])

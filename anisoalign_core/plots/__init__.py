@@ -1,7 +1,7 @@
 """Figures: functions that return ``plotly.graph_objects.Figure``, for notebooks and pages alike."""
 
 from anisoalign_core.plots.clouds import before_after, clouds, density, histogram_1d
-from anisoalign_core.plots.correction import stretches, tradeoff
+from anisoalign_core.plots.correction import pareto, stretches, tradeoff
 from anisoalign_core.plots.encoders import NamedSpectra, encoder_spectra
 from anisoalign_core.plots.explore import Layer, linked
 from anisoalign_core.plots.gap import (
@@ -42,6 +42,7 @@ __all__ = [
     "linked",
     "losses",
     "overlap",
+    "pareto",
     "phase_histograms",
     "spectra",
     "stretches",

@@ -61,6 +61,42 @@ def tradeoff(
     return layout(figure)
 
 
+def pareto(
+    semantics: Float64,
+    support: Float64,
+    bounds: Float64,
+    *,
+    current: float,
+    labels: tuple[str, str],
+) -> go.Figure:
+    """Support against semantics along the bound, the point in force marked.
+
+    Parameters
+    ----------
+    semantics, support, bounds : (m,) float64
+    labels : (str, str)
+        What the axes show.
+    """
+    figure = go.Figure(
+        line(
+            semantics,
+            support,
+            "along the bound",
+            CORRECTED,
+            mode="lines+markers",
+            customdata=bounds,
+            hovertemplate="α = %{customdata:.2f}<extra></extra>",
+        )
+    )
+    at = (float(np.interp(current, bounds, semantics)), float(np.interp(current, bounds, support)))
+    figure.add_trace(
+        dots(*at, f"α = {current:.2f}", WARNING, "%{x:.3g}, %{y:.3g}", marker={"size": 14})
+    )
+    figure.update_xaxes(title=labels[0])
+    figure.update_yaxes(title=labels[1])
+    return layout(figure)
+
+
 def stretches(raw: Float64, bounded: Float64, scale: float, bound: float, rank: int) -> go.Figure:
     """Raw and bounded stretches w/s of each direction, with the band e^±α.
 

@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import get_ident
 from types import FrameType
 from typing import Any
 
@@ -57,14 +58,15 @@ class TooSlow(BaseException):
 
 @dataclass
 class Canary:
-    """Watches what the interpreter is asked to do, while it is armed."""
+    """Watches what the interpreter is asked to do by its own thread, while it is armed."""
 
     folder: str
     armed: bool = False
     seen: list[str] = field(default_factory=list)
+    thread: int = field(default_factory=get_ident)
 
     def __call__(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if not self.armed:
+        if not self.armed or get_ident() != self.thread:
             return
         wrong = event in FORBIDDEN
         if event == "open" and isinstance(arguments[0], str | bytes):

@@ -114,6 +114,10 @@ def test_the_trade_off_marks_the_bound_in_force_and_the_automatic_one():
     assert figure.layout.shapes[0].x0 == 0.4
     assert by_name(figure)["auto"].x == (0.2,)
     assert by_name(figure)["Ψ"].line.color == style.SOURCE
+    pareto = plots.pareto(
+        curves["psi"], curves["mixing_coverage"], bounds, current=0.45, labels=("a", "b")
+    )
+    assert pareto.data[1].x[0] == pytest.approx(1 - 0.15)
 
 
 def test_stretches_stay_in_the_band_that_is_drawn():

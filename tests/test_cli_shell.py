@@ -90,12 +90,12 @@ def test_a_sample_is_seeded_and_stated(files, capsys):
 
 
 def test_a_place_that_cannot_be_written_has_its_own_exit_code(files, capsys, monkeypatch):
-    from anisoalign_core.engine import work
+    from anisoalign_core.engine import write
 
     def full(*arguments, **keywords):
         raise OSError(28, "No space left on device", str(files / "z.npy"))
 
-    monkeypatch.setattr(work, "write_output", full)
+    monkeypatch.setattr(write, "write_output", full)
     monkeypatch.setattr("anisoalign_core.engine.local.write_output", full)
     main(["fit", "--method", "realign", *SIDES, "--out", "m.npz", "--quiet"])
     before = sorted(path.name for path in files.iterdir())

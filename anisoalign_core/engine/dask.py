@@ -17,7 +17,7 @@ from typing import Any
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.passes import Pass, Piece, Total, cut, over_piece
-from anisoalign_core.engine.work import Change, Written, write_output
+from anisoalign_core.engine.write import Change, Written, write_output
 from anisoalign_core.errors import AnisoAlignError
 from anisoalign_core.io.shards import ShardedSet
 from anisoalign_core.numerics import Progress

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 from anisoalign_core.engine.facts import FileFacts
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.passes import Pass, Piece, RawBlock, Total, cut, raw_blocks
-from anisoalign_core.engine.work import Change, Written, write_output
+from anisoalign_core.engine.write import Change, Written, write_output
 from anisoalign_core.files.digests import PassingDigest
 from anisoalign_core.files.limits import usable_cores
 from anisoalign_core.io.shards import ShardedSet

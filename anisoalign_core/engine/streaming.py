@@ -11,7 +11,7 @@ from anisoalign_core.engine.facts import FileFacts, SetFacts
 from anisoalign_core.engine.local import LocalEngine
 from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.passes import MomentPass, Pass, SpherePass, Total
-from anisoalign_core.engine.work import Change, Written, change_of
+from anisoalign_core.engine.write import Change, Written
 from anisoalign_core.errors import InvalidRowsError, ParameterError, ShapeError
 from anisoalign_core.io.shards import ShardedSet
 from anisoalign_core.moments import Moments
@@ -178,7 +178,7 @@ def write_streamed(
     wanted = plan.outputs if outputs is None else outputs
     if not wanted:  # an earlier run ended just before it said so
         return [], {}
-    return engine.write(plan, wanted, change_of(method, plan), progress)
+    return engine.write(plan, wanted, Change.of(method, plan), progress)
 
 
 def is_row_by_row(method: Aligner) -> bool:

@@ -16,7 +16,6 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.engine.facts import FileFacts, SetFacts
 from anisoalign_core.engine.local import LocalEngine
 from anisoalign_core.engine.outputs import OutputPlan, plan_outputs
-from anisoalign_core.engine.preflight import preflight
 from anisoalign_core.engine.resume import Work, begin
 from anisoalign_core.engine.sampling import read_sides, sample_set
 from anisoalign_core.engine.streaming import (
@@ -26,7 +25,7 @@ from anisoalign_core.engine.streaming import (
     is_row_by_row,
     write_streamed,
 )
-from anisoalign_core.engine.work import measured
+from anisoalign_core.engine.write import Change, preflight
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
 from anisoalign_core.io import save
 from anisoalign_core.io.preflight import Preflight
@@ -342,8 +341,8 @@ def run_apply(
         work.undone()
         raise
     files = work.finished_facts() | {one.facts.name: one.facts for one in written}
-    known = measured(plan, work.finished, method)
-    norms = sum((one.norms for one in written), sum(known, NormRange()))
+    before = Change.of(method, plan).measured(plan, work.finished)
+    norms = sum((one.norms for one in written), before)
     read = [FileFacts.of(shard, digests.get(shard.name)) for shard in data.shards]
     data.check_unchanged()
     ordered = tuple(files[output.name] for output in plan.outputs)

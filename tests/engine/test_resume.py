@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from anisoalign_core.cli import main
-from anisoalign_core.engine import work
+from anisoalign_core.engine import write
 from anisoalign_core.engine.resume import NOTE
 from anisoalign_core.errors import PlaceError
 from anisoalign_core.files.atomic import atomic_path
@@ -21,16 +21,16 @@ APPLY = ["apply", "--model", "model.npz", "--source", "texts", "--quiet"]
 
 KILLED = """
 import os, signal, sys
-from anisoalign_core.engine import work
+from anisoalign_core.engine import write
 writes, limit = [], int(sys.argv[1])
-blocks = work._blocks
+blocks = write._blocks
 def counted(*arguments):
     for block in blocks(*arguments):
         writes.append(1)
         if len(writes) > limit:
             os.kill(os.getpid(), signal.{signal})
         yield block
-work._blocks = counted
+write._blocks = counted
 from anisoalign_core.cli import main
 sys.exit(main(sys.argv[2:]))
 """
@@ -107,7 +107,7 @@ def test_a_full_disk_says_that_the_same_command_goes_on(model, capsys, monkeypat
     written = []
 
     def full(*arguments, **keywords):
-        written.append(work.write_output(*arguments, **keywords))
+        written.append(write.write_output(*arguments, **keywords))
         if len(written) == 3:
             raise PlaceError("part_21.npy cannot be written: No space left on device. Make room.")
         return written[-1]

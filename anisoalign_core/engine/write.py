@@ -1,4 +1,4 @@
-"""How an engine writes one file: pure functions that any process can run."""
+"""How an engine writes one file, and what must be true before: pure functions for any process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,50 +23,56 @@ from anisoalign_core.files.places import COPY_BYTES, is_local
 from anisoalign_core.io import lines
 from anisoalign_core.io.chunks import About, Chunk, joined
 from anisoalign_core.io.clip_retrieval import check_metadata, write_metadata
-from anisoalign_core.io.shards import stream_limits
-from anisoalign_core.numerics import row_norms
+from anisoalign_core.io.preflight import Preflight, PreflightCounter, training_ids
+from anisoalign_core.io.shards import ShardedSet, stream_limits
+from anisoalign_core.numerics import BLOCK_ROWS, UNIT_TOLERANCE, row_norms
 from anisoalign_core.rows import NormRange, valid_norms
 
 Run = Callable[[Callable[[RawBlock], Any], Iterable[RawBlock]], Iterator[Any]]
 """Applies a function to blocks and yields the results in order, as ``map`` does."""
 
 
-def corrected_block(raw: RawBlock, method: Aligner, dtype: str) -> tuple[Chunk, NormRange]:
-    """Check, normalise and correct one block.
+@dataclass(frozen=True)
+class Change:
+    """What is done with each block: correct it, normalise it, or give it another type only."""
 
-    Raises
-    ------
-    InvalidRowsError
-    """
-    block = raw.unit()
-    try:
-        rows = method.correct(block.rows)
-    except InvalidRowsError as error:
-        raise InvalidRowsError(
-            f"{raw.name}, from row {raw.first:,}: {error}", [r + raw.first for r in error.rows]
-        ) from error
-    return Chunk(rows.astype(dtype, copy=False), block.about), block.norms
+    method: Aligner | None
+    unit: bool
+    dtype: str
+
+    @classmethod
+    def of(cls, method: Aligner | None, plan: OutputPlan) -> Change:
+        """Return what a plan does, with or without a method."""
+        return cls(method, method is not None or plan.normalise, plan.dtype)
+
+    def __call__(self, raw: RawBlock) -> tuple[Chunk, NormRange]:
+        """Return the block as it is written, and what was measured of its rows.
+
+        Raises
+        ------
+        InvalidRowsError
+        """
+        if not self.unit:
+            return _recoded(raw, self.dtype)
+        block = raw.unit()
+        rows = block.rows
+        try:
+            rows = rows if self.method is None else self.method.correct(rows)
+        except InvalidRowsError as error:
+            raise InvalidRowsError(
+                f"{raw.name}, from row {raw.first:,}: {error}", [r + raw.first for r in error.rows]
+            ) from error
+        return Chunk(rows.astype(self.dtype, copy=False), block.about), block.norms
+
+    def measured(self, plan: OutputPlan, outputs: Sequence[Output]) -> NormRange:
+        """Measure the rows of files that are there already, as is done when they are written."""
+        blocks = (raw for output in outputs for raw in _blocks(plan, output, False, None))
+        norms = (raw.unit().norms if self.unit else self(raw)[1] for raw in blocks)
+        return sum(norms, NormRange())
 
 
-def normalised_block(raw: RawBlock, dtype: str) -> tuple[Chunk, NormRange]:
-    """Check and normalise one block.
-
-    Raises
-    ------
-    InvalidRowsError
-    """
-    block = raw.unit()
-    return Chunk(block.rows.astype(dtype, copy=False), block.about), block.norms
-
-
-def recoded_block(raw: RawBlock, dtype: str) -> tuple[Chunk, NormRange]:
-    """Give the rows of one block another type, and nothing else, but leave out invalid ones.
-
-    Raises
-    ------
-    InvalidRowsError
-        If a number does not fit into the type.
-    """
+def _recoded(raw: RawBlock, dtype: str) -> tuple[Chunk, NormRange]:
+    """Give the rows of one block another type, and nothing else, but leave out invalid ones."""
     array, about = raw.chunk.array, raw.chunk.about
     numbers = np.arange(len(array))
     if raw.drop_invalid:
@@ -94,9 +99,6 @@ class Written:
     norms: NormRange
 
 
-Change = Callable[[RawBlock], tuple[Chunk, NormRange]]
-
-
 def write_output(
     plan: OutputPlan,
     output: Output,
@@ -111,7 +113,7 @@ def write_output(
     ----------
     plan : OutputPlan
     output : Output
-    change : callable RawBlock -> (Chunk, NormRange)
+    change : Change
     run : callable, default map
     digests : dict, optional
         Filled with the digest of each input shard, by name.
@@ -271,18 +273,45 @@ def _write_beside(
         write_metadata(stream, about)
 
 
-def measured(
-    plan: OutputPlan, outputs: Sequence[Output], method: Aligner | None
-) -> Iterator[NormRange]:
-    """Measure the rows of files that are there already, as it is done when they are written."""
-    for output in outputs:
-        for raw in _blocks(plan, output, False, None):
-            unit = method is not None or plan.normalise
-            yield raw.unit().norms if unit else recoded_block(raw, plan.dtype)[1]
+def preflight(
+    plan: OutputPlan,
+    data: ShardedSet,
+    training_json: str | None,
+    say: Callable[[str], None],
+) -> Preflight:
+    """Read ids and norms once, say what was found, and refuse what the loader could not use.
 
+    Parameters
+    ----------
+    plan : OutputPlan
+    data : ShardedSet
+    training_json : str or None
+    say : callable(words)
 
-def change_of(method: Aligner | None, plan: OutputPlan) -> Change:
-    """Return what a job does with each block: correct it, normalise it, or give it another type."""
-    if method is not None:
-        return partial(corrected_block, method=method, dtype=plan.dtype)
-    return partial(normalised_block if plan.normalise else recoded_block, dtype=plan.dtype)
+    Raises
+    ------
+    FormatError
+        With the reason, before anything is written.
+    """
+    wanted = None if training_json is None else training_ids(training_json)
+    counter, limits, first = PreflightCounter(), stream_limits(), 0
+    for shard in data.shards:
+        for chunk in shard.chunks(BLOCK_ROWS, about=True):
+            array, ids = chunk.array, chunk.about.plain(limits).ids
+            numbers = np.arange(first, first + len(array))
+            first += len(array)
+            ids = numbers.astype(str).astype(object) if ids is None else ids
+            norms = row_norms(array)
+            kept = valid_norms(norms)
+            if not (np.abs(norms - 1.0) <= UNIT_TOLERANCE).all():
+                # as they will be written: on the unit sphere
+                array = array / np.where(kept, norms, 1.0)[:, None]
+            if plan.drop_invalid:
+                array, ids = array[kept], ids[kept]
+            counter.add(array, ids)
+    found = counter.finish(wanted, data.dim)
+    for sentence in found.sentences:
+        say(sentence)
+    if found.refusal is not None:
+        raise FormatError(f"{found.refusal} Nothing was written.")
+    return found

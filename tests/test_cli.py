@@ -177,10 +177,10 @@ def test_compare_teaches_what_keywords_find_in_captions(files, capsys):
 
 @pytest.mark.slow
 def test_an_interrupted_comparison_writes_the_finished_splits(files, capsys, monkeypatch):
-    from anisoalign_core.compare import run
+    from anisoalign_core.compare import board
 
-    whole = run._one_split
-    monkeypatch.setattr(run, "_one_split", _interrupted_after(2, whole))
+    whole = board._one_split
+    monkeypatch.setattr(board, "_one_split", _interrupted_after(2, whole))
     command = ["compare", *SIDES, "--paired", "--methods", "mean-shift", "--splits", "5"]
     assert main([*command, "--out", "part.json"]) == 0
     assert "2 of 5 splits are kept" in capsys.readouterr().err
@@ -188,7 +188,7 @@ def test_an_interrupted_comparison_writes_the_finished_splits(files, capsys, mon
         "Stopped after 2 of 5" in text
         for text in json.loads((files / "part.json").read_text())["sentences"]
     )
-    monkeypatch.setattr(run, "_one_split", _interrupted_after(0, whole))
+    monkeypatch.setattr(board, "_one_split", _interrupted_after(0, whole))
     assert main([*command, "--out", "none.json"]) == 130
     assert not (files / "none.json").exists()
 

@@ -38,6 +38,12 @@ NAMES: dict[str, str] = {
 
 MODULES: dict[str, str] = {
     "diagnose": "gap.diagnose",
+    "engine.jobs": "recipe",
+    "engine.pieces": "engine.passes",
+    "engine.preflight": "engine.write",
+    "engine.recipes": "recipe",
+    "engine.sums": "engine.passes",
+    "engine.work": "engine.write",
     "falsifiers": "compare",
     "falsifiers.results": "compare.falsification",
     "lapack": "threads",
@@ -45,6 +51,8 @@ MODULES: dict[str, str] = {
     "leaderboard.captions": "compare.captions",
     "leaderboard.entries": "compare.entries",
     "leaderboard.results": "compare.results",
+    "metrics.bootstrap": "metrics.intervals",
+    "metrics.resampling": "metrics.intervals",
     "metrics.transfer": "compare.use",
     "metrics.transfer.captions": "compare.use.captions",
     "metrics.transfer.decoder": "compare.use.decoder",

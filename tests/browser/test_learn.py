@@ -61,7 +61,7 @@ def _as_json(values):
 def drawn(page):
     """What the first figure of the page draws: the points of its traces, as one text."""
     return page.evaluate(
-        "() => JSON.stringify(document.querySelector('.js-plotly-plot').data"
+        "() => JSON.stringify(document.querySelector('.js-plotly-plot')._fullData"
         ".map(t => Array.from(t.y || []).slice(0, 20)))"
     )
 
@@ -100,7 +100,7 @@ def test_a_slider_moves_the_picture_and_its_numbers(page, server):
     after = follow(page, before)
     assert after[0] == "1.07"  # the gap at temperature 0.01 after 500 steps
     page.wait_for_function(
-        "old => JSON.stringify(document.querySelector('.js-plotly-plot').data"
+        "old => JSON.stringify(document.querySelector('.js-plotly-plot')._fullData"
         ".map(t => Array.from(t.y || []).slice(0, 20))) !== old",
         arg=picture,
     )

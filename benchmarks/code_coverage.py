@@ -63,7 +63,7 @@ CHECKED = """## Static checks
 
 * **ruff**, `ruff check .` with {families}: {found}.
 * **ruff**, `ruff format --check .`: {formatted}.
-* **mypy**, `mypy --strict anisoalign_core app`: {typed}.
+* **mypy**, `mypy --strict anisoalign_core app pages`: {typed}.
 
 ### Security rules that are silenced
 
@@ -215,7 +215,7 @@ def static_section() -> str:
         families=families,
         found=_outcome(["ruff", "check", "."]),
         formatted=_outcome(["ruff", "format", "--check", "."]),
-        typed=_outcome(["mypy", "--strict", "anisoalign_core", "app"]),
+        typed=_outcome(["mypy", "--strict", "anisoalign_core", "app", "pages"]),
         lines=sum(lines.values()),
         groups=len(ignored),
     )

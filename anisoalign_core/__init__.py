@@ -8,7 +8,6 @@ loaded when first used, so that importing the package stays quick.
 """
 
 import sys as _sys
-from typing import Any as _Any
 
 import lazy_loader as _lazy
 
@@ -20,5 +19,5 @@ _find, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 _sys.meta_path.append(_moved.MovedModules())
 
 
-def __getattr__(name: str) -> _Any:
+def __getattr__(name: str) -> object:
     return _find(name) if name in __all__ else _moved.find(name)

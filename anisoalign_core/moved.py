@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Sequence
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Any
+
+TYPE_CHECKING = False  # not from typing, which takes longer to import than all of this
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
 
 PACKAGE = __name__.rpartition(".")[0]
 
@@ -91,15 +93,17 @@ def find(name: str, room: str = "") -> Any:
     return _at(NAMES[old])
 
 
-class MovedModules(MetaPathFinder, Loader):
-    """Finds modules under the names that they had."""
+class MovedModules:
+    """Finds and loads modules under the names that they had."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """Return where a moved module is; None for all others."""
         known = fullname.removeprefix(f"{PACKAGE}.")
-        return ModuleSpec(fullname, self) if known != fullname and known in MODULES else None
+        if known == fullname or known not in MODULES:
+            return None
+        return ModuleSpec(fullname, self)  # type: ignore[arg-type]  # a loader by what it does
 
     def create_module(self, spec: ModuleSpec) -> ModuleType:
         """Return what stands for the module of the old name."""

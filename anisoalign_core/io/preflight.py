@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -52,20 +52,18 @@ def training_ids(path: str | Path, *, limits: Limits | None = None) -> list[str]
     check_bytes(source.size, f"{name} takes", name, limits or Limits.from_env())
     with source.open() as stream, malformed(name, "JSON in UTF-8", UnicodeDecodeError):
         text = stream.read().decode("utf-8-sig")
-    with malformed(name, "JSON", ValueError, RecursionError):
-        if text.lstrip()[:1] == "[":
-            items = json.loads(text)
-        else:
-            items = [json.loads(line) for line in text.split("\n") if line.strip()]
-    if not text.strip():
-        raise FormatError(f"{name} is empty. Give the file that the training code reads.")
     found: list[str] = []
-    for number, item in enumerate(items):
-        key = item.get("id") if isinstance(item, dict) else None
+    for number, item in enumerate(_json_items(text, name)):
+        if not isinstance(item, dict):
+            raise FormatError(
+                f"Item {number} of {name} is not an object with an id. Give a list of objects, as "
+                "the training code reads it."
+            )
+        key = item.get("id")
         if not isinstance(key, str | int | float):
             raise FormatError(
-                f'Item {number} of {name} is not an object with an "id" that is a text or a '
-                "number. Give a list of objects with ids, as the training code reads it."
+                f'Item {number} of {name} has no "id" that is a text or a number. Give a list of '
+                "objects with ids, as the training code reads it."
             )
         found.append(str(key))
     return found
@@ -101,12 +99,26 @@ class Preflight:
     def refusal(self) -> str | None:
         """Why the rows must not be used for training, in a sentence; None if they may."""
         faults = (
-            (self.nonfinite, self.nonfinite_examples, "rows with numbers that are not finite"),
-            (self.zero_rows, self.zero_examples, "rows of zeros"),
-            (self.duplicate_ids, self.duplicate_examples, "ids that several rows have"),
-            (self.missing, self.missing_examples, "ids of the training file without a row"),
+            (
+                self.nonfinite,
+                self.nonfinite_examples,
+                ("row holds", "rows hold"),
+                "numbers that are not finite",
+            ),
+            (self.zero_rows, self.zero_examples, ("row is", "rows are"), "all zeros"),
+            (self.duplicate_ids, self.duplicate_examples, ("id", "ids"), "that several rows have"),
+            (
+                self.missing,
+                self.missing_examples,
+                ("id", "ids"),
+                "of the training file without a row",
+            ),
         )
-        reasons = [f"{n:,} {what} ({_shown(some, n)})" for n, some, what in faults if n]
+        reasons = [
+            f"{count:,} {words[count > 1]} {what} ({_shown(some, count)})"
+            for count, some, words, what in faults
+            if count
+        ]
         if not self.rows:
             reasons.insert(0, "there are no rows")
         if not reasons:
@@ -222,3 +234,54 @@ class PreflightCounter:
 def _shown(examples: Sequence[str], count: int) -> str:
     more = ", …" if count > len(examples) else ""
     return ", ".join(f'"{printable(one, 60)}"' for one in examples) + more
+
+
+def _json_items(text: str, name: str) -> Iterator[Any]:
+    """Yield the items of a JSON list, or JSON objects that follow each other."""
+    decode, number = json.JSONDecoder().raw_decode, 0
+    begin = _after_space(text, 0)
+    listed = text[begin : begin + 1] == "["
+    if begin < len(text) and text[begin] not in "[{":
+        raise _no_list(name)
+    at = _after_space(text, begin + listed)
+    closed = listed and text[at : at + 1] == "]"
+    while at < len(text) and not closed:
+        try:
+            item, at = decode(text, at)
+        except (ValueError, RecursionError) as error:
+            raise _bad_item(number, name, getattr(error, "msg", str(error))) from error
+        yield item
+        at, number = _after_space(text, at), number + 1
+        closed = listed and text[at : at + 1] == "]"
+        if listed and not closed and at < len(text):
+            if text[at] != ",":
+                raise _bad_item(number, name, "there is no comma before it")
+            at = _after_space(text, at + 1)
+    if begin == len(text) or (listed and not closed):
+        raise FormatError(f"{name} ends before its list of objects does. Copy or write it again.")
+    if closed and _after_space(text, at + 1) < len(text):
+        raise _no_list(name)
+
+
+def _after_space(text: str, at: int) -> int:
+    """Return the place of the next letter that is no space between JSON values."""
+    while text[at : at + 1] in _SPACE:
+        at += 1
+    return at
+
+
+def _no_list(name: str) -> FormatError:
+    return FormatError(
+        f"{name} is not a list of JSON objects, nor one object per line. Give the file that the "
+        "training code reads."
+    )
+
+
+def _bad_item(number: int, name: str, reason: str) -> FormatError:
+    return FormatError(
+        f"Item {number} of {name} cannot be read as JSON: {printable(reason)}. Mend the file, or "
+        "write it again."
+    )
+
+
+_SPACE = frozenset(" \t\r\n")

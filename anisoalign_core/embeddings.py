@@ -217,6 +217,11 @@ class EmbeddingSet:
         values, counts = np.unique(self.ids, return_counts=True)
         return np.asarray(values[counts > 1], dtype=object)
 
+    @property
+    def repeated_ids(self) -> Strings:
+        """Ids that the input gave to several rows: empty where ids are row numbers."""
+        return self.duplicate_ids[:0] if self.provenance.ids_are_rows else self.duplicate_ids
+
     def take(self, rows: npt.ArrayLike) -> EmbeddingSet:
         """Return the given rows, in the given order, with everything known about them.
 

@@ -89,6 +89,37 @@ class Moments:
                 total.add(BlockSum.of(chunk[part], precise=precise, diagonal=diagonal))
         return total.moments()
 
+    @classmethod
+    def weighted(
+        cls, chunks: Iterable[tuple[npt.NDArray[np.floating], Float64]], *, diagonal: bool = False
+    ) -> Moments:
+        """Moments of weighted rows, in float64; ``n`` is the sum of the weights.
+
+        Parameters
+        ----------
+        chunks : iterable of ((n_i, d) rows, (n_i,) positive weights)
+            Weights sum to a whole number: that of the things which the rows show.
+        diagonal : bool, default False
+            Sum the diagonal of the scatter only.
+        """
+        mass, mean, scatter = 0.0, np.zeros(1), np.zeros(1)
+        for rows, weights in chunks:
+            for part in blocks(len(rows)):
+                share = float(weights[part].sum())
+                own = weights[part] @ rows[part] / share
+                centred = (rows[part] - own) * np.sqrt(weights[part])[:, None]
+                step = own - mean if mass else np.zeros_like(own)  # the first block is the start
+                product = (
+                    np.einsum("ij,ij->j", centred, centred) if diagonal else centred.T @ centred
+                )
+                between = step * step if diagonal else np.outer(step, step)
+                mean = mean + step * (share / (mass + share)) if mass else own
+                scatter = scatter + product + between * (mass * share / (mass + share))
+                mass += share
+        if not mass:
+            raise ShapeError("There are no rows to sum.")
+        return cls(round(mass), read_only(mean), read_only(scatter))
+
     def __add__(self, other: Moments) -> Moments:
         """Moments of both sets of rows together."""
         self._check_like(other)

@@ -1,4 +1,9 @@
-"""A source and a target set together: matched by row or id, and split into fit and hold-out."""
+"""A source and a target set together: matched by row or id, and split into fit and hold-out.
+
+Rows that share an id show one *thing* (:class:`~anisoalign_core.things.Things`), any number of them
+on either side: five captions of one picture, four photos of one product. Whatever is drawn (splits,
+halves, re-pairings) is drawn by thing, so that no thing is both fitted and held out.
+"""
 
 from __future__ import annotations
 
@@ -11,30 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet
-from anisoalign_core.errors import JoinError, ParameterError, ShapeError
-from anisoalign_core.numerics import Integers, generator
+from anisoalign_core.errors import JoinError, ShapeError
+from anisoalign_core.numerics import Float32, Float64, Integers
 from anisoalign_core.rows import Strings
+from anisoalign_core.splitting import Split, split_rows
+from anisoalign_core.things import Things, merged, numbers
 
-
-@dataclass(frozen=True)
-class Split:
-    """Rows of a pair that fit the target's statistics, the source's, and that are held out.
-
-    Attributes
-    ----------
-    fit_source, fit_target : arrays of row numbers
-        Disjoint when pairs are known, so that fitting never sees a row's partner.
-    holdout_source, holdout_target : arrays of row numbers
-        Equal when pairs are known.
-    fit_pairs : array of row numbers
-        Rows that methods labelled *paired* may fit on: all but the hold-out; empty if unpaired.
-    """
-
-    fit_source: Integers
-    fit_target: Integers
-    holdout_source: Integers
-    holdout_target: Integers
-    fit_pairs: Integers
+Repeats = Literal["group", "error", "first"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,16 +34,19 @@ class EmbeddingPair:
     source, target : EmbeddingSet
         Of one dimension.
     paired : bool, default False
-        Whether source row i and target row i belong together. Use :meth:`join` to pair by id.
+        Whether rows belong together: row i with row i, unless ``groups`` says otherwise. Use
+        :meth:`join` to pair by id.
     unmatched_source, unmatched_target : tuple of str
         Ids that :meth:`join` left out.
     joined_by_id : bool
         Whether :meth:`join` made the pair.
+    groups : Things, optional
+        Which thing each row shows, where rows do not match one by one.
 
     Raises
     ------
     ShapeError
-        If the dimensions differ, or the sets are called paired with different row counts.
+        If the dimensions differ, or the sets are called paired by row with different row counts.
     JoinError
         If the sets are called paired by row although rows were dropped from them differently.
     """
@@ -66,6 +57,7 @@ class EmbeddingPair:
     unmatched_source: tuple[str, ...] = ()
     unmatched_target: tuple[str, ...] = ()
     joined_by_id: bool = False
+    groups: Things | None = None
 
     def __post_init__(self) -> None:
         """Refuse sets that cannot belong together."""
@@ -77,6 +69,10 @@ class EmbeddingPair:
             )
         if not self.paired:
             return
+        if self.groups is not None:
+            if (len(self.groups.source), len(self.groups.target)) != (len(source), len(target)):
+                raise ShapeError("The groups of a pair need one entry for each row of its sets.")
+            return
         if len(source) != len(target):
             raise ShapeError(
                 f"{source.name} has {len(source)} rows and {target.name} has {len(target)}, so "
@@ -87,7 +83,8 @@ class EmbeddingPair:
         if by_row and dropped and not np.array_equal(source.ids, target.ids):
             raise JoinError(
                 f"Rows were dropped from {source.name} and {target.name} differently, so rows no "
-                "longer correspond. Use EmbeddingPair.join, which pairs the rows that are left."
+                'longer correspond. Use EmbeddingPair.match(source, target, "row"), which pairs '
+                "the rows that are left."
             )
 
     @classmethod
@@ -96,42 +93,47 @@ class EmbeddingPair:
         source: EmbeddingSet,
         target: EmbeddingSet,
         *,
-        duplicates: Literal["error", "first"] = "error",
+        duplicates: Repeats = "group",
     ) -> EmbeddingPair:
-        """Pair rows that carry the same id, in the target's order.
+        """Pair rows that carry the same id; an id may occur any number of times on either side.
 
-        Sets that brought no ids are joined by their row numbers in the input, which puts back
-        together what dropping invalid rows took apart.
+        Where no id repeats, rows come in the target's order; otherwise both sides keep their own.
 
         Parameters
         ----------
         source, target : EmbeddingSet
-        duplicates : {"error", "first"}
-            What to do when an id occurs more than once within a set.
+        duplicates : {"group", "error", "first"}
+            What to do when an id occurs more than once within a set: take its rows as one thing,
+            refuse, or keep the first row of each.
 
         Raises
         ------
         JoinError
-            If ids repeat (and ``duplicates="error"``), if only one side has ids, or if no id
-            occurs on both sides.
+            If a side has no ids, if no id occurs on both sides, or if ids repeat and
+            ``duplicates="error"``.
         """
-        if source.provenance.ids_are_rows != target.provenance.ids_are_rows:
-            bare = source if source.provenance.ids_are_rows else target
+        bare = [side for side in (source, target) if side.provenance.ids_are_rows]
+        if bare:
+            names = " and ".join(dict.fromkeys(side.name for side in bare))
             raise JoinError(
-                f"{bare.name} has no ids, so it cannot be joined by id. Add an ids file (one per "
+                f"{names} has no ids, so it cannot be joined by id. Add an ids file (one per "
                 "line) or an id column, or pair the sets by row."
+                if len(bare) == 1
+                else f"Neither set has ids ({names}), so there is nothing to join on. Add ids "
+                "files (one per line) or id columns, or pair the sets by row."
             )
-        for side in (source, target):
-            repeated = side.duplicate_ids
-            if len(repeated) and duplicates == "error":
-                count = int(np.sum(side.ids == repeated[0]))
-                raise JoinError(
-                    f'id "{repeated[0]}" occurs {count} times in {side.name} ({len(repeated)} ids '
-                    "repeat). Make ids unique, or keep the first row of each "
-                    '(duplicates="first").'
-                )
-        source_row = _first_rows(source.ids)
-        target_row = _first_rows(target.ids)
+        repeated = [(side, side.duplicate_ids) for side in (source, target)]
+        if duplicates == "error":
+            for side, ids in repeated:
+                if len(ids):
+                    count = int(np.sum(side.ids == ids[0]))
+                    raise JoinError(
+                        f'id "{ids[0]}" occurs {count} times in {side.name} ({len(ids)} ids '
+                        "repeat). Make ids unique, take the rows of an id as one thing "
+                        '(duplicates="group"), or keep the first row of each '
+                        '(duplicates="first").'
+                    )
+        source_row, target_row = (_first_rows(side.ids) for side in (source, target))
         common = [key for key in target_row if key in source_row]
         if not common:
             raise JoinError(
@@ -139,14 +141,20 @@ class EmbeddingPair:
                 f'{target.name} like "{target.ids[0]}". Check that both files use the same ids, '
                 "or load them as unpaired."
             )
-        shared = set(common)
+        shared, groups = set(common), None
+        if duplicates == "group" and any(len(ids) for _, ids in repeated):
+            rows = [[r for r, key in enumerate(s.ids) if key in shared] for s in (source, target)]
+            groups = Things.of(source.ids[rows[0]], target.ids[rows[1]])
+        else:
+            rows = [[found[key] for key in common] for found in (source_row, target_row)]
         return cls(
-            source=source.take([source_row[key] for key in common]),
-            target=target.take([target_row[key] for key in common]),
+            source=source.take(rows[0]),
+            target=target.take(rows[1]),
             paired=True,
             unmatched_source=tuple(key for key in source_row if key not in shared),
             unmatched_target=tuple(key for key in target_row if key not in shared),
             joined_by_id=True,
+            groups=groups,
         )
 
     @classmethod
@@ -156,7 +164,7 @@ class EmbeddingPair:
         target: EmbeddingSet,
         by: Literal["row", "id", "none"],
         *,
-        duplicates: Literal["error", "first"] = "error",
+        duplicates: Repeats = "group",
     ) -> EmbeddingPair:
         """Pair two freshly read sets by input row, by id, or not at all.
 
@@ -197,22 +205,91 @@ class EmbeddingPair:
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over both sets' digests and whether rows correspond."""
+        """sha256 over both sets' digests and how rows correspond."""
         text = f"{self.source.digest}|{self.target.digest}|{self.paired}"
+        if self.groups is not None:
+            text += f"|{self.groups.source.tolist()}|{self.groups.target.tolist()}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def take(self, rows: npt.ArrayLike) -> EmbeddingPair:
-        """Return the given rows of both sides of a paired pair."""
-        if not self.paired:
+    @cached_property
+    def things(self) -> Things | None:
+        """Which thing each row shows; None when the pair is unpaired.
+
+        Rows matched one by one show one thing where either side's own ids say so.
+        """
+        if not self.paired or self.groups is not None:
+            return self.groups
+        n = len(self.source)
+        keys = [numbers(s.ids) for s in (self.source, self.target) if len(s.repeated_ids)]
+        if not keys:
+            return Things.rows(n)
+        of = merged(n, [(np.arange(n), each) for each in keys])
+        return Things(of, of, int(of.max()) + 1)
+
+    @property
+    def matched(self) -> Things:
+        """The things of a paired pair.
+
+        Raises
+        ------
+        JoinError
+            If the pair is unpaired.
+        """
+        if self.things is None:
             raise JoinError("Rows of an unpaired pair do not correspond; take rows of each set.")
-        return replace(self, source=self.source.take(rows), target=self.target.take(rows))
+        return self.things
+
+    def take(self, things: npt.ArrayLike) -> EmbeddingPair:
+        """Return the rows of the given things of a paired pair: row numbers, where things are rows.
+
+        Parameters
+        ----------
+        things : sequence of int or boolean mask
+        """
+        every = self.matched
+        if every.are_rows:
+            return replace(self, source=self.source.take(things), target=self.target.take(things))
+        index = np.arange(every.count)[np.asarray(things)]
+        source, target = every.rows_of(index)
+        return replace(
+            self,
+            source=self.source.take(source),
+            target=self.target.take(target),
+            groups=every.take(source, target),
+        )
+
+    def partners(self, source_rows: Integers | None = None) -> Float32 | None:
+        """Return what stands for the partners of (all) source rows, (m, d); None without pairs.
+
+        The target row itself, or the direction of the mean of a thing's target rows.
+        """
+        if self.things is None:
+            return None
+        centres = self.things.centres(self.target.vectors, of_source=False)
+        of = self.things.source
+        return centres[of if source_rows is None else of[source_rows]]
+
+    def in_words(self) -> str:
+        """Say how rows belong together: "1,000 things: 1,000 image rows and 5,000 text rows …"."""
+        sides = (self.target, self.source)
+        counts = [f"{len(side):,} {side.modality} rows" for side in sides]
+        if self.things is None:
+            return f"{' and '.join(counts)}, unpaired"
+        if self.things.are_rows:
+            return f"{len(self.source):,} pairs"
+        sizes = self.things.sizes[::-1]
+        for side, size in enumerate(sizes):
+            low, high = int(size.min()), int(size.max())
+            counts[side] += f" ({low} each)" if low == high else f" ({low} to {high} each)"
+        return f"{self.things.count:,} things: {' and '.join(counts)}"
 
     def split(self, random_state: int | np.random.Generator = 0, holdout: float = 0.2) -> Split:
-        """Divide the rows into fit-target, fit-source and hold-out parts.
+        """Divide the rows into fit-target, fit-source and hold-out parts, by thing.
 
-        Paired sets: a share ``holdout`` of the rows is held out, the rest is halved, one half
+        Paired sets: a share ``holdout`` of the things is held out, the rest is halved, one half
         fits the target's statistics and the other the source's, so that no fitted statistic has
-        seen a row and its partner. Unpaired sets: the share is held out of each side.
+        seen a row and its partner. Unpaired sets: the share is held out of each side. Rows of one
+        id stay together, and so do rows of equal bytes on a side that has no ids.
 
         Parameters
         ----------
@@ -227,41 +304,26 @@ class EmbeddingPair:
         ShapeError
             If a part would have fewer than two rows.
         """
-        if not 0.0 < holdout <= 0.8:
-            raise ParameterError(f"holdout is {holdout}; choose a share above 0 and at most 0.8.")
-        rng = generator(random_state)
-        if self.paired:
-            order = rng.permutation(len(self.source))
-            held = round(len(order) * holdout)
-            half = (len(order) - held) // 2
-            target_rows, source_rows = order[:half], order[half : len(order) - held]
-            hold_source = hold_target = np.sort(order[len(order) - held :])
-            pairs = np.sort(order[: len(order) - held])
-        else:
-            source_order = rng.permutation(len(self.source))
-            target_order = rng.permutation(len(self.target))
-            held_s, held_t = round(len(source_order) * holdout), round(len(target_order) * holdout)
-            source_rows, hold_source = source_order[held_s:], np.sort(source_order[:held_s])
-            target_rows, hold_target = target_order[held_t:], np.sort(target_order[:held_t])
-            pairs = np.empty(0, dtype=np.intp)
-        parts = (source_rows, target_rows, hold_source, hold_target)
-        if min(len(part) for part in parts) < 2:
-            raise ShapeError(
-                f"{len(self.source)} source and {len(self.target)} target rows are too few to "
-                "split into fit and hold-out parts of at least two rows each. Load more rows."
-            )
-        return Split(np.sort(source_rows), np.sort(target_rows), hold_source, hold_target, pairs)
+        return split_rows(self.source, self.target, self.things, random_state, holdout)
 
 
 def fit_rows(
     pair: EmbeddingPair, needs_pairs: bool, split: Split | None
-) -> tuple[EmbeddingSet, EmbeddingSet]:
-    """Return the source and target sets a method is fitted on: all rows, or a split's parts."""
-    if split is None:
-        return pair.source, pair.target
-    if needs_pairs:
-        return pair.source.take(split.fit_pairs), pair.target.take(split.fit_pairs)
-    return pair.source.take(split.fit_source), pair.target.take(split.fit_target)
+) -> tuple[EmbeddingSet, EmbeddingSet, Float64 | None]:
+    """Return the source and target sets a method is fitted on: all rows, or a split's parts.
+
+    A method that needs pairs gets every link of a thing, row by row, and weights that give each
+    thing weight one; they are None where all are equal to one.
+    """
+    if not needs_pairs:
+        if split is None:
+            return pair.source, pair.target, None
+        return pair.source.take(split.fit_source), pair.target.take(split.fit_target), None
+    fitted = pair if split is None else pair.take(split.fit_pairs)
+    if fitted.things is None or fitted.things.are_rows:
+        return fitted.source, fitted.target, None
+    links = fitted.things.links
+    return fitted.source.take(links.source), fitted.target.take(links.target), links.weights
 
 
 def _first_rows(ids: Strings) -> dict[str, int]:
@@ -269,3 +331,6 @@ def _first_rows(ids: Strings) -> dict[str, int]:
     for row, key in enumerate(ids):
         rows.setdefault(key, row)
     return rows
+
+
+__all__ = ["EmbeddingPair", "Repeats", "Split", "fit_rows"]

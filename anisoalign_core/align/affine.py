@@ -154,9 +154,14 @@ class AffineMap:
         """Return the map re-centred so that a mean of ``Norm(e)`` moves to μ_t."""
         return replace(self, recentring=self.target_mean - sphere_mean)
 
-    def calibrated(self, rows: Float32) -> AffineMap:
+    def calibrated(self, rows: Float32, weights: Float64 | None = None) -> AffineMap:
         """Return the map re-centred so that the mean of ``Norm(e)`` over ``rows`` moves to μ_t."""
-        return self.recentred(self.sphere_mean(rows))
+        if weights is None:
+            return self.recentred(self.sphere_mean(rows))
+        total = np.zeros(self.dim)
+        for part in blocks(len(rows)):
+            total += weights[part] @ to_sphere(self.before_projection(rows[part]), part.start)
+        return self.recentred(total / weights.sum())
 
 
 def to_sphere(rows: npt.NDArray[np.floating[Any]], first: int = 0) -> Float32:

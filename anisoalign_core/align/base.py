@@ -16,11 +16,20 @@ from sklearn.base import BaseEstimator
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.knobs import Knob, Sweep, Values
 from anisoalign_core.embeddings import EmbeddingSet, as_vectors
-from anisoalign_core.errors import AnisoAlignError, NotFittedError, ParameterError, ShapeError
+from anisoalign_core.errors import (
+    AnisoAlignError,
+    NeedsPairsError,
+    NotFittedError,
+    ParameterError,
+    ShapeError,
+)
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers, Progress
+from anisoalign_core.pairs import EmbeddingPair, fit_rows
+from anisoalign_core.splitting import Split
 
 Rows = EmbeddingSet | npt.ArrayLike
+Weights = npt.ArrayLike | tuple[npt.ArrayLike | None, npt.ArrayLike | None]
 FORMAT_VERSION = 1
 
 
@@ -66,7 +75,14 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
     map_: AffineMap
     target_map_: AffineMap | None
 
-    def fit(self, source: Rows, target: Rows, *, progress: Progress | None = None) -> Self:
+    def fit(
+        self,
+        source: Rows,
+        target: Rows,
+        *,
+        sample_weight: Weights | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
         """Fit on source and target rows; a failure or a cancellation changes nothing.
 
         Parameters
@@ -75,19 +91,52 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
             Rows to be corrected; arrays are L2-normalised first.
         target : EmbeddingSet or (n_x, d) array
             Rows to stand in for. Row i belongs to source row i only if ``needs_pairs``.
+        sample_weight : (n,) array, or (source weights, target weights), optional
+            One weight per pair for methods that need pairs; for methods fitted from moments one
+            array per side, or None for equal weights. Others take none.
         progress : callable(fraction, words), optional
             Called between the steps of methods that train; an exception it raises stops the work.
 
         Raises
         ------
         ShapeError
-            If the dimensions differ, there are fewer than two rows on a side, or pairs are
-            needed and the row counts differ.
+            If the dimensions differ, there are fewer than two rows on a side, pairs are
+            needed and the row counts differ, or there is not one weight per row.
+        ParameterError
+            If the method takes no weights, or one is not positive and finite.
         """
         y, x = as_vectors(source, "source"), as_vectors(target, "target")
+        weights = self._weights(sample_weight, len(y), len(x))
         with self._fitting(y.shape, x.shape):
-            self._fit(y, x, progress)
+            if weights is None:
+                self._fit(y, x, progress)
+            else:
+                self._fit_weighted(y, x, weights)
         return self
+
+    def fit_pair(
+        self,
+        pair: EmbeddingPair,
+        split: Split | None = None,
+        *,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Fit on what the method may see of a pair: all of it, or the fit parts of a split.
+
+        A method that needs pairs gets every pair of rows of a thing, each thing with weight one;
+        any other gets all source rows and all target rows.
+
+        Raises
+        ------
+        NeedsPairsError
+            If the method learns from pairs, or reads partners, and there are none.
+        """
+        if (self.needs_pairs or self.needs_partners) and not pair.paired:
+            raise NeedsPairsError(
+                f"{self.label} needs to know which rows belong together; this pair is unpaired."
+            )
+        source, target, weights = fit_rows(pair, self.needs_pairs, split)
+        return self.fit(source, target, sample_weight=weights, progress=progress)
 
     def fit_sums(
         self,
@@ -168,6 +217,45 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         self._fit_moments(source, target, [y[group] for group in self.wanted_rows(len(y))])
         if self.recentres:
             self.map_ = self.map_.calibrated(y)
+
+    def _weights(
+        self, given: Weights | None, n_source: int, n_target: int
+    ) -> tuple[Float64 | None, Float64 | None] | None:
+        """Weights of either side, checked; None where none are given."""
+        if given is None:
+            return None
+        sides = given if isinstance(given, tuple) else (given, given)
+        if len(sides) != 2 or isinstance(given, tuple) == self.needs_pairs:
+            wanted = (
+                "one array, a weight per pair" if self.needs_pairs else "two arrays, one a side"
+            )
+            raise ParameterError(f"sample_weight of {self.label} is {wanted}.")
+        found: list[Float64 | None] = []
+        for side, n, name in zip(sides, (n_source, n_target), ("source", "target"), strict=True):
+            weights = None if side is None else np.asarray(side, dtype=np.float64)
+            if weights is not None and weights.shape != (n,):
+                raise ShapeError(f"There are {n} {name} rows and weights of shape {weights.shape}.")
+            if weights is not None and not (np.isfinite(weights) & (weights > 0)).all():
+                raise ParameterError("Weights are positive, finite numbers; leave out other rows.")
+            found.append(weights)
+        return found[0], found[1]
+
+    def _fit_weighted(
+        self, y: Float32, x: Float32, weights: tuple[Float64 | None, Float64 | None]
+    ) -> None:
+        """Fit unit rows that do not all count the same."""
+        if self.moments is None:
+            raise ParameterError(f"{self.label} takes no sample_weight: every row counts the same.")
+        diagonal = self.moments == "diagonal"
+        source, target = (
+            Moments.of(rows, diagonal=diagonal)
+            if weight is None
+            else Moments.weighted([(rows, weight)], diagonal=diagonal)
+            for rows, weight in zip((y, x), weights, strict=True)
+        )
+        self._fit_moments(source, target, [y[group] for group in self.wanted_rows(len(y))])
+        if self.recentres:
+            self.map_ = self.map_.calibrated(y, weights[0])
 
     def _fit_moments(self, source: Moments, target: Moments, rows: Sequence[Float32]) -> None:
         """Fit moments of unit rows, and the rows that were wanted besides."""

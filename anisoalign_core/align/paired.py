@@ -10,10 +10,42 @@ from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.knobs import Curve, Knob
 from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Progress, eigh, generator, read_only, row_norms
+from anisoalign_core.numerics import (
+    Float32,
+    Float64,
+    Progress,
+    eigh,
+    generator,
+    read_only,
+    row_norms,
+)
 
 
-class Procrustes(Aligner):
+class FromPairs(Aligner):
+    """Base of methods fitted on matched rows, which may be weighted: each pair by its own."""
+
+    needs_pairs = True
+
+    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
+        self._fit_pairs(y, x, None)
+
+    def _fit_weighted(
+        self, y: Float32, x: Float32, weights: tuple[Float64 | None, Float64 | None]
+    ) -> None:
+        self._fit_pairs(y, x, weights[0])
+
+    def _fit_pairs(self, y: Float32, x: Float32, weights: Float64 | None) -> None:
+        """Fit matched unit rows."""
+        raise NotImplementedError
+
+
+def _means(y: Float32, x: Float32, weights: Float64 | None) -> tuple[Float64, Float64]:
+    if weights is None:
+        return y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
+    return weights @ y / weights.sum(), weights @ x / weights.sum()
+
+
+class Procrustes(FromPairs):
     """``z = Norm(R (y − μ_y) + μ_x)``, R the orthogonal map closest on centred pairs.
 
     ``R = V Uᵀ`` from the singular value decomposition ``Y_cᵀ X_c = U S Vᵀ``
@@ -24,16 +56,18 @@ class Procrustes(Aligner):
     label = "Procrustes"
     summary = "The best rotation from pairs: a reference, since it needs pairs."
     reference = "Schönemann 1966"
-    needs_pairs = True
 
-    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
-        source_mean, target_mean = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
-        cross = (y - source_mean).T @ (x - target_mean)
+    def _fit_pairs(self, y: Float32, x: Float32, weights: Float64 | None) -> None:
+        source_mean, target_mean = _means(y, x, weights)
+        centred = y - source_mean
+        if weights is not None:
+            centred *= weights[:, None]
+        cross = centred.T @ (x - target_mean)
         u, _, vt = linalg.svd(cross)
         self.map_ = AffineMap(source_mean, vt.T @ u.T, target_mean)
 
 
-class Ridge(Aligner):
+class Ridge(FromPairs):
     """``z = Norm(B (y − μ_y) + μ_x)``, B the ridge regression of targets on sources.
 
     Parameters
@@ -46,17 +80,16 @@ class Ridge(Aligner):
     label = "Ridge regression"
     summary = "The best linear prediction from pairs: a reference, since it needs pairs."
     reference = "Hoerl & Kennard 1970"
-    needs_pairs = True
 
     def __init__(self, alphas: tuple[float, ...] = (0.01, 0.1, 1.0, 10.0, 100.0)) -> None:
         self.alphas = alphas
 
-    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
+    def _fit_pairs(self, y: Float32, x: Float32, weights: Float64 | None) -> None:
         from sklearn.linear_model import RidgeCV
 
-        source_mean, target_mean = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
+        source_mean, target_mean = _means(y, x, weights)
         model = RidgeCV(alphas=self.alphas, fit_intercept=False)
-        model.fit(y - source_mean, x - target_mean)
+        model.fit(y - source_mean, x - target_mean, sample_weight=weights)
         self.penalty_ = float(model.alpha_)
         self.map_ = AffineMap(source_mean, np.asarray(model.coef_, dtype=float), target_mean)
 
@@ -109,7 +142,7 @@ class PermutedTarget(Aligner):
         return np.array(self.rows_[:n])
 
 
-class Oracle(Aligner):
+class Oracle(FromPairs):
     """``z = Norm(y − μ_y + μ_x + α P_K r)`` with the row's own true residual r: a control.
 
     ``r = (x − μ_x) − (y − μ_y)`` is read from the partner, and P_K projects on the top K
@@ -127,7 +160,6 @@ class Oracle(Aligner):
     label = "Oracle"
     summary = "Control: adds back a share of each row's true residual, read from its partner."
     reference = "[AA], paired control"
-    needs_pairs = True
     needs_partners = True
     is_control = True
     knobs = (
@@ -148,10 +180,11 @@ class Oracle(Aligner):
         if self.rank is not None and not 1 <= self.rank <= dim:
             raise ParameterError(f"rank is {self.rank}; choose it between 1 and {dim}.")
 
-    def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
+    def _fit_pairs(self, y: Float32, x: Float32, weights: Float64 | None) -> None:
         d = y.shape[1]
-        source_mean, target_mean = y.mean(0, dtype=np.float64), x.mean(0, dtype=np.float64)
-        residual = Moments.of((x - target_mean) - (y - source_mean))
+        source_mean, target_mean = _means(y, x, weights)
+        rows = (x - target_mean) - (y - source_mean)
+        residual = Moments.of(rows) if weights is None else Moments.weighted([(rows, weights)])
         self.frame_ = eigh(residual.covariance)[1][:, : self.rank or d]
         self.map_ = AffineMap(source_mean, np.array(1.0), target_mean)
 

@@ -20,7 +20,8 @@ from anisoalign_core.compare.splits import Round, Run
 from anisoalign_core.compare.use.labels import classes_of
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.numerics import Float32, Float64, Progress
-from anisoalign_core.pairs import EmbeddingPair, Split, fit_rows
+from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.splitting import Split
 
 MATCHED = (
     "psi",
@@ -204,7 +205,7 @@ def measure(
 
 def _ranks(method: AnisoAlign, pair: EmbeddingPair, split: Split) -> tuple[int, ...]:
     start = AnisoAlign.of(method.plain_params() | {"refine": False})
-    rank = start.fit(*fit_rows(pair, False, split)).frame_.rank
+    rank = start.fit_pair(pair, split).frame_.rank
     most = pair.dim // 2 * 2
     wanted = (max(rank // 2 // 2 * 2, 2), min(rank * 2, most))
     return tuple(sorted({other for other in wanted if other != rank}))

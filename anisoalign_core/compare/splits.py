@@ -17,7 +17,8 @@ from anisoalign_core.metrics.comparison import Comparison, Reference
 from anisoalign_core.metrics.evaluate import MAX_ROWS
 from anisoalign_core.metrics.registry import applicable, measure
 from anisoalign_core.numerics import Float32, Integers, Progress, generator
-from anisoalign_core.pairs import EmbeddingPair, Split, fit_rows
+from anisoalign_core.pairs import EmbeddingPair, fit_rows
+from anisoalign_core.splitting import Split
 
 FEWEST_HELD = 20
 TAUGHT_ROWS = 10_000
@@ -97,17 +98,15 @@ class Round:
     @cached_property
     def fitted(self) -> tuple[EmbeddingSet, EmbeddingSet]:
         """Source and target sets for methods that read no pairs."""
-        source, target = fit_rows(self.run.pair, False, self.split)
+        source, target, _ = fit_rows(self.run.pair, False, self.split)
         return source, target
 
     def fit(self, method: Aligner, progress: Progress | None = None) -> Aligner:
         """Fit a fresh copy of a method on what it may see."""
-        rows = self.fitted
-        if method.needs_pairs:
-            source, target = fit_rows(self.run.pair, True, self.split)
-            rows = source, target
         fresh = type(method)(**method.get_params(deep=False))
-        return fresh.fit(*rows, progress=progress)
+        if method.needs_pairs:
+            return fresh.fit_pair(self.run.pair, self.split, progress=progress)
+        return fresh.fit(*self.fitted, progress=progress)
 
     def along(self, fitted: Aligner, knob: Knob, curve: Curve) -> Iterator[tuple[float, Float32]]:
         """Yield the values of a curve, each with the scored rows as they are corrected there.

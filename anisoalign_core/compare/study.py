@@ -18,7 +18,7 @@ import numpy as np
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.knobs import FixedRows, Knob, Sweep, Turned, Values
 from anisoalign_core.compare.splits import local
-from anisoalign_core.errors import NeedsPairsError, ShapeError
+from anisoalign_core.errors import ShapeError
 from anisoalign_core.geometry.spectrum import effective_dimension
 from anisoalign_core.metrics.comparison import Reference
 from anisoalign_core.metrics.evaluate import score_rows
@@ -34,7 +34,8 @@ from anisoalign_core.numerics import (
     fix_signs,
     generator,
 )
-from anisoalign_core.pairs import EmbeddingPair, Split, fit_rows
+from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.splitting import Split
 
 PlaneKind = Literal["gap", "target", "joint"]
 Range = tuple[float, float]
@@ -173,12 +174,7 @@ class Study:
         NeedsPairsError
             If the method learns from pairs and there are none.
         """
-        if (method.needs_pairs or method.needs_partners) and not self.pair.paired:
-            raise NeedsPairsError(
-                f"{method.label} needs to know which rows belong together; this pair is unpaired."
-            )
-        method.fit(*fit_rows(self.pair, method.needs_pairs, self.split), progress=progress)
-        return Trial(self, method)
+        return Trial(self, method.fit_pair(self.pair, self.split, progress=progress))
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,7 +9,7 @@ from hashlib import blake2b
 import numpy as np
 
 from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
-from anisoalign_core.geometry.residual import Residual
+from anisoalign_core.geometry.residual import Residual, weighted_sides
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers, eigh, fix_signs
 from anisoalign_core.pairs import EmbeddingPair
@@ -83,14 +83,18 @@ class Directions:
     pair: EmbeddingPair
 
     @cached_property
-    def source(self) -> Moments:
-        """Moments of the source."""
-        return Moments.of(self.pair.source.vectors)
+    def _moments(self) -> tuple[Moments, Moments]:
+        return weighted_sides(self.pair.source.vectors, self.pair.target.vectors, self.pair.things)
 
-    @cached_property
+    @property
+    def source(self) -> Moments:
+        """Moments of the source, each thing with weight one."""
+        return self._moments[0]
+
+    @property
     def target(self) -> Moments:
-        """Moments of the target."""
-        return Moments.of(self.pair.target.vectors)
+        """Moments of the target, each thing with weight one."""
+        return self._moments[1]
 
     @cached_property
     def residual(self) -> Residual:
@@ -103,8 +107,7 @@ class Directions:
         """
         if not self.pair.paired:
             raise NeedsPairsError("Residual and shared directions need to know the pairs.")
-        difference = self.pair.target.vectors - self.pair.source.vectors
-        return Residual(self.source, self.target, Moments.of(difference))
+        return Residual.of(self.pair.source.vectors, self.pair.target.vectors, self.pair.things)
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -12,6 +12,7 @@ from anisoalign_core.errors import ShapeError
 from anisoalign_core.geometry.spectrum import cumulative_energy, eigenvalues
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, eigh, generator
+from anisoalign_core.things import Things
 from anisoalign_core.threads import largest_eigenvalue
 
 NOTHING = 1e-12
@@ -35,11 +36,25 @@ class Residual:
     moments: Moments
 
     @classmethod
-    def of(cls, y: Float32, x: Float32) -> Residual:
-        """Residual of row-paired (n, d) source rows y and target rows x."""
-        source, target = Moments.of(y), Moments.of(x)
-        difference = x - y
-        return cls(source, target, Moments.of(difference))
+    def of(cls, y: Float32, x: Float32, things: Things | None = None) -> Residual:
+        """Residual of (n, d) source rows y and target rows x, matched row by row or by thing.
+
+        Notes
+        -----
+        Over all pairs of rows of a thing, each thing with weight one, ``E r rᵀ`` needs no list of
+        pairs: it is ``Σ_x + Σ_y − C − Cᵀ`` with weighted covariances and the cross-covariance C of
+        the things' mean rows. So the split of the squared distance stays exact.
+        """
+        if things is None or things.are_rows:
+            return cls(Moments.of(y), Moments.of(x), Moments.of(x - y))
+        source, target = weighted_sides(y, x, things)
+        mean_y, mean_x = (
+            things.mean_rows(rows, of_source=rows is y) - side.mean
+            for rows, side in ((y, source), (x, target))
+        )
+        cross = mean_x.T @ mean_y
+        scatter = source.scatter + target.scatter - cross - cross.T
+        return cls(source, target, Moments(things.count, target.mean - source.mean, scatter))
 
     @property
     def delta(self) -> Float64:
@@ -127,7 +142,18 @@ def anisotropy(largest: float, trace: float, dim: int) -> float:
     return largest * dim / trace if trace > NOTHING else math.nan
 
 
-def residual_anisotropy(y: Float32, x: Float32) -> float:
+def weighted_sides(y: Float32, x: Float32, things: Things | None = None) -> tuple[Moments, Moments]:
+    """Moments of source and target rows, each thing with weight one."""
+    if things is None or things.are_rows:
+        return Moments.of(y), Moments.of(x)
+    source, target = (
+        Moments.of(rows) if weights is None else Moments.weighted([(rows, weights)])
+        for rows, weights in zip((y, x), things.weights, strict=True)
+    )
+    return source, target
+
+
+def residual_anisotropy(y: Float32, x: Float32, things: Things | None = None) -> float:
     """``A_r`` of matched rows from the largest eigenvalue alone.
 
     That of the covariance or, where there are fewer rows than dimensions, of the Gram matrix.
@@ -136,7 +162,12 @@ def residual_anisotropy(y: Float32, x: Float32) -> float:
     ----------
     y, x : (n, d) float32
         Matched rows.
+    things : Things, optional
+        What rows show, where they are not matched one by one.
     """
+    if things is not None and not things.are_rows:
+        moments = Residual.of(y, x, things).moments
+        return anisotropy(largest_eigenvalue(moments.covariance), moments.trace, y.shape[1])
     if y.shape != x.shape:
         raise ShapeError(f"{len(x)} target and {len(y)} source rows cannot be matched row by row.")
     difference = x - y
@@ -149,19 +180,42 @@ def residual_anisotropy(y: Float32, x: Float32) -> float:
     return anisotropy(largest_eigenvalue(moments.covariance), moments.trace, d)
 
 
+def repaired_anisotropy(y: Float32, x: Float32) -> float:
+    """``A_r`` under random re-pairing, in expectation: that of Σ_x + Σ_y, without its spectrum.
+
+    Parameters
+    ----------
+    y, x : (n, d) and (m, d) float32
+    """
+    d = y.shape[1]
+    if len(y) + len(x) < d:
+        centred = np.concatenate(
+            [(rows - rows.mean(axis=0, dtype=np.float64)) / math.sqrt(len(rows)) for rows in (y, x)]
+        )
+        gram = centred @ centred.T
+        return anisotropy(largest_eigenvalue(gram), float(np.trace(gram)), d)
+    both = Moments.of(y).covariance + Moments.of(x).covariance
+    return anisotropy(largest_eigenvalue(both), float(np.trace(both)), d)
+
+
 def repaired_anisotropy_spread(
-    y: Float32, x: Float32, *, permutations: int, random_state: int
+    y: Float32, x: Float32, things: Things | None = None, *, permutations: int, random_state: int
 ) -> float:
-    """Return the standard deviation of A_r over random re-pairings of the rows.
+    """Return the standard deviation of A_r over random re-pairings of the rows, or of the things.
 
     Parameters
     ----------
     y, x : (n, d) float32
+    things : Things, optional
     permutations : int
     random_state : int
     """
-    rng = generator(random_state)
-    values = [residual_anisotropy(y[rng.permutation(len(y))], x) for _ in range(permutations)]
+    rng, values = generator(random_state), []
+    for _ in range(permutations):
+        if things is None or things.are_rows:
+            values.append(residual_anisotropy(y[rng.permutation(len(y))], x))
+        else:
+            values.append(residual_anisotropy(y, x, things.shuffled(rng)))
     return float(np.std(values, ddof=1))
 
 

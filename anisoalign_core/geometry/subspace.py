@@ -7,7 +7,7 @@ from scipy import linalg
 
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, eigh, fix_signs, generator
+from anisoalign_core.numerics import Float32, Float64, Integers, eigh, fix_signs, generator
 
 RANK_ENERGY = 0.9
 RANK_ROWS = 10
@@ -44,7 +44,9 @@ def principal_angles(u: Float64, v: Float64) -> Float64:
     return np.asarray(np.sort(linalg.subspace_angles(u, v)))
 
 
-def overlap_ceiling(rows: Float32, ranks: list[int], random_state: int) -> Float64:
+def overlap_ceiling(
+    rows: Float32, ranks: list[int], random_state: int, of: Integers | None = None
+) -> Float64:
     """``O_q`` between the leading subspaces of two random halves of one set.
 
     The most that two samples of *the same* distribution would show at half the rows: what O_q
@@ -56,15 +58,19 @@ def overlap_ceiling(rows: Float32, ranks: list[int], random_state: int) -> Float
     ranks : list of int
         The q.
     random_state : int
+    of : (n,) int, optional
+        Thing of each row: halves hold different things.
 
     Returns
     -------
     (len(ranks),) float64
     """
-    order = generator(random_state).permutation(len(rows))
-    half = len(rows) // 2
-    first = eigh(Moments.of(rows[np.sort(order[:half])]).covariance)[1]
-    second = eigh(Moments.of(rows[np.sort(order[half:])]).covariance)[1]
+    of = np.arange(len(rows)) if of is None else of
+    order = generator(random_state).permutation(int(of.max()) + 1)
+    is_first = np.zeros(len(order), dtype=bool)
+    is_first[order[: len(order) // 2]] = True
+    first = eigh(Moments.of(rows[is_first[of]]).covariance)[1]
+    second = eigh(Moments.of(rows[~is_first[of]]).covariance)[1]
     return np.array([overlap(first[:, :q], second[:, :q]) for q in ranks])
 
 

@@ -13,6 +13,7 @@ from anisoalign_core.metrics.cosines import Cosines, mean_rows
 from anisoalign_core.metrics.neighbours import Neighbours, nearest
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers
+from anisoalign_core.things import Things
 
 Found = TypeVar("Found")
 
@@ -108,12 +109,19 @@ class Reference:
         importlib.import_module("scipy.special")  # not free the first time
         return self
 
-    def against(self, after: Float32, target: Float32 | None = None, *, paired: bool) -> Comparison:
+    def against(
+        self,
+        after: Float32,
+        target: Float32 | None = None,
+        *,
+        paired: bool,
+        things: Things | None = None,
+    ) -> Comparison:
         """Compare corrected rows with the target, or with one that the method moved too."""
         fixed = self
         if target is not None and target is not self.target:
             fixed = Reference(self.before, target, self.k)
-        return Comparison(fixed.before, after, fixed.target, paired, fixed.k, 0, fixed)
+        return Comparison(fixed.before, after, fixed.target, paired, fixed.k, 0, fixed, things)
 
     def take(self, source_rows: Integers, target_rows: Integers, k: int) -> Reference:
         """Return the same for some of the rows; kept cosines are read, not recomputed."""
@@ -139,7 +147,7 @@ class Comparison:
     target : (n_x, d) float32
         Unit target rows x.
     paired : bool
-        Whether source row i and target row i belong together.
+        Whether rows belong together: row i with row i, unless ``things`` says otherwise.
     k : int
         Neighbours.
     random_state : int
@@ -147,6 +155,8 @@ class Comparison:
     reference : Reference, optional
         The parts that do not depend on ``after``, when the caller keeps them; it must have been
         built from the same ``before``, ``target`` and ``k``.
+    things : Things, optional
+        What each row shows, where paired rows do not match one by one.
     """
 
     before: Float32
@@ -156,6 +166,7 @@ class Comparison:
     k: int = 20
     random_state: int = 0
     reference: Reference | None = None
+    things: Things | None = None
 
     def __post_init__(self) -> None:
         """Refuse rows that do not correspond."""
@@ -164,7 +175,11 @@ class Comparison:
                 f"{self.after.shape[0]}×{self.after.shape[1]} corrected rows do not correspond to "
                 f"{self.before.shape[0]}×{self.before.shape[1]} source rows."
             )
-        if self.paired and len(self.target) != len(self.before):
+        if self.things is not None:
+            given_rows = len(self.things.source), len(self.things.target)
+            if not self.paired or given_rows != (len(self.before), len(self.target)):
+                raise ShapeError("Things need one entry for each row of a paired comparison.")
+        elif self.paired and len(self.target) != len(self.before):
             raise ShapeError(
                 f"{len(self.before)} source and {len(self.target)} target rows cannot be paired. "
                 "Pass paired=False, or rows that correspond."
@@ -183,6 +198,11 @@ class Comparison:
     def fixed(self) -> Reference:
         """The reference given, or one built here."""
         return self.reference or Reference(self.before, self.target, self.k)
+
+    @cached_property
+    def matched(self) -> Things:
+        """What each row of a paired comparison shows."""
+        return self.things or Things.rows(len(self.after))
 
     @cached_property
     def after_cosines(self) -> Cosines:
@@ -239,6 +259,7 @@ class Comparison:
             k,
             self.random_state,
             fixed,
+            self.things and self.things.take(source_rows, target_rows),
         )
         _seed(
             taken,

@@ -14,6 +14,7 @@ import numpy as np
 
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.numerics import Float32, Float64, Integers, blocks, read_only
+from anisoalign_core.things import Links
 
 HELD_CELLS = 2**24
 """Matrices of cosines up to this many cells (64 MiB) are kept once computed."""
@@ -30,6 +31,15 @@ def row_cosines(first: Float32, second: Float32) -> Float64:
     if first.shape != second.shape:
         raise ShapeError(f"Rows of shapes {first.shape} and {second.shape} do not correspond.")
     return np.asarray(np.einsum("ij,ij->i", first, second), dtype=np.float64)
+
+
+def link_cosines(source: Float32, target: Float32, links: Links) -> Float64:
+    """``⟨x_j, y_i⟩`` of all matched rows, (L,) float64."""
+    found = [
+        row_cosines(target[links.target[part]], source[links.source[part]])
+        for part in blocks(len(links.source))
+    ]
+    return np.concatenate(found)
 
 
 def mean_rows(rows: Float32) -> Float64:

@@ -23,6 +23,7 @@ from anisoalign_core.metrics.registry import applicable, measure
 from anisoalign_core.metrics.scores import Score, Scores
 from anisoalign_core.numerics import Float64, Integers, Progress, generator
 from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.things import Things
 
 Rows = EmbeddingSet | npt.NDArray[np.floating[Any]]
 
@@ -51,6 +52,7 @@ def score_rows(
     metrics: Iterable[str] | None = None,
     intervals: bool = True,
     max_rows: int | None = MAX_ROWS,
+    things: Things | None = None,
     progress: Progress | None = None,
 ) -> Scores:
     """Score corrected source rows against the rows they came from and the target.
@@ -74,7 +76,9 @@ def score_rows(
     intervals : bool, default True
         Whether to compute 95 % intervals from balanced half-samples.
     max_rows : int or None, default 2000
-        Sample larger sets to this many rows, the same rows of both sides when paired.
+        Sample larger sets to this many rows, of the same things on both sides when paired.
+    things : Things, optional
+        What each row shows, where paired rows do not match one by one.
     progress : callable of (fraction, words), optional
         May raise to cancel.
 
@@ -94,9 +98,22 @@ def score_rows(
     held = len(source), len(goal)
     if len(corrected) != len(source):
         raise ShapeError(f"{len(corrected)} corrected rows stand for {len(source)} source rows.")
-    source_rows, target_rows = _sample(held, paired, max_rows, random_state)
+    if paired and things is None:
+        if held[0] != held[1]:
+            raise ShapeError(
+                f"{held[0]} source and {held[1]} target rows cannot be paired. "
+                "Pass paired=False, or rows that correspond."
+            )
+        things = Things.rows(held[0])
+    source_rows, target_rows = _sample(held, things, max_rows, random_state)
     comparison = Comparison(
-        source[source_rows], corrected[source_rows], goal[target_rows], paired, k, random_state
+        source[source_rows],
+        corrected[source_rows],
+        goal[target_rows],
+        paired,
+        k,
+        random_state,
+        things=things and things.take(source_rows, target_rows),
     )
     return score(comparison, metrics=metrics, intervals=intervals, held=held, progress=progress)
 
@@ -129,16 +146,22 @@ def evaluate(
         A mapping: ``scores["psi"].value``.
     """
     held = len(pair.source), len(pair.target)
-    source_rows, target_rows = _sample(held, pair.paired, max_rows, random_state)
+    source_rows, target_rows = _sample(held, pair.things, max_rows, random_state)
     source = pair.source if len(source_rows) == held[0] else pair.source.take(source_rows)
     target = pair.target if len(target_rows) == held[1] else pair.target.take(target_rows)
     if progress is not None:
         progress(0.0, "correcting the rows")
-    arguments = (source, target) if getattr(method, "needs_partners", False) else (source,)
+    arguments: list[Any] = [source]
+    if getattr(method, "needs_partners", False):
+        one_each = pair.things is None or pair.things.are_rows
+        arguments.append(target if one_each else pair.partners(source_rows))
     after = as_vectors(method.transform(*arguments), "corrected rows")
     move_target = getattr(method, "transform_target", None)
     goal = target.vectors if move_target is None else as_vectors(move_target(target), "target")
-    comparison = Comparison(source.vectors, after, goal, pair.paired, k, random_state)
+    things = pair.things and pair.things.take(source_rows, target_rows)
+    comparison = Comparison(
+        source.vectors, after, goal, pair.paired, k, random_state, things=things
+    )
     return score(comparison, metrics=metrics, intervals=intervals, held=held, progress=progress)
 
 
@@ -202,6 +225,7 @@ def quick_scores(
     paired: bool,
     k: int = 20,
     reference: Reference | None = None,
+    things: Things | None = None,
 ) -> dict[str, float]:
     """Compute the scores a slider shows while it moves, without intervals.
 
@@ -213,6 +237,8 @@ def quick_scores(
     k : int, default 20
     reference : Reference, optional
         ``Reference(before, target, k).warm()``, kept while ``after`` changes.
+    things : Things, optional
+        What each row shows, where paired rows do not match one by one.
 
     Returns
     -------
@@ -223,7 +249,7 @@ def quick_scores(
         rows.vectors if isinstance(rows, EmbeddingSet) else np.asarray(rows, dtype=np.float32)
         for rows in (before, after, target)
     )
-    comparison = Comparison(y, z, x, paired, k, 0, reference)
+    comparison = Comparison(y, z, x, paired, k, 0, reference, things)
     return measure(comparison, [one for one in applicable(paired) if one.live])[0]
 
 
@@ -236,11 +262,18 @@ def _replicate(
 ) -> dict[str, Float64]:
     """Values on balanced halves, every cache shared by the metrics of one half."""
     rng = generator(comparison.random_state)
-    source_halves = balanced_halves(len(comparison.after), HALVES, rng)
-    target_halves = (
-        source_halves if comparison.paired else balanced_halves(len(comparison.target), HALVES, rng)
-    )
-    found = {name: half_means(rows, source_halves) for name, rows in per_row.items()}
+    if comparison.paired:
+        halves = balanced_halves(comparison.matched.count, HALVES, rng)
+        rows_of = [comparison.matched.rows_of(half) for half in halves]
+        source_halves, target_halves = ([sides[s] for sides in rows_of] for s in (0, 1))
+    else:
+        halves = source_halves = balanced_halves(len(comparison.after), HALVES, rng)
+        target_halves = balanced_halves(len(comparison.target), HALVES, rng)
+    by_thing = {metric.name for metric in chosen if metric.needs == "paired"}
+    found = {
+        name: half_means(rows, halves if name in by_thing else source_halves)
+        for name, rows in per_row.items()
+    }
     again = [m for m in chosen if m.name not in per_row and m.interval is None]
     values: dict[str, list[float]] = {metric.name: [] for metric in again}
     for done, (source_rows, target_rows) in enumerate(
@@ -257,19 +290,23 @@ def _replicate(
 
 
 def _sample(
-    held: tuple[int, int], paired: bool, max_rows: int | None, random_state: int
+    held: tuple[int, int], things: Things | None, max_rows: int | None, random_state: int
 ) -> tuple[Integers, Integers]:
-    """Sorted rows of each side to score: all, or a seeded sample."""
+    """Sorted rows of each side to score: all, or a seeded sample, drawn by thing when paired."""
     if max_rows is not None and max_rows < 2:
         raise ParameterError(f"max_rows is {max_rows}; choose at least 2, or None for all rows.")
     rng = generator(random_state)
-    rows: list[Integers] = []
-    for n in held[:1] if paired else held:
-        if max_rows is None or n <= max_rows:
-            rows.append(np.arange(n))
-        else:
-            rows.append(np.sort(rng.choice(n, max_rows, replace=False)))
-    return (rows[0], rows[0]) if paired else (rows[0], rows[1])
+    if max_rows is None or max(held) <= max_rows:
+        return np.arange(held[0]), np.arange(held[1])
+    if things is not None:
+        chosen = np.sort(rng.choice(things.count, things.within(max_rows), replace=False))
+        source, target = (np.sort(rows) for rows in things.rows_of(chosen))
+        return source, target
+    source, target = (
+        np.arange(n) if n <= max_rows else np.sort(rng.choice(n, max_rows, replace=False))
+        for n in held
+    )
+    return source, target
 
 
 __all__ = [

@@ -48,7 +48,8 @@ class Metric:
     group : {"semantics", "support", "residual", "retrieval"}
     reference : str
     function : callable of a Comparison
-        Returns a float, or per-row values whose mean is the metric.
+        Returns a float, or values whose mean is the metric: one per source row, or, of a metric
+        that needs pairs, one per thing.
     floor : callable of a Comparison
         Returns what the metric gives by chance, by sampling alone, or with nothing in common;
         its docstring says which. None where there is no such value.

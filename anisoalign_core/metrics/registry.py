@@ -75,7 +75,7 @@ def measure(
     -------
     values : dict of str to float
     rows : dict of str to (n,) float64
-        Row values of the metrics that are means over source rows.
+        Values of the metrics that are means: over source rows, or over things where paired.
     """
     values: dict[str, float] = {}
     rows: dict[str, Float64] = {}

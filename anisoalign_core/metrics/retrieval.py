@@ -1,4 +1,8 @@
-"""Whether matched rows find each other: paired, with ties counted fairly."""
+"""Whether matched rows find each other: paired, with ties counted fairly.
+
+A query of a thing with several rows hits when *any* of them is found, and each query counts once:
+the convention behind published figures on COCO and Flickr, with five captions a picture.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from anisoalign_core.metrics.cosines import Cosines, row_cosines
 from anisoalign_core.metrics.metric import Floor, Metric
 from anisoalign_core.metrics.mixing import mixing
 from anisoalign_core.numerics import Float32, Float64, Integers
+from anisoalign_core.things import Things
 
 TIE_TOLERANCE = 1e-6
 """Cosines closer than this are the same number in float32 products of unit rows."""
@@ -25,35 +30,73 @@ class MatchRanks:
     Attributes
     ----------
     ahead_forward, ahead_backward : (n,) int
-        Rows with a larger cosine than the match: for source queries in the target gallery, and
-        for target queries in the source gallery.
+        Rows with a larger cosine than the best match: for source queries in the target gallery,
+        and for target queries in the source gallery.
     ties_forward, ties_backward : (n,) int
-        Other rows with the same cosine as the match.
+        Other rows with the same cosine as the best match.
+    equals_forward, equals_backward : (n,) int, optional
+        Matches with that cosine; 1 where left out.
     """
 
     ahead_forward: Integers
     ties_forward: Integers
     ahead_backward: Integers
     ties_backward: Integers
+    equals_forward: Integers | None = None
+    equals_backward: Integers | None = None
 
     def hits(self, at: int, *, forward: bool) -> Float64:
         """Probability per query that its match is among the first ``at``, ties in random order.
 
-        With a rows ahead and b ties beside the match it is ``clip((at − a) / (b + 1), 0, 1)``.
+        With a rows ahead and b ties beside one match it is ``clip((at − a) / (b + 1), 0, 1)``;
+        with t equal matches, ``1 − C(b, s)/C(b + t, s)`` of the ``s = at − a`` places left.
         """
         ahead = self.ahead_forward if forward else self.ahead_backward
         ties = self.ties_forward if forward else self.ties_backward
-        return np.clip((at - ahead) / (ties + 1.0), 0.0, 1.0)
+        equals = self.equals_forward if forward else self.equals_backward
+        one = np.clip((at - ahead) / (ties + 1.0), 0.0, 1.0)
+        if equals is None:
+            return one
+        return np.where(equals == 1, one, 1.0 - _misses(ties, equals, at - ahead))
 
 
-def match_ranks(cosines: Cosines) -> MatchRanks:
+def _misses(others: Integers, matches: Integers, places: Integers) -> Float64:
+    """``C(b, s)/C(b + t, s)``: the chance that s places drawn of b + t hold none of t."""
+    missed = np.ones(len(others))
+    for taken in range(max(int(places.max(initial=0)), 0)):
+        left = np.maximum(others - taken, 0) / np.maximum(others + matches - taken, 1)
+        missed *= np.where(taken < places, left, 1.0)
+    return missed
+
+
+def _ranks_of(cosines: Cosines, query: Integers, gallery: Integers) -> tuple[Integers, ...]:
+    """Rows ahead of, tied with and equal to the best match of every query."""
+    found = np.empty((3, len(query)), dtype=np.intp)
+    for part, block in cosines.blocks():
+        own = query[part, None] == gallery
+        best = np.max(block, axis=1, where=own, initial=-np.inf)[:, None]
+        above, below = best + np.float32(TIE_TOLERANCE), best - np.float32(TIE_TOLERANCE)
+        reached = block >= below
+        found[0, part] = np.count_nonzero((block > above) & ~own, axis=1)
+        found[1, part] = np.count_nonzero(reached & ~own, axis=1) - found[0, part]
+        found[2, part] = np.count_nonzero(reached & own, axis=1)
+    return found[0], found[1], found[2]
+
+
+def match_ranks(cosines: Cosines, things: Things | None = None) -> MatchRanks:
     """Ranks of the matches from the cosines of n source rows with their n target rows.
 
     Parameters
     ----------
     cosines : Cosines of shape (n, n)
-        Row i and column i belong together.
+        Row i and column i belong together, unless ``things`` says otherwise.
+    things : Things, optional
+        What rows show: any row of its thing is a query's match.
     """
+    if things is not None and not things.are_rows:
+        ahead, ties, equals = _ranks_of(cosines, things.source, things.target)
+        back = _ranks_of(cosines.transposed, things.target, things.source)
+        return MatchRanks(ahead, ties, back[0], back[1], equals, back[2])
     n, m = cosines.shape
     if n != m:
         raise ShapeError(f"{n} source and {m} target rows cannot be matched row by row.")
@@ -77,7 +120,10 @@ def match_ranks(cosines: Cosines) -> MatchRanks:
 
 
 def recall(
-    source: Float32, target: Float32, at: Sequence[int] = (1, 5, 10)
+    source: Float32,
+    target: Float32,
+    at: Sequence[int] = (1, 5, 10),
+    things: Things | None = None,
 ) -> dict[str, dict[int, float]]:
     """R@k of matched rows both ways, the expected value under random order of ties.
 
@@ -86,13 +132,15 @@ def recall(
     source, target : (n, d) float32
         Matched unit rows.
     at : sequence of int
+    things : Things, optional
+        What rows show: a query hits when any row of its thing on the other side is found.
 
     Returns
     -------
     dict
         ``{"source_to_target": {k: share}, "target_to_source": {k: share}}``. Chance is k / n.
     """
-    ranks = match_ranks(Cosines(source, target))
+    ranks = match_ranks(Cosines(source, target), things)
     return {
         name: {k: float(ranks.hits(k, forward=forward).mean()) for k in at}
         for name, forward in (("source_to_target", True), ("target_to_source", False))
@@ -122,7 +170,7 @@ def mixed_gallery_bias(target_share: Float64, n_source: int, n_target: int) -> F
 
 
 def _ranks(c: Comparison) -> MatchRanks:
-    return match_ranks(c.cross_cosines)
+    return match_ranks(c.cross_cosines, c.matched)
 
 
 def _bias(c: Comparison) -> float:
@@ -131,12 +179,22 @@ def _bias(c: Comparison) -> float:
     return float(mixed_gallery_bias(share, len(c.after), len(c.target)).mean())
 
 
-def recall_chance(at: int) -> Floor:
+def chance_of_hit(things: Things, at: int, *, forward: bool) -> float:
+    """R@k of a random ranking: ``k/n`` for one match of n; any of t is as likely at each rank."""
+    gallery = len(things.target if forward else things.source)
+    if things.are_rows:
+        return min(1.0, at / gallery)
+    matches = things.sizes[1 if forward else 0][things.source if forward else things.target]
+    places = np.full(len(matches), min(at, gallery))
+    return float(1.0 - _misses(gallery - matches, matches, places).mean())
+
+
+def recall_chance(at: int, *, forward: bool) -> Floor:
     """Floor of R@k: a random ranking."""
 
     def floor(c: Comparison) -> float:
-        """``k/n``: the match is as likely at every rank."""
-        return min(1.0, at / len(c.target))
+        """``k/n``: every match is as likely at every rank."""
+        return chance_of_hit(c.matched, at, forward=forward)
 
     return floor
 
@@ -148,16 +206,18 @@ def _recall(at: int, *, forward: bool) -> Metric:
         name=f"recall_at_{at}_{query}_to_{gallery}",
         label=f"Partner found in {place} ({query} → {gallery})",
         symbol=f"R@{at}",
-        description=f"Share of {query} rows whose partner is in {place} among all {gallery} rows "
-        "by cosine; ties count as if broken at random.",
+        description=f"Share of {query} rows of which a partner is in {place} among all {gallery} "
+        "rows by cosine; ties count as if broken at random.",
         direction="higher",
         range=(0.0, 1.0),
         needs="paired",
         group="retrieval",
         cost="cheap",
         reference="Standard in CLIP evaluations",
-        function=lambda c: c.once(_ranks).hits(at, forward=forward),
-        floor=recall_chance(at),
+        function=lambda c: c.matched.shares(
+            c.once(_ranks).hits(at, forward=forward), of_source=forward
+        ),
+        floor=recall_chance(at, forward=forward),
         live=at == 1,
         meaningful=True,
     )

@@ -12,6 +12,7 @@ from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.intervals import COVERAGE
 from anisoalign_core.metrics.metric import Metric
 from anisoalign_core.numerics import Float32, Float64, generator
+from anisoalign_core.things import Things
 
 TEST_SHARE = 0.3
 """Share of the rows held out to measure separability."""
@@ -32,6 +33,7 @@ def separability(
     *,
     paired: bool = False,
     random_state: int | np.random.Generator = 0,
+    things: Things | None = None,
 ) -> Separability:
     """Held-out AUC of a logistic regression that tells target rows from corrected source rows.
 
@@ -47,6 +49,8 @@ def separability(
     paired : bool, default False
         Whether rows correspond; a pair is then on one side of the 70:30 split.
     random_state : int or numpy Generator
+    things : Things, optional
+        What rows show (``after`` is the source), where they are not matched one by one.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -55,9 +59,12 @@ def separability(
     if min(len(target), len(after)) < 4:
         raise ParameterError("Separability needs at least 4 rows of each modality.")
     rng = generator(random_state)
-    order_x = rng.permutation(len(target))
+    order_x = rng.permutation(things.count if things else len(target))
     order_z = order_x if paired else rng.permutation(len(after))
     cut_x, cut_z = (max(2, round(len(order) * TEST_SHARE)) for order in (order_x, order_z))
+    if things is not None:
+        cut_z, cut_x = (len(rows) for rows in things.rows_of(order_x[:cut_x]))
+        order_z, order_x = things.rows_of(order_x)
     train = np.concatenate([target[order_x[cut_x:]], after[order_z[cut_z:]]])
     test = np.concatenate([target[order_x[:cut_x]], after[order_z[:cut_z]]])
     centre, size = train.mean(axis=0), np.float32(np.sqrt(target.shape[1]))
@@ -105,7 +112,9 @@ def auc_interval(
 
 
 def _measured(c: Comparison) -> Separability:
-    return separability(c.target, c.after, paired=c.paired, random_state=c.random_state)
+    return separability(
+        c.target, c.after, paired=c.paired, random_state=c.random_state, things=c.things
+    )
 
 
 def _interval(c: Comparison) -> tuple[float, float]:

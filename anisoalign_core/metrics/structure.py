@@ -12,9 +12,16 @@ from typing import Literal
 import numpy as np
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.metrics.cosines import Cosines, mean_rows, pair_correlation, row_cosines
+from anisoalign_core.metrics.cosines import (
+    Cosines,
+    link_cosines,
+    mean_rows,
+    pair_correlation,
+    row_cosines,
+)
 from anisoalign_core.metrics.neighbours import k_occurrence, nearest, overlap
 from anisoalign_core.numerics import Float32, Float64, generator
+from anisoalign_core.things import Things
 
 
 def debiased_cka(x: Float32, y: Float32) -> float:
@@ -108,7 +115,7 @@ def hubness(rows: Float32, k: int = 10) -> float:
     return float(np.mean(counts**3)) / spread**1.5 if spread > 0 else 0.0
 
 
-def rmg(x: Float32, y: Float32) -> float:
+def rmg(x: Float32, y: Float32, things: Things | None = None) -> float:
     """Relative modality gap [TE]: the matched distance against the distances inside each set.
 
     ``RMG = m_xy/(m_xy + ½(m_xx + m_yy))`` with ``m(s) = 1 − (s + 1)/2`` of the mean cosine s over
@@ -119,16 +126,24 @@ def rmg(x: Float32, y: Float32) -> float:
     ----------
     x, y : (n, d) float32
         Matched unit rows.
+    things : Things, optional
+        What rows show (y is the source), where they are not matched one by one: m_xy is then over
+        rows of one thing and m_xx, m_yy over rows of different things, each thing with weight one.
     """
-    n = _matched(x, y)
-    across = _half_distance(float(row_cosines(x, y).mean()))
+    if things is None:
+        things = Things.rows(_matched(x, y))
+    n = things.count
+    means = [things.mean_rows(rows, of_source=rows is y) for rows in (x, y)]
+    across = _half_distance(float(row_cosines(*means).mean()))
+    own = [1.0 if things.are_rows else float(np.sum(rows**2) / n) for rows in means]
     inside = [
-        _half_distance((n * float(np.sum(mean_rows(rows) ** 2)) - 1.0) / (n - 1)) for rows in (x, y)
+        _half_distance((n * float(np.sum(mean_rows(rows) ** 2)) - one) / (n - 1))
+        for rows, one in zip(means, own, strict=True)
     ]
     return across / (across + 0.5 * (inside[0] + inside[1]))
 
 
-def alignment(x: Float32, y: Float32, alpha: float = 2.0) -> float:
+def alignment(x: Float32, y: Float32, alpha: float = 2.0, things: Things | None = None) -> float:
     """Mean matched distance ``mean ‖x_i − y_i‖^α`` (Wang & Isola 2020); 0 when partners coincide.
 
     Parameters
@@ -136,10 +151,13 @@ def alignment(x: Float32, y: Float32, alpha: float = 2.0) -> float:
     x, y : (n, d) float32
         Matched unit rows.
     alpha : float, default 2
+    things : Things, optional
+        What rows show (y is the source), where they are not matched one by one.
     """
-    _matched(x, y)
-    squared = np.maximum(2.0 - 2.0 * row_cosines(x, y), 0.0)
-    return float(np.mean(squared ** (alpha / 2.0)))
+    if things is None:
+        things = Things.rows(_matched(x, y))
+    squared = np.maximum(2.0 - 2.0 * link_cosines(y, x, things.links), 0.0)
+    return float(np.average(squared ** (alpha / 2.0), weights=things.links.weights))
 
 
 def uniformity(rows: Float32, t: float = 2.0) -> float:

@@ -14,7 +14,7 @@ from anisoalign_core.engine.facts import SetFacts, file_differences
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.io import load, save
 from anisoalign_core.numerics import Progress
-from anisoalign_core.pairs import EmbeddingPair, fit_rows
+from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plain import from_plain
 from anisoalign_core.recipe.facts import InputFacts, vectors_digest, versions
 from anisoalign_core.recipe.jobs import Say, run_apply
@@ -59,8 +59,8 @@ def cook(
     aligner = ALIGNERS[method].of(parameters)
     part = pair.split(split_seed, split_holdout) if fit_on == "split" else None
     training, applying = _share(progress, 0.9) if aligner.trains else (None, progress)
-    aligner.fit(*fit_rows(pair, aligner.needs_pairs, part), progress=training)
-    partners = pair.target if aligner.needs_partners else None
+    aligner.fit_pair(pair, part, progress=training)
+    partners = pair.partners() if aligner.needs_partners else None
     corrected = pair.source.with_vectors(
         aligner.transform(pair.source, partners, progress=applying)
     )

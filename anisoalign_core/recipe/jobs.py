@@ -32,7 +32,7 @@ from anisoalign_core.io.preflight import Preflight
 from anisoalign_core.io.registry import FORMATS, by_suffix
 from anisoalign_core.io.shards import ShardedSet, open_shards
 from anisoalign_core.numerics import Progress
-from anisoalign_core.pairs import EmbeddingPair, fit_rows
+from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.recipe.facts import versions
 from anisoalign_core.rows import NormRange
 
@@ -152,7 +152,7 @@ class FitJob:
             found.append(SetFacts.of(data, norms, files))
         pair = EmbeddingPair.match(*sides, self.pairing)
         split = None if self.split_seed is None else pair.split(self.split_seed, self.holdout)
-        method.fit(*fit_rows(pair, method.needs_pairs, split), progress=progress)
+        method.fit_pair(pair, split, progress=progress)
         return found[0], found[1]
 
 

@@ -14,7 +14,7 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.geometry.directions import Direction
 from anisoalign_core.metrics.neighbours import NeighbourChange, neighbour_change, top_k
 from anisoalign_core.numerics import Float32, Integers, Progress, generator
-from anisoalign_core.pairs import EmbeddingPair, fit_rows
+from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots import Layer, density, linked
 from anisoalign_core.plots.explore import PALETTE
 from anisoalign_core.plots.style import MAX_POINTS
@@ -44,7 +44,7 @@ def after() -> tuple[Float32, str] | None:
 
     def build(tell: Progress) -> Float32:
         fitted = choice.build()
-        fitted.fit(*fit_rows(pair, method.needs_pairs, None), progress=tell)
+        fitted.fit_pair(pair, progress=tell)
         return fitted.transform(pair.source)
 
     return long_result(("after", choice.key), "Correcting every row", build), words

@@ -17,12 +17,14 @@ from anisoalign_core.gap.report import (
     SpectraFacts,
     Structure,
 )
+from anisoalign_core.gap.sample import STRUCTURE_ROWS, Sample, draw, spread_of
 from anisoalign_core.gap.verdict import FEWEST_ROWS, judge
 from anisoalign_core.geometry.residual import (
     Residual,
     projection_drift,
     repaired_anisotropy_spread,
     residual_anisotropy,
+    weighted_sides,
 )
 from anisoalign_core.geometry.spectrum import (
     decay_exponent,
@@ -41,8 +43,8 @@ from anisoalign_core.geometry.subspace import (
     overlap_ranks,
 )
 from anisoalign_core.metrics.cosines import row_cosines
-from anisoalign_core.metrics.intervals import Interval, balanced_halves, interval
-from anisoalign_core.metrics.retrieval import recall
+from anisoalign_core.metrics.intervals import Interval
+from anisoalign_core.metrics.retrieval import chance_of_hit, recall
 from anisoalign_core.metrics.separability import separability
 from anisoalign_core.metrics.structure import (
     alignment,
@@ -65,11 +67,11 @@ from anisoalign_core.numerics import (
     unit_rows,
 )
 from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.splitting import equal_rows
+from anisoalign_core.things import Things
 
 ORIGIN = 1e-12
 """Rows shorter than this have no direction."""
-STRUCTURE_ROWS = 4000
-"""Neighbour, retrieval and separability measures use at most this many rows, and say so."""
 NULL_ROWS = 1000
 """Measures of all pairs of rows, and their nulls, use at most this many."""
 NULL_PERMUTATIONS = 10
@@ -100,7 +102,9 @@ def diagnose(
     -----
     Definitions follow [AA] §3, [MG] and [TE]; covariances divide by n. Measures of neighbours,
     retrieval and separability use at most 4000 rows, drawn with the seed; the notes of the
-    report say when they did.
+    report say when they did. Where things have several rows, every mean and covariance gives each
+    thing weight one, halves and re-pairings are drawn by thing, and structure is compared between
+    things, each at the direction of the mean of its rows.
     """
     y, x = pair.source.vectors, pair.target.vectors
     if min(len(y), len(x)) < 2:
@@ -110,28 +114,29 @@ def diagnose(
         )
     tell = progress or (lambda fraction, words: None)
     tell(0.0, "Summing moments")
-    source, target = Moments.of(y), Moments.of(x)
+    things = pair.things
+    source, target = weighted_sides(y, x, things)
     tell(0.1, "Decomposing covariances")
     (values_y, u_y), (values_x, u_x) = eigh(source.covariance), eigh(target.covariance)
     values_y, values_x = np.maximum(values_y, 0), np.maximum(values_x, 0)
     frame = eigh(source.covariance + target.covariance)[1]
-    y_sample, x_sample = _sample(y, x, pair.paired, random_state)
+    sample = draw(y, x, things, random_state)
+    y_sample, x_sample = sample.y, sample.x
     tell(0.3, "Measuring both modalities")
     spectra = _spectra(
         source, target, values_y, values_x, y_sample[:NULL_ROWS], x_sample[:NULL_ROWS]
     )
-    bias = _bias(y, source, target, frame, random_state, x)
+    bias = _bias(y, x, source, target, frame, things, random_state)
     tell(0.45, "Comparing subspaces")
-    subspaces = _subspaces(y, x, u_y, u_x, random_state)
+    subspaces = _subspaces(y, x, u_y, u_x, things, random_state)
     tell(0.6, "Training a linear separator")
-    auc = _separability(x_sample, y_sample, pair.paired, random_state)
+    auc = _separability(sample, random_state)
     residual, structure = None, None
-    if pair.paired:
+    if things is not None:
         tell(0.7, "Splitting off the residual")
-        split = Residual(source, target, Moments.of(x - y))
-        residual = _residual(y, x, split, y_sample, x_sample, random_state)
+        residual = _residual(y, x, things, Residual.of(y, x, things), sample, random_state)
         tell(0.85, "Comparing neighbourhoods")
-        structure = _structure(y_sample, x_sample, random_state)
+        structure = _structure(sample, random_state)
     tell(1.0, "Done")
     return GapReport(
         n_source=len(y),
@@ -147,69 +152,51 @@ def diagnose(
         separability=auc,
         residual=residual,
         structure=structure,
-        verdict=judge(subspaces, structure, min(len(x_sample), len(y_sample))),
+        verdict=judge(subspaces, structure, sample.size),
         notes=_notes(pair, len(y_sample), len(x_sample)),
     )
 
 
-def _sample(y: Float32, x: Float32, paired: bool, random_state: int) -> tuple[Float32, Float32]:
-    """At most 4000 rows of each side in random order, so that any first part is a sample too."""
-    rng = generator(random_state)
-    rows_y = rng.permutation(len(y))[:STRUCTURE_ROWS]
-    rows_x = rows_y if paired else rng.permutation(len(x))[:STRUCTURE_ROWS]
-    return y[rows_y], x[rows_x]
-
-
-def _spread(
-    value: float,
-    function: Callable[[Float32, Float32], float],
-    y: Float32,
-    x: Float32,
-    *,
-    rows: int,
-    paired: bool,
-    seed: int,
-    bounds: tuple[float, float],
-) -> Interval:
-    """Give a statistic of ``rows`` rows its interval, read from balanced halves of a sample.
-
-    A sample's halves stray as a sample of that size does; √(sample/rows) carries it to all rows.
-    """
-    halves_y = balanced_halves(len(y), random_state=seed)
-    halves_x = halves_y if paired else balanced_halves(len(x), random_state=seed + 1)
-    found = np.array([function(y[a], x[b]) for a, b in zip(halves_y, halves_x, strict=True)])
-    if not np.isfinite(found).all():
-        return Interval(value, math.nan, math.nan)
-    replicates = value + (found - found.mean()) * math.sqrt(len(y) / rows)
-    low, high = interval(value, replicates, bounds)
-    return Interval(value, float(low), float(high))
-
-
-def _gap(y: Float32, x: Float32) -> float:
+def _gap(sample: Sample) -> float:
+    y, x = sample.means
     return float(np.linalg.norm(x.mean(0, dtype=np.float64) - y.mean(0, dtype=np.float64)))
 
 
 def _bias(
-    y: Float32, source: Moments, target: Moments, frame: Float64, seed: int, x: Float32
+    y: Float32,
+    x: Float32,
+    source: Moments,
+    target: Moments,
+    frame: Float64,
+    things: Things | None,
+    seed: int,
 ) -> Bias:
     delta = target.mean - source.mean
-    rows = min(STRUCTURE_ROWS, len(y), len(x))
-    rng = generator(seed)
-    part_y, part_x = y[rng.permutation(len(y))[:rows]], x[rng.permutation(len(x))[:rows]]
-    fewest = min(len(y), len(x))
+    if things is None or things.are_rows:
+        rows = min(STRUCTURE_ROWS, len(y), len(x))
+        rng = generator(seed)
+        part_y, part_x = y[rng.permutation(len(y))[:rows]], x[rng.permutation(len(x))[:rows]]
+        part = Sample(part_y, part_x, None)
+        weights, fewest = None, min(len(y), len(x))
+    else:
+        part = draw(y, x, things, seed)
+        weights, fewest = things.weights[0], things.count
     value = float(np.linalg.norm(delta))
     shifted = y + delta.astype(np.float32)
     norms = row_norms(shifted)
     drift = math.nan  # where a row falls on the origin
     if norms.min() > ORIGIN:
-        landed = unit_rows(shifted, norms).mean(0, dtype=np.float64)
-        drift = float(np.linalg.norm(landed - target.mean))
+        landed = unit_rows(shifted, norms)
+        mean = landed.mean(0, dtype=np.float64)
+        if weights is not None:
+            mean = weights @ landed / weights.sum()
+        drift = float(np.linalg.norm(mean - target.mean))
     predicted = projection_drift(target.mean, source.covariance)
     ranks = [r for r in (32, 64, 128) if r < source.dim] or [max(source.dim // 2, 1)]
     nonzero = value > 0
     return Bias(
-        centroid_gap=_spread(
-            value, _gap, part_y, part_x, rows=fewest, paired=False, seed=seed, bounds=(0.0, 2.0)
+        centroid_gap=spread_of(
+            value, _gap, part, rows=fewest, paired=False, seed=seed, bounds=(0.0, 2.0)
         ),
         floor=math.sqrt(source.trace / source.n + target.trace / target.n),
         top_coordinates=tuple(few_coordinates(delta)[:10].tolist()) if nonzero else (),
@@ -251,44 +238,58 @@ def _spectra(
     )
 
 
-def _subspaces(y: Float32, x: Float32, u_y: Float64, u_x: Float64, seed: int) -> dict[int, Overlap]:
-    if min(len(y), len(x)) < 4:
+def _subspaces(
+    y: Float32, x: Float32, u_y: Float64, u_x: Float64, things: Things | None, seed: int
+) -> dict[int, Overlap]:
+    of_y, of_x = (None, None) if things is None else (things.source, things.target)
+    fewest = min(len(y), len(x)) if things is None else things.count
+    if fewest < 4:
         return {}
-    ranks = overlap_ranks(y.shape[1], min(len(y), len(x)))
-    ceilings = (overlap_ceiling(y, ranks, seed) + overlap_ceiling(x, ranks, seed)) / 2
+    ranks = overlap_ranks(y.shape[1], fewest)
+    ceilings = (overlap_ceiling(y, ranks, seed, of_y) + overlap_ceiling(x, ranks, seed, of_x)) / 2
     return {
         q: Overlap(overlap(u_x[:, :q], u_y[:, :q]), q / y.shape[1], float(ceiling))
         for q, ceiling in zip(ranks, ceilings, strict=True)
     }
 
 
-def _separability(x: Float32, y: Float32, paired: bool, seed: int) -> float:
-    if min(len(x), len(y)) < 4:
+def _separability(sample: Sample, seed: int) -> float:
+    if sample.size < 4:
         return math.nan
-    return separability(x, y, paired=paired, random_state=seed).auc
+    things = sample.things
+    paired = things is not None
+    if things is not None and things.are_rows:
+        things = None
+    return separability(sample.x, sample.y, paired=paired, random_state=seed, things=things).auc
 
 
-def _share(y: Float32, x: Float32) -> float:
+def _share(sample: Sample) -> float:
+    y, x = sample.means
     difference = x - y
     mean = difference.mean(0, dtype=np.float64)
     total = float(np.einsum("ij,ij->", difference, difference, dtype=np.float64)) / len(y)
+    if sample.things is not None and not sample.things.are_rows:
+        total = 2.0 - 2.0 * _mean_cosine(sample)  # of the rows, not of their means
     return 1.0 - float(mean @ mean) / total if total > 0 else math.nan
 
 
+def _anisotropy(sample: Sample) -> float:
+    return residual_anisotropy(sample.y, sample.x, sample.things)
+
+
 def _residual(
-    y: Float32, x: Float32, residual: Residual, sample_y: Float32, sample_x: Float32, seed: int
+    y: Float32, x: Float32, things: Things, residual: Residual, sample: Sample, seed: int
 ) -> ResidualFacts:
     d = y.shape[1]
 
     def spread(
-        value: float, function: Callable[[Float32, Float32], float], low: float, high: float
+        value: float, function: Callable[[Sample], float], low: float, high: float
     ) -> Interval:
-        return _spread(
+        return spread_of(
             value,
             function,
-            sample_y,
-            sample_x,
-            rows=len(y),
+            sample,
+            rows=things.count,
             paired=True,
             seed=seed,
             bounds=(low, high),
@@ -299,37 +300,50 @@ def _residual(
     return ResidualFacts(
         trace=residual.trace,
         share=spread(residual.share, _share, 0.0, 1.0),
-        anisotropy=spread(residual.anisotropy, residual_anisotropy, 1.0, d),
+        anisotropy=spread(residual.anisotropy, _anisotropy, 1.0, d),
         anisotropy_repaired=residual.anisotropy_repaired,
         anisotropy_repaired_spread=repaired_anisotropy_spread(
-            sample_y, sample_x, permutations=NULL_PERMUTATIONS, random_state=seed
+            sample.y,
+            sample.x,
+            sample.things,
+            permutations=NULL_PERMUTATIONS,
+            random_state=seed,
         ),
-        marchenko_pastur_edge=marchenko_pastur_edge(len(y), d),
+        marchenko_pastur_edge=marchenko_pastur_edge(things.count, d),
         effective_dimension_ratio=effective_dimension(residual.values) / d,
-        matched_cosine=spread(_mean_cosine(y, x), _mean_cosine, -1.0, 1.0),
-        mean_distance=float(np.linalg.norm((x - y).astype(np.float64), axis=1).mean()),
+        matched_cosine=spread(_mean_cosine(Sample(y, x, things)), _mean_cosine, -1.0, 1.0),
+        mean_distance=_mean_distance(y, x, things),
         energy_ranks={k: float(energy[k - 1]) for k in (1, 2, 5, 10, 20, 50) if k <= d},
         trace_ratio=residual.trace / both if both > 0 else math.nan,
     )
 
 
-def _mean_cosine(y: Float32, x: Float32) -> float:
+def _mean_cosine(sample: Sample) -> float:
+    y, x = sample.means
     return float(row_cosines(x, y).mean())
 
 
-def _structure(y: Float32, x: Float32, seed: int) -> Structure | None:
+def _mean_distance(y: Float32, x: Float32, things: Things) -> float:
+    if things.are_rows:
+        return float(np.linalg.norm((x - y).astype(np.float64), axis=1).mean())
+    return alignment(x, y, 1.0, things)
+
+
+def _structure(sample: Sample, seed: int) -> Structure | None:
     """Cross-modal structure, or None when there are too few rows to speak of neighbours."""
     from scipy.stats import binom
 
-    n = len(y)
-    if n < FEWEST_ROWS:
+    y, x, things, n = sample.y, sample.x, sample.things, sample.size
+    if n < FEWEST_ROWS or things is None:
         return None
-    hits = recall(y, x, at=(1,))
+    hits = recall(y, x, (1,), things)
     forward, backward = hits["source_to_target"][1], hits["target_to_source"][1]
     count = round(n * max(forward, backward))
+    chance = chance_of_hit(things, 1, forward=True)  # the same both ways
     # two looks (both ways), so the smaller p-value is doubled
-    p_value = min(1.0, 2.0 * float(binom.sf(count - 1, n, 1.0 / n)))
-    part_y, part_x = y[:NULL_ROWS], x[:NULL_ROWS]
+    p_value = min(1.0, 2.0 * float(binom.sf(count - 1, n, chance)))
+    part_y = things.centres(y, of_source=True)[:NULL_ROWS]
+    part_x = things.centres(x, of_source=False)[:NULL_ROWS]
     k = min(10, len(part_y) - 2)
 
     def against_null(
@@ -343,7 +357,7 @@ def _structure(y: Float32, x: Float32, seed: int) -> Structure | None:
     similarity, similarity_null = against_null(lambda a, b: rsa(a, b, "pearson"))
     return Structure(
         recall_at_1={"target_to_source": backward, "source_to_target": forward},
-        recall_chance=1.0 / n,
+        recall_chance=chance,
         recall_p_value=p_value,
         mutual_knn=knn,
         mutual_knn_null=knn_null,
@@ -351,8 +365,8 @@ def _structure(y: Float32, x: Float32, seed: int) -> Structure | None:
         debiased_cka_null=cka_null,
         rsa=similarity,
         rsa_null=similarity_null,
-        rmg=rmg(x, y),
-        alignment=alignment(x, y),
+        rmg=rmg(x, y, things),
+        alignment=alignment(x, y, things=things),
     )
 
 
@@ -375,7 +389,14 @@ def _notes(pair: EmbeddingPair, used_y: int, used_x: int) -> tuple[str, ...]:
                 "Ledoit–Wolf shrinkage."
             )
         if side.duplicate_rows:
+            kept = " Splits keep them together; rows of one thing count once if given one id."
             notes.append(
                 f"{side.name} has {side.duplicate_rows} repeated rows; they distort neighbours."
+                f"{kept if equal_rows(side) else ''}"
             )
+    if pair.things is not None and not pair.things.are_rows:
+        notes.append(
+            f"{pair.in_words()}. Each thing has weight one; a query finds its thing when any of "
+            "its rows is found."
+        )
     return tuple(notes)

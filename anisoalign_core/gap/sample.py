@@ -1,0 +1,90 @@
+"""A part of a pair on which slow measures are taken, and how far such a part strays."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from anisoalign_core.metrics.intervals import Interval, balanced_halves, interval
+from anisoalign_core.numerics import Float32, generator
+from anisoalign_core.things import Things
+
+STRUCTURE_ROWS = 4000
+"""Neighbour, retrieval and separability measures use at most this many rows, and say so."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """Rows of both sides, and what they show when paired."""
+
+    y: Float32
+    x: Float32
+    things: Things | None
+
+    @property
+    def size(self) -> int:
+        """How many rows, or things, the smaller side has."""
+        return min(len(self.y), len(self.x)) if self.things is None else self.things.count
+
+    @cached_property
+    def means(self) -> tuple[Float32, Float32]:
+        """Rows of both sides; of things with several rows, their means."""
+        if self.things is None or self.things.are_rows:
+            return self.y, self.x
+        return (
+            self.things.mean_rows(self.y, of_source=True),
+            self.things.mean_rows(self.x, of_source=False),
+        )
+
+    def halves(self, seed: int, paired: bool) -> list[Sample]:
+        """Balanced halves: the same things of both sides, or rows of each."""
+        if self.things is not None and (paired or not self.things.are_rows):
+            drawn = [
+                self.things.rows_of(half)
+                for half in balanced_halves(self.things.count, random_state=seed)
+            ]
+            take = self.things.take
+            return [Sample(self.y[a], self.x[b], take(a, b)) for a, b in drawn]
+        of_y = balanced_halves(len(self.y), random_state=seed)
+        of_x = balanced_halves(len(self.x), random_state=seed + 1)
+        return [Sample(self.y[a], self.x[b], None) for a, b in zip(of_y, of_x, strict=True)]
+
+
+def draw(y: Float32, x: Float32, things: Things | None, random_state: int) -> Sample:
+    """At most 4000 rows of each side in random order, so that any first part is a sample too."""
+    rng = generator(random_state)
+    if things is None:
+        rows_y = rng.permutation(len(y))[:STRUCTURE_ROWS]
+        rows_x = rng.permutation(len(x))[:STRUCTURE_ROWS]
+        return Sample(y[rows_y], x[rows_x], None)
+    drawn = rng.permutation(things.count)[: things.within(STRUCTURE_ROWS)]
+    rows_y, rows_x = things.rows_of(drawn)
+    kept = Things.rows(len(drawn)) if things.are_rows else things.take(rows_y, rows_x)
+    return Sample(y[rows_y], x[rows_x], kept)
+
+
+def spread_of(
+    value: float,
+    function: Callable[[Sample], float],
+    sample: Sample,
+    *,
+    rows: int,
+    paired: bool,
+    seed: int,
+    bounds: tuple[float, float],
+) -> Interval:
+    """Give a statistic of ``rows`` rows its interval, read from balanced halves of a sample.
+
+    A sample's halves stray as a sample of that size does; √(sample/rows) carries it to all rows.
+    """
+    found = np.array([function(half) for half in sample.halves(seed, paired)])
+    if not np.isfinite(found).all():
+        return Interval(value, math.nan, math.nan)
+    held = len(sample.y) if sample.things is None else sample.things.count
+    replicates = value + (found - found.mean()) * math.sqrt(held / rows)
+    low, high = interval(value, replicates, bounds)
+    return Interval(value, float(low), float(high))

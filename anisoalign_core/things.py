@@ -143,6 +143,25 @@ class Things:
         """How many things of average size have at most ``limit`` rows on either side."""
         return min(self.count, limit * self.count // max(len(self.source), len(self.target)))
 
+    def one_each(self, rng: np.random.Generator) -> tuple[Integers, Integers]:
+        """Return one row of each side for every thing, drawn at random."""
+        if self.are_rows:
+            return self.source, self.target
+        drawn = (
+            order[first + rng.integers(size)]
+            for order, first, size in zip(self._order, self._first, self.sizes, strict=True)
+        )
+        source, target = drawn
+        return source, target
+
+    @cached_property
+    def first_partners(self) -> tuple[Integers, Integers]:
+        """The first target row of each source row's thing, and the other way round."""
+        source, target = (
+            order[first] for order, first in zip(self._order, self._first, strict=True)
+        )
+        return target[self.source], source[self.target]
+
     def shares(self, values: Float64, *, of_source: bool) -> Float64:
         """Sum over each thing, scaled so that the mean over things is that over rows."""
         if self.are_rows:

@@ -53,14 +53,12 @@ def pair_from_sides(
     by: Literal["row", "id", "none"],
     *,
     drop_invalid: bool = False,
-    keep_first: bool = False,
 ) -> EmbeddingPair:
     """Read both sides and pair them."""
     return EmbeddingPair.match(
         source.read(drop_invalid),
         target.read(drop_invalid),
         by,
-        duplicates="first" if keep_first else "error",
     )
 
 
@@ -143,7 +141,6 @@ def pair_from_server(
     by: Literal["row", "id", "none"],
     *,
     drop_invalid: bool = False,
-    keep_first: bool = False,
 ) -> EmbeddingPair:
     """Read a pair from the server folder: two files, or the same file or folder twice."""
     source_modality, target_modality = modalities
@@ -159,5 +156,4 @@ def pair_from_server(
         load(first, modality=source_modality, drop_invalid=drop_invalid),
         load(second, modality=target_modality, drop_invalid=drop_invalid),
         by,
-        duplicates="first" if keep_first else "error",
     )

@@ -39,8 +39,10 @@ def workbench() -> None:
         values = live_control(trial, choice, learned)
         view = trial.view(values)
         number_row(live_numbers(view, study))
+        source, target = study.live
+        held = f"{source:,}" if source == target else f"{source:,} + {target:,}"
         st.caption(
-            f"On {study.live:,} held-out rows (k = {study.k}); beside each number, that of the raw "
+            f"On {held} held-out rows (k = {study.k}); beside each number, that of the raw "
             "source. No held-out row was fitted."
         )
         both_clouds(study, view)

@@ -15,6 +15,7 @@ from sklearn.base import BaseEstimator
 
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.knobs import Knob, Sweep, Values
+from anisoalign_core.align.weights import SideWeights, Weights, checked
 from anisoalign_core.embeddings import EmbeddingSet, as_vectors
 from anisoalign_core.errors import (
     AnisoAlignError,
@@ -29,7 +30,6 @@ from anisoalign_core.pairs import EmbeddingPair, fit_rows
 from anisoalign_core.splitting import Split
 
 Rows = EmbeddingSet | npt.ArrayLike
-Weights = npt.ArrayLike | tuple[npt.ArrayLike | None, npt.ArrayLike | None]
 FORMAT_VERSION = 1
 
 
@@ -106,7 +106,7 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
             If the method takes no weights, or one is not positive and finite.
         """
         y, x = as_vectors(source, "source"), as_vectors(target, "target")
-        weights = self._weights(sample_weight, len(y), len(x))
+        weights = checked(sample_weight, (len(y), len(x)), self.label, by_pair=self.needs_pairs)
         with self._fitting(y.shape, x.shape):
             if weights is None:
                 self._fit(y, x, progress)
@@ -218,31 +218,7 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         if self.recentres:
             self.map_ = self.map_.calibrated(y)
 
-    def _weights(
-        self, given: Weights | None, n_source: int, n_target: int
-    ) -> tuple[Float64 | None, Float64 | None] | None:
-        """Weights of either side, checked; None where none are given."""
-        if given is None:
-            return None
-        sides = given if isinstance(given, tuple) else (given, given)
-        if len(sides) != 2 or isinstance(given, tuple) == self.needs_pairs:
-            wanted = (
-                "one array, a weight per pair" if self.needs_pairs else "two arrays, one a side"
-            )
-            raise ParameterError(f"sample_weight of {self.label} is {wanted}.")
-        found: list[Float64 | None] = []
-        for side, n, name in zip(sides, (n_source, n_target), ("source", "target"), strict=True):
-            weights = None if side is None else np.asarray(side, dtype=np.float64)
-            if weights is not None and weights.shape != (n,):
-                raise ShapeError(f"There are {n} {name} rows and weights of shape {weights.shape}.")
-            if weights is not None and not (np.isfinite(weights) & (weights > 0)).all():
-                raise ParameterError("Weights are positive, finite numbers; leave out other rows.")
-            found.append(weights)
-        return found[0], found[1]
-
-    def _fit_weighted(
-        self, y: Float32, x: Float32, weights: tuple[Float64 | None, Float64 | None]
-    ) -> None:
+    def _fit_weighted(self, y: Float32, x: Float32, weights: SideWeights) -> None:
         """Fit unit rows that do not all count the same."""
         if self.moments is None:
             raise ParameterError(f"{self.label} takes no sample_weight: every row counts the same.")

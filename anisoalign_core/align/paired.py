@@ -8,6 +8,7 @@ from scipy import linalg
 from anisoalign_core.align.affine import AffineMap, to_sphere
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.knobs import Curve, Knob
+from anisoalign_core.align.weights import SideWeights
 from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import (
@@ -29,9 +30,7 @@ class FromPairs(Aligner):
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         self._fit_pairs(y, x, None)
 
-    def _fit_weighted(
-        self, y: Float32, x: Float32, weights: tuple[Float64 | None, Float64 | None]
-    ) -> None:
+    def _fit_weighted(self, y: Float32, x: Float32, weights: SideWeights) -> None:
         self._fit_pairs(y, x, weights[0])
 
     def _fit_pairs(self, y: Float32, x: Float32, weights: Float64 | None) -> None:

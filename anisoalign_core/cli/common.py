@@ -142,7 +142,6 @@ def read_pair(options: argparse.Namespace) -> tuple[EmbeddingPair, dict[str, Any
         What was sampled, for the answer's JSON; None if every row was read.
     """
     from anisoalign_core.engine.sampling import read_sides
-    from anisoalign_core.pairs import EmbeddingPair
     from anisoalign_core.samples import load_sample
 
     by = pairing_of(options)
@@ -158,7 +157,7 @@ def read_pair(options: argparse.Namespace) -> tuple[EmbeddingPair, dict[str, Any
         ]
         for side in sides:
             _say_set(options, side)
-        return EmbeddingPair.match(sides[0], sides[1], by), None
+        return _matched(options, sides[0], sides[1], by), None
     source, target = (open_set(options, side) for side in ("source", "target"))
     source_set, target_set = read_sides(
         source,
@@ -180,7 +179,26 @@ def read_pair(options: argparse.Namespace) -> tuple[EmbeddingPair, dict[str, Any
                 f"{options.sample_seed} (--rows 0 reads all).",
             )
     found = sampled | {"seed": options.sample_seed} if sampled else None
-    return EmbeddingPair.match(source_set, target_set, by), found
+    return _matched(options, source_set, target_set, by), found
+
+
+def _matched(
+    options: argparse.Namespace,
+    source: EmbeddingSet,
+    target: EmbeddingSet,
+    by: Literal["row", "id", "none"],
+) -> EmbeddingPair:
+    """Pair two sets, and say how their rows belong together where that is not plain."""
+    from anisoalign_core.pairs import EmbeddingPair
+
+    pair = EmbeddingPair.match(source, target, by)
+    if by == "id" or (pair.things is not None and not pair.things.are_rows):
+        lost = len(pair.unmatched_source), len(pair.unmatched_target)
+        left = (
+            f"; no partner for {lost[0]:,} source and {lost[1]:,} target ids" if any(lost) else ""
+        )
+        say(options, f"{'joined by id' if by == 'id' else 'paired'}: {pair.in_words()}{left}")
+    return pair
 
 
 def sample_note(sample: dict[str, Any] | None) -> list[str]:

@@ -24,15 +24,15 @@ from anisoalign_core.compare.use.gallery import (
 from anisoalign_core.compare.use.labels import Model, classes_of
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, ParameterError
-from anisoalign_core.geometry.residual import Residual
+from anisoalign_core.geometry.residual import Residual, weighted_sides
 from anisoalign_core.geometry.spectrum import effective_dimension, spectral_correlation
 from anisoalign_core.geometry.subspace import overlap, overlap_ranks
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.registry import Metric, applicable, measure
-from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Progress, eigh
+from anisoalign_core.numerics import Float32, Float64, Progress, eigh, generator
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.recipe import InputFacts, versions
+from anisoalign_core.splitting import equal_rows
 
 MODELS: tuple[tuple[str, Model], ...] = (
     ("label_transfer", "linear"),
@@ -113,6 +113,19 @@ def leaderboard(
         notes.append(
             "Residual, matched cosine, recall and the mixed gallery are missing: they need pairs."
         )
+    grouped = pair.things is not None and not pair.things.are_rows
+    if grouped:
+        notes.append(
+            f"{pair.in_words()}. Splits hold out things; a query finds its thing when any of its "
+            "rows is found; in the mixed gallery each thing has one row of each side, drawn at "
+            "random."
+        )
+    notes += [
+        f"{side.name} has {equal_rows(side):,} repeated rows and no ids: splits keep equal rows "
+        "together."
+        for side in (pair.source, pair.target)
+        if equal_rows(side)
+    ]
     run = Run(pair, holdout, k, random_state, classes)
     first = run.round(0)
     setting = Setting(
@@ -128,7 +141,8 @@ def leaderboard(
             "fit_target": len(first.split.fit_target),
             "source": len(first.source_rows),
             "target": len(first.target_rows),
-        },
+        }
+        | ({"things": first.things.count} if grouped and first.things else {}),
         classes=None if classes is None else classes.origin,
         columns=() if classes is None else tuple(classes.columns),
         keywords=None if keywords is None else {n: list(w) for n, w in keywords.items()},
@@ -160,7 +174,7 @@ def _facts(side: EmbeddingSet) -> dict[str, Any]:
 def _gap(pair: EmbeddingPair) -> dict[str, float]:
     """Return what is known of the gap itself and was published for another encoder."""
     y, x = pair.source.vectors, pair.target.vectors
-    source, target = Moments.of(y), Moments.of(x)
+    source, target = weighted_sides(y, x, pair.things)
     (values_y, u_y), (values_x, u_x) = eigh(source.covariance), eigh(target.covariance)
     found = {
         "centroid_gap": float(np.linalg.norm(target.mean - source.mean)),
@@ -169,7 +183,7 @@ def _gap(pair: EmbeddingPair) -> dict[str, float]:
         ),
     }
     if pair.paired:
-        residual = Residual(source, target, Moments.of(x - y))
+        residual = Residual.of(y, x, pair.things)
         found |= {
             "residual_trace": residual.trace,
             "residual_share": residual.share,
@@ -245,14 +259,15 @@ def _one_split(one: Round, board: Leaderboard, telling: _Telling, curves: bool) 
 
 def _score(one: Round, entry: Entry, method: Aligner, found: _Found) -> None:
     pair, reference = one.run.pair, one.reference
-    after = method.transform(reference.before, reference.target if pair.paired else None)
+    after = method.transform(reference.before, one.partners)
     target = method.transform_target(reference.target) if method.moves_target else None
     scores, floors = _measured(one.comparison(after, target), applicable(pair.paired))
-    if pair.paired:
+    if one.things is not None:
         goal = reference.target if target is None else target
-        found.mixed[entry.name] = mixed_gallery_ndcg(after, goal)
+        texts, images = one.things.one_each(generator(one.run.random_state))
+        found.mixed[entry.name] = mixed_gallery_ndcg(after[texts], goal[images])
         scores["mixed_gallery_ndcg"] = mean_over_shares(found.mixed[entry.name])
-        floors["mixed_gallery_ndcg"] = mean_over_shares(chance_ndcg(len(after)))
+        floors["mixed_gallery_ndcg"] = mean_over_shares(chance_ndcg(len(texts)))
     if one.run.classes is not None:
         rows = one.split.fit_source[:TAUGHT_ROWS]
         taught = one.corrected(method, rows)

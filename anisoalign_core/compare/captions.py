@@ -19,7 +19,7 @@ from anisoalign_core.compare.use.captions import (
     score_captions,
 )
 from anisoalign_core.compare.use.decoder import CaptionDecoder
-from anisoalign_core.compare.use.labels import class_columns
+from anisoalign_core.compare.use.labels import class_columns, lent
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.numerics import Integers, Progress, generator
 from anisoalign_core.pairs import EmbeddingPair
@@ -160,13 +160,20 @@ def caption_board(
     progress : callable(fraction, words), optional
         May raise to cancel.
 
+    Notes
+    -----
+    Of a thing with several captions, all are learned from, and the first is the one that an image
+    is asked for.
+
     Raises
     ------
     ShapeError
         If rows are not paired, so that images have no captions, or there are no captions.
     """
-    told = pair.source.captions if pair.source.captions is not None else pair.target.captions
-    if told is None or not pair.paired:
+    told, known = lent(pair, pair.source.captions, pair.target.captions)
+    if pair.things is not None and pair.source.captions is not None:
+        known = pair.source.captions[pair.things.first_partners[1]]  # what the decoder learns from
+    if told is None or known is None or not pair.paired:
         raise ShapeError(
             "Captions need a paired set that has them: the decoder learns from texts, and the "
             "images' own captions say how well it did. Load captions, and pair the sets."
@@ -176,14 +183,14 @@ def caption_board(
     rows = one.target_rows
     if len(rows) > MOST_ROWS:
         rows = np.sort(generator(random_state).choice(rows, MOST_ROWS, replace=False))
-    references = [str(text) for text in told[rows]]
-    labels = pair.target.labels if pair.target.labels is not None else pair.source.labels
+    references = [str(text) for text in known[rows]]
+    labels = lent(pair, pair.source.labels, pair.target.labels)[1]
     columns = class_columns(labels)
     reader = asked = None
     if labels is not None and columns:
-        fitted = np.sort(np.concatenate([one.split.fit_source, one.split.fit_target]))
+        fitted = np.setdiff1d(np.arange(len(pair.target)), one.split.holdout_target)
         reader = AttributeReader.learn(
-            [str(text) for text in told[fitted]], labels[columns].iloc[fitted]
+            [str(text) for text in known[fitted]], labels[columns].iloc[fitted]
         )
         asked = labels[columns].iloc[rows].reset_index(drop=True)
     tell = progress or (lambda fraction, words: None)
@@ -196,7 +203,7 @@ def caption_board(
         taught_rows, vectors, seen = _taught(one, each, pair, rows, step)
         scores[each.name] = caption_transfer(
             vectors,
-            [str(text) for text in told[taught_rows]],
+            [str(text) for text in (known if each.method == CEILING else told)[taught_rows]],
             seen,
             references,
             reader=reader,

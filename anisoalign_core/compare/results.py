@@ -286,6 +286,8 @@ class Leaderboard:
         """What the numbers rest on, in sentences, for every table and report."""
         setting, rows = self.setting, self.setting.rows
         held = "pairs" if setting.paired else f"+ {rows['target']:,} rows"
+        if "things" in rows:
+            held = f"+ {rows['target']:,} rows of {rows['things']:,} things"
         found = [
             f"{rows['fit_source']:,} source and {rows['fit_target']:,} "
             f"{'unpaired ' if setting.paired else ''}target rows fitted, {rows['source']:,} "

@@ -19,6 +19,7 @@ from anisoalign_core.metrics.registry import applicable, measure
 from anisoalign_core.numerics import Float32, Integers, Progress, generator
 from anisoalign_core.pairs import EmbeddingPair, fit_rows
 from anisoalign_core.splitting import Split
+from anisoalign_core.things import Things
 
 FEWEST_HELD = 20
 TAUGHT_ROWS = 10_000
@@ -64,11 +65,13 @@ class Run:
     def round(self, number: int) -> Round:
         """Return what is fitted and scored on a numbered split."""
         split = self.split(number)
-        rng = generator(self.random_state + number)
-        source_rows = _at_most(MAX_ROWS, split.holdout_source, rng)
-        target_rows = source_rows
-        if not self.pair.paired:
+        rng, things = generator(self.random_state + number), self.pair.things
+        if things is None:
+            source_rows = _at_most(MAX_ROWS, split.holdout_source, rng)
             target_rows = _at_most(MAX_ROWS, split.holdout_target, rng)
+        else:
+            held_things = _at_most(things.within(MAX_ROWS), split.holdout_pairs, rng)
+            source_rows, target_rows = things.rows_of(held_things)
         held = self.pair.source.vectors[source_rows]
         goal = self.pair.target.vectors[target_rows]
         k = self.neighbours(min(len(held), len(goal)))
@@ -84,7 +87,7 @@ class Round:
     run : Run
     split : Split
     source_rows, target_rows : arrays of row numbers
-        Held-out rows that are scored: at most 2000 of each side, the same rows when paired.
+        Held-out rows that are scored: at most 2000 of each side, of the same things when paired.
     reference : Reference
         Those rows, uncorrected, and what all methods share about them.
     """
@@ -101,6 +104,17 @@ class Round:
         source, target, _ = fit_rows(self.run.pair, False, self.split)
         return source, target
 
+    @cached_property
+    def things(self) -> Things | None:
+        """What the scored rows show; None when the pair is unpaired."""
+        every = self.run.pair.things
+        return every and every.take(self.source_rows, self.target_rows)
+
+    @cached_property
+    def partners(self) -> Float32 | None:
+        """What stands for the partners of the scored source rows."""
+        return self.run.pair.partners(self.source_rows)
+
     def fit(self, method: Aligner, progress: Progress | None = None) -> Aligner:
         """Fit a fresh copy of a method on what it may see."""
         fresh = type(method)(**method.get_params(deep=False))
@@ -114,7 +128,6 @@ class Round:
         A live knob is moved; any other takes a new fit per value.
         """
         now, before = fitted.plain_params(), self.reference.before
-        partners = self.reference.target if self.run.pair.paired else None
         swept = fitted.sweep(before, self.fitted[0].vectors) if knob.live else None
         for value in curve.values:
             turned = {name: value * now[name] for name in curve.shares} or {knob.parameter: value}
@@ -122,18 +135,18 @@ class Round:
                 yield value, swept.at(**turned).rows()
             else:
                 again = self.fit(type(fitted).of(now | turned))
-                yield value, again.transform(before, partners)
+                yield value, again.transform(before, self.partners)
 
     def corrected(self, method: Aligner, rows: Integers) -> Float32:
         """Return source rows of the pair by number, corrected; controls see their partners."""
         pair = self.run.pair
-        return method.transform(
-            pair.source.vectors[rows], pair.target.vectors[rows] if pair.paired else None
-        )
+        return method.transform(pair.source.vectors[rows], pair.partners(rows))
 
     def comparison(self, after: Float32, target: Float32 | None = None) -> Comparison:
         """Compare corrected scored rows with the target, or with a target that was moved too."""
-        return self.reference.against(after, target, paired=self.run.pair.paired)
+        return self.reference.against(
+            after, target, paired=self.run.pair.paired, things=self.things
+        )
 
     def measure(
         self, after: Float32, metrics: Iterable[str], target: Float32 | None = None

@@ -19,6 +19,7 @@ from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.knobs import FixedRows, Knob, Sweep, Turned, Values
 from anisoalign_core.compare.splits import local
 from anisoalign_core.errors import ShapeError
+from anisoalign_core.geometry.residual import Residual
 from anisoalign_core.geometry.spectrum import effective_dimension
 from anisoalign_core.metrics.comparison import Reference
 from anisoalign_core.metrics.evaluate import score_rows
@@ -36,6 +37,7 @@ from anisoalign_core.numerics import (
 )
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.splitting import Split
+from anisoalign_core.things import Things, numbers
 
 PlaneKind = Literal["gap", "target", "joint"]
 Range = tuple[float, float]
@@ -74,10 +76,25 @@ class Study:
     def shown(self) -> tuple[Integers, Integers]:
         """Held-out source and target rows that figures show: at most 4000 each, seeded."""
         rng = generator(0)
+        things = self.pair.things
+        if things is not None:
+            held = self.split.holdout_pairs
+            return things.rows_of(held[rng.permutation(len(held))[: things.within(SHOWN_ROWS)]])
         source, target = self.split.holdout_source, self.split.holdout_target
-        order = rng.permutation(len(source))[:SHOWN_ROWS]
-        other = order if self.pair.paired else rng.permutation(len(target))[:SHOWN_ROWS]
-        return source[order], target[other]
+        order, other = rng.permutation(len(source)), rng.permutation(len(target))
+        return source[order[:SHOWN_ROWS]], target[other[:SHOWN_ROWS]]
+
+    @cached_property
+    def things(self) -> Things | None:
+        """What the shown rows show; None when the pair is unpaired."""
+        every = self.pair.things
+        if every is None or every.are_rows:
+            return every and Things.rows(len(self.source))
+        source, target = (
+            numbers(of[rows])
+            for of, rows in zip((every.source, every.target), self.shown, strict=True)
+        )
+        return Things(source, target, int(source.max()) + 1)
 
     @cached_property
     def source(self) -> Float32:
@@ -89,10 +106,20 @@ class Study:
         """Vectors of the shown target rows."""
         return np.ascontiguousarray(self.pair.target.vectors[self.shown[1]])
 
-    @property
-    def live(self) -> int:
-        """How many of the shown rows, from the first, carry the live scores."""
-        return min(LIVE_ROWS, len(self.source), len(self.target))
+    @cached_property
+    def live(self) -> tuple[int, int]:
+        """How many of the shown source and target rows, from the first, carry the live scores."""
+        if self.things is None:
+            return (min(LIVE_ROWS, len(self.source), len(self.target)),) * 2
+        source, target = self.things.rows_of(np.arange(self.things.within(LIVE_ROWS)))
+        return len(source), len(target)
+
+    @cached_property
+    def live_things(self) -> Things | None:
+        """What the live rows show; None when the pair is unpaired, or rows match one by one."""
+        if self.things is None or self.things.are_rows:
+            return None
+        return self.things.take(*(np.arange(n) for n in self.live))
 
     @property
     def k(self) -> int:
@@ -103,27 +130,34 @@ class Study:
         ShapeError
             If fewer than five rows are held out: below k = 2 mixing is not defined.
         """
-        if self.live < 5:
+        if min(self.live) < 5:
             raise ShapeError(
-                f"Only {self.live} rows are held out, too few to speak of neighbours. Hold out a "
-                "larger share on the Data page, or load more rows."
+                f"Only {min(self.live)} rows are held out, too few to speak of neighbours. Hold "
+                "out a larger share on the Data page, or load more rows."
             )
-        return local(self.neighbours, self.live)
+        return local(self.neighbours, min(self.live))
+
+    @property
+    def live_rows(self) -> tuple[Float32, Float32]:
+        """Vectors of the live source and target rows."""
+        return self.source[: self.live[0]], self.target[: self.live[1]]
 
     @cached_property
     def reference(self) -> Reference:
         """What the live scores share between all methods and bounds."""
-        return Reference(self.source[: self.live], self.target[: self.live], self.k).warm()
+        return Reference(*self.live_rows, self.k).warm()
 
     @cached_property
     def uncorrected(self) -> dict[str, float]:
         """Live scores of the source as it is."""
-        return self.score(self.source[: self.live], self.target[: self.live])
+        return self.score(*self.live_rows)
 
     def score(self, after: Float32, target: Float32) -> dict[str, float]:
         """Quick scores of corrected live rows."""
         moved = None if np.shares_memory(target, self.target) else target
-        comparison = self.reference.against(after, moved, paired=self.pair.paired)
+        comparison = self.reference.against(
+            after, moved, paired=self.pair.paired, things=self.live_things
+        )
         return measure(comparison, [one for one in applicable(self.pair.paired) if one.live])[0]
 
     def plane(self, kind: PlaneKind) -> Plane:
@@ -142,10 +176,10 @@ class Study:
             spread = target.covariance + source.covariance
             words = "leading direction of Σ_x + Σ_y beside the gap"
             if pair.paired:
-                rows = parts.fit_pairs
-                spread = Moments.of(
-                    pair.target.vectors[rows] - pair.source.vectors[rows]
-                ).covariance
+                fitted = pair.take(parts.fit_pairs)
+                spread = Residual.of(
+                    fitted.source.vectors, fitted.target.vectors, fitted.things
+                ).moments.covariance
                 words = "leading residual direction beside the gap"
             directions = beside(target.mean - source.mean, eigh(spread)[1])
             labels = ("gap direction Δ/‖Δ‖", words)
@@ -218,8 +252,14 @@ class Trial:
         study = self.study
         if self.sweep is not None:
             return View(study, study.target, self.sweep.at(**values))
-        after = self.method.transform(study.source, study.target)
+        after = self.method.transform(study.source, self._partners)
         return View(study, self.method.transform_target(study.target), FixedRows(after))
+
+    @property
+    def _partners(self) -> Float32 | None:
+        if self.study.things is None or self.study.things.are_rows:
+            return self.study.target
+        return self.study.pair.partners(self.study.shown[0])
 
     def curve(
         self, values: Sequence[float] | None = None, progress: Progress | None = None
@@ -259,12 +299,12 @@ class View:
     @cached_property
     def live_rows(self) -> Float32:
         """Corrected vectors of the live rows."""
-        return self.moved.rows(slice(self.study.live))
+        return self.moved.rows(slice(self.study.live[0]))
 
     @cached_property
     def scores(self) -> dict[str, float]:
         """Quick scores on the live rows."""
-        return self.study.score(self.live_rows, self.target[: self.study.live])
+        return self.study.score(self.live_rows, self.target[: self.study.live[1]])
 
     def evaluate(self, progress: Progress | None = None) -> Scores:
         """Every metric that applies, with intervals, on the shown rows (at most 2000)."""
@@ -275,6 +315,7 @@ class View:
             self.target,
             paired=study.pair.paired,
             k=study.k,
+            things=study.things,
             progress=progress,
         )
 

@@ -257,10 +257,10 @@ def _separability(sample: Sample, seed: int) -> float:
     if sample.size < 4:
         return math.nan
     things = sample.things
-    paired = things is not None
-    if things is not None and things.are_rows:
-        things = None
-    return separability(sample.x, sample.y, paired=paired, random_state=seed, things=things).auc
+    found = separability(
+        sample.x, sample.y, paired=things is not None, random_state=seed, things=things
+    )
+    return found.auc
 
 
 def _share(sample: Sample) -> float:

@@ -91,8 +91,8 @@ def claims(pair: EmbeddingPair, control: EmbeddingPair, random_state: int = 0) -
     """
     split = pair.split(random_state)
     source, target = pair.source.take(split.fit_source), pair.target.take(split.fit_target)
-    held = pair.take(split.holdout_source)
-    untrained = control.take(split.holdout_source)
+    held = pair.take(split.holdout_pairs)
+    untrained = control.take(split.holdout_pairs)
     methods: dict[str, Aligner] = {
         "as they are": Identity().fit(source, target),
         "mean shift": MeanShift().fit(source, target),

@@ -125,7 +125,7 @@ def sidebar_card() -> None:
         st.markdown(f"**{plain(current.title)}**")
         source, target = pair.source, pair.target
         rows = (
-            f"{len(target):,} pairs"
+            pair.in_words()
             if pair.paired
             else f"{len(target):,} {target.modality} + {len(source):,} {source.modality} rows"
         )

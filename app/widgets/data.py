@@ -9,9 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from anisoalign_core.embeddings import EmbeddingSet
-from anisoalign_core.errors import InvalidRowsError, JoinError
+from anisoalign_core.errors import InvalidRowsError
 from anisoalign_core.io.registry import suffixes
 from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.splitting import equal_rows
 from app.loading import (
     Side,
     Upload,
@@ -45,7 +46,7 @@ def _pairing(key: str) -> Literal["row", "id", "none"]:
 
 
 def _attempt(
-    key: str, build: Callable[[bool, bool], EmbeddingPair], title: str, size: Callable[[], int]
+    key: str, build: Callable[[bool], EmbeddingPair], title: str, size: Callable[[], int]
 ) -> None:
     """Load with an offer to mend what can be mended; the loaded set stays until it succeeds.
 
@@ -53,25 +54,16 @@ def _attempt(
     """
     pressed = st.button("Load", type="primary", key=f"{key}_load")
     drop = st.session_state.pop(f"{key}_drop", False)
-    first = st.session_state.pop(f"{key}_first", False)
-    if not (pressed or drop or first):
+    if not (pressed or drop):
         return
-    keep = st.session_state.setdefault(f"{key}_choices", set())
-    keep.update({"drop"} if drop else set(), {"first"} if first else set())
     ask_for_room(size(), title)
     try:
         with st.spinner("Reading and checking …"):
-            pair = build("drop" in keep, "first" in keep)
+            pair = build(drop)
     except InvalidRowsError as error:
         st.error(plain(str(error)), icon=":material/error:")
         st.button("Drop these rows and load the rest", on_click=_flag, args=(f"{key}_drop",))
         return
-    except JoinError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-        if "occurs" in str(error) and "times" in str(error):
-            st.button("Keep the first row of each id", on_click=_flag, args=(f"{key}_first",))
-        return
-    st.session_state.pop(f"{key}_choices", None)
     st.session_state["upload_round"] = st.session_state.get("upload_round", 0) + 1
     use_pair(Loaded(pair, title))
     st.toast("Loaded.", icon=":material/check:")
@@ -111,7 +103,7 @@ def upload_form() -> None:
         with guard():
             _attempt(
                 "both",
-                lambda drop, _: pair_from_upload(both, target_name, source_name, drop_invalid=drop),
+                lambda drop: pair_from_upload(both, target_name, source_name, drop_invalid=drop),
                 both.name,
                 lambda: len(both.data),
             )
@@ -139,9 +131,7 @@ def upload_form() -> None:
     with guard():
         _attempt(
             "two",
-            lambda drop, first: pair_from_sides(
-                source, target, by, drop_invalid=drop, keep_first=first
-            ),
+            lambda drop: pair_from_sides(source, target, by, drop_invalid=drop),
             f"{x.name} + {y.name}",
             lambda: len(x.data) + len(y.data),
         )
@@ -164,8 +154,8 @@ def server_form() -> None:
         by = _pairing("server_pairing")
         _attempt(
             "server",
-            lambda drop, first: pair_from_server(
-                root, source, target, ("text", "image"), by, drop_invalid=drop, keep_first=first
+            lambda drop: pair_from_server(
+                root, source, target, ("text", "image"), by, drop_invalid=drop
             ),
             target if target == source else f"{target} + {source}",
             lambda: sum(size_below(within(root, name)) for name in {target, source}),
@@ -181,6 +171,8 @@ def set_table(pair: EmbeddingPair) -> None:
     st.table(pd.DataFrame(columns))  # wraps; its cells are Markdown
     if pair.paired:
         words = f"Paired: {len(pair.source):,} rows correspond."
+        if not pair.matched.are_rows:
+            words = f"Paired by id: {pair.in_words()}. Rows of one thing count as one."
         lost = len(pair.unmatched_source), len(pair.unmatched_target)
         if any(lost):
             words += (
@@ -229,7 +221,8 @@ def _facts(side: EmbeddingSet) -> dict[str, str]:
         ),
         "were unit already": "yes" if known.was_normalised else "no: normalised on loading",
         "dropped rows (zero, NaN, Inf)": f"{len(known.dropped_rows):,}",
-        "repeated rows": f"{side.duplicate_rows:,}",
+        "repeated rows": f"{side.duplicate_rows:,}"
+        + (", kept on one side of a split" if equal_rows(side) else ""),
         "ids": "row numbers" if known.ids_are_rows else f"given, e.g. {side.ids[0]}",
         "captions": "yes" if side.captions is not None else "no",
         "digest": side.digest[:16],
@@ -252,9 +245,12 @@ def split_settings(pair: EmbeddingPair) -> None:
     )
     with guard():
         parts = split()
+        held = f"{len(parts.holdout_pairs):,} pairs"
+        if pair.paired and not pair.matched.are_rows:
+            held = f"{len(parts.holdout_pairs):,} things with all their rows"
         words = (
             f"{len(parts.fit_target):,} target rows and {len(parts.fit_source):,} other source "
-            f"rows fit the corrections; {len(parts.holdout_source):,} pairs are held out to "
+            f"rows fit the corrections; {held} are held out to "
             "evaluate. No fitted statistic sees a row and its partner."
             if pair.paired
             else f"{len(parts.fit_target):,} target and {len(parts.fit_source):,} source rows fit "

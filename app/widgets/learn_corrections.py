@@ -116,7 +116,7 @@ def fit_against_meaning() -> None:
             now=(scores["omega"], scores["mixing_coverage"]),
             others=others,
         ),
-        caption=f"Each point is a correction of the captions, measured on {sample.study().live} "
+        caption=f"Each point is a correction of the captions, measured on {sample.study().live[0]} "
         f"{HELD} (k = {sample.study().k}) and fitted on others without pairs. The curve starts at "
         "ReAlign (α = 0) and runs to α = 1.5. Right is meaning, up is fit.",
         alt="Neighbours kept against pictures covered along the bound, other methods beside it",

@@ -134,7 +134,7 @@ def shift_scores(method: str) -> dict[str, float]:
 
 def scores_of(view: View) -> dict[str, float]:
     """Return the live scores of a view, and ``gap``: the distance of the means that it leaves."""
-    both = Comparison.between(view.target[: view.study.live], view.live_rows)
+    both = Comparison.between(view.target[: view.study.live[1]], view.live_rows)
     return view.scores | {"gap": delta_mu(both)}
 
 

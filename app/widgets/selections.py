@@ -117,8 +117,12 @@ def _keep_form(pair: EmbeddingPair, selection: Selection) -> None:
         st.error("Give the selection a name of its own.", icon=":material/error:")
         return
     if partners:
-        both = tuple(sorted({*selection.target, *selection.source}))
-        selection = Selection(both, both, selection.origin)
+        things = pair.matched
+        shown = np.unique(
+            [*things.target[list(selection.target)], *things.source[list(selection.source)]]
+        )
+        source, target = (tuple(np.sort(rows).tolist()) for rows in things.rows_of(shown))
+        selection = Selection(target, source, selection.origin)
     kept()[name] = selection
     st.rerun()
 

@@ -194,7 +194,7 @@ def classes_of(
 
     if keywords is not None:
         return _by_keywords(pair, keywords)
-    source, target = _lent(pair, pair.source.labels, pair.target.labels)
+    source, target = lent(pair, pair.source.labels, pair.target.labels)
     if source is None or target is None:
         if columns:
             raise ParameterError(f'There are no labels, so none called "{columns[0]}".')
@@ -214,11 +214,21 @@ def classes_of(
     return Classes(tables[0], tables[1], f"labels {', '.join(chosen)}")
 
 
-def _lent(pair: EmbeddingPair, source: Any, target: Any) -> tuple[Any, Any]:
-    """Both sides' own, or what a partner lends the side that has none."""
-    if not pair.paired:
+def lent(pair: EmbeddingPair, source: Any, target: Any) -> tuple[Any, Any]:
+    """Both sides' own, or what the first partner lends the side that has none."""
+    if pair.things is None:
         return source, target
-    return (target if source is None else source), (source if target is None else target)
+    of_source, of_target = pair.things.first_partners
+    return _take(target, of_source) if source is None else source, (
+        _take(source, of_target) if target is None else target
+    )
+
+
+def _take(values: Any, rows: Integers) -> Any:
+    """Return some rows of a table, of an array or of nothing."""
+    if values is None or isinstance(values, np.ndarray):
+        return None if values is None else values[rows]
+    return values.iloc[rows].reset_index(drop=True)
 
 
 def _by_keywords(pair: EmbeddingPair, keywords: Mapping[str, Sequence[str]]) -> Classes:
@@ -226,7 +236,7 @@ def _by_keywords(pair: EmbeddingPair, keywords: Mapping[str, Sequence[str]]) -> 
 
     if len(keywords) < 2 or not all(words for words in keywords.values()):
         raise ParameterError("Give at least two classes of keywords, each with at least one word.")
-    source, target = _lent(pair, pair.source.captions, pair.target.captions)
+    source, target = lent(pair, pair.source.captions, pair.target.captions)
     if source is None or target is None:
         raise ShapeError(
             "Keywords are looked up in captions, and there are none on both sides. Load captions, "

@@ -283,7 +283,12 @@ class EmbeddingPair:
             counts[side] += f" ({low} each)" if low == high else f" ({low} to {high} each)"
         return f"{self.things.count:,} things: {' and '.join(counts)}"
 
-    def split(self, random_state: int | np.random.Generator = 0, holdout: float = 0.2) -> Split:
+    def split(
+        self,
+        random_state: int | np.random.Generator = 0,
+        holdout: float = 0.2,
+        by: Literal["thing", "row"] = "thing",
+    ) -> Split:
         """Divide the rows into fit-target, fit-source and hold-out parts, by thing.
 
         Paired sets: a share ``holdout`` of the things is held out, the rest is halved, one half
@@ -296,6 +301,9 @@ class EmbeddingPair:
         random_state : int or numpy Generator, default 0
         holdout : float, default 0.2
             In (0, 0.8].
+        by : {"thing", "row"}
+            "row" keeps nothing together, as version 0.1 did: for its recipes, and for pairs whose
+            rows match one by one.
 
         Raises
         ------
@@ -304,7 +312,7 @@ class EmbeddingPair:
         ShapeError
             If a part would have fewer than two rows.
         """
-        return split_rows(self.source, self.target, self.things, random_state, holdout)
+        return split_rows(self.source, self.target, self.things, random_state, holdout, by)
 
 
 def fit_rows(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -41,12 +42,19 @@ def split_rows(
     things: Things | None,
     random_state: int | np.random.Generator,
     holdout: float,
+    by: Literal["thing", "row"] = "thing",
 ) -> Split:
     """Draw a split; see :meth:`anisoalign_core.EmbeddingPair.split`."""
     if not 0.0 < holdout <= 0.8:
         raise ParameterError(f"holdout is {holdout}; choose a share above 0 and at most 0.8.")
     rng = generator(random_state)
-    of_source, of_target = _units(source, target, things)
+    if by == "row":
+        if things is not None and len(source) != len(target):
+            raise ParameterError("Rows that do not match one by one are split by thing.")
+        things = things and Things.rows(len(source))
+        of_source, of_target = np.arange(len(source)), np.arange(len(target))
+    else:
+        of_source, of_target = _units(source, target, things)
     pairs = held_pairs = np.empty(0, dtype=np.intp)
     if things is not None:
         order = rng.permutation(int(of_source.max()) + 1)

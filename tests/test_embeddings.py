@@ -140,12 +140,14 @@ def test_ids_that_repeat_or_do_not_join_are_refused():
     target = make(ROWS, ids=[f"k{i}" for i in range(20)])
     repeated = make(ROWS, ids=["k1", "k1", *[f"k{i}" for i in range(2, 20)]])
     with pytest.raises(JoinError, match='id "k1" occurs 2 times'):
-        EmbeddingPair.join(repeated, target)
+        EmbeddingPair.join(repeated, target, duplicates="error")
     assert len(EmbeddingPair.join(repeated, target, duplicates="first").source) == 19
     with pytest.raises(JoinError, match="No id occurs in both"):
         EmbeddingPair.join(make(ROWS, ids=range(50, 70)), target)
     with pytest.raises(JoinError, match="no ids"):
         EmbeddingPair.join(make(ROWS), target)
+    with pytest.raises(JoinError, match="Neither set has ids"):
+        EmbeddingPair.join(make(ROWS), make(ROWS))
 
 
 def test_pairs_by_row_survive_dropped_rows():

@@ -87,7 +87,7 @@ class Ridge(FromPairs):
         from sklearn.linear_model import RidgeCV
 
         source_mean, target_mean = _means(y, x, weights)
-        model = RidgeCV(alphas=self.alphas, fit_intercept=False)
+        model = RidgeCV(alphas=list(self.alphas), fit_intercept=False)
         model.fit(y - source_mean, x - target_mean, sample_weight=weights)
         self.penalty_ = float(model.alpha_)
         self.map_ = AffineMap(source_mean, np.asarray(model.coef_, dtype=float), target_mean)

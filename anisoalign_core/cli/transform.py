@@ -46,6 +46,7 @@ def fit(options: argparse.Namespace) -> None:
         pairing_of(options),
         options.split_seed,
         options.holdout,
+        "thing",
         options.rows,
         options.sample_seed,
     )

@@ -175,8 +175,7 @@ def _bias(
     if things is None or things.are_rows:
         rows = min(STRUCTURE_ROWS, len(y), len(x))
         rng = generator(seed)
-        part_y, part_x = y[rng.permutation(len(y))[:rows]], x[rng.permutation(len(x))[:rows]]
-        part = Sample(part_y, part_x, None)
+        part = Sample(y[rng.permutation(len(y))[:rows]], x[rng.permutation(len(x))[:rows]], None)
         weights, fewest = None, min(len(y), len(x))
     else:
         part = draw(y, x, things, seed)
@@ -371,8 +370,7 @@ def _structure(sample: Sample, seed: int) -> Structure | None:
 
 
 def _notes(pair: EmbeddingPair, used_y: int, used_x: int) -> tuple[str, ...]:
-    notes = []
-    n_y, n_x = len(pair.source), len(pair.target)
+    notes, n_y, n_x = [], len(pair.source), len(pair.target)
     if (used_y, used_x) != (n_y, n_x):
         notes.append(
             f"Retrieval, neighbours, separability and intervals use a seeded sample of {used_y:,} "

@@ -16,7 +16,7 @@ from anisoalign_core.io import load, save
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plain import from_plain
-from anisoalign_core.recipe.facts import InputFacts, vectors_digest, versions
+from anisoalign_core.recipe.facts import InputFacts, SplitBy, match_again, vectors_digest, versions
 from anisoalign_core.recipe.jobs import Say, run_apply
 from anisoalign_core.recipe.written import FileRecipe, Fitted, Recipe
 
@@ -32,6 +32,7 @@ def cook(
     fit_on: Literal["all", "split"] = "all",
     split_seed: int = 0,
     split_holdout: float = 0.2,
+    split_by: SplitBy = "thing",
     progress: Progress | None = None,
     scores_before: Mapping[str, float] | None = None,
     scores_after: Mapping[str, float] | None = None,
@@ -45,7 +46,7 @@ def cook(
         Name in :data:`anisoalign_core.ALIGNERS`.
     parameters : mapping
         Constructor parameters.
-    fit_on, split_seed, split_holdout
+    fit_on, split_seed, split_holdout, split_by
         See :class:`Recipe`.
 
     Returns
@@ -57,7 +58,7 @@ def cook(
     recipe : Recipe
     """
     aligner = ALIGNERS[method].of(parameters)
-    part = pair.split(split_seed, split_holdout) if fit_on == "split" else None
+    part = pair.split(split_seed, split_holdout, split_by) if fit_on == "split" else None
     training, applying = _share(progress, 0.9) if aligner.trains else (None, progress)
     aligner.fit_pair(pair, part, progress=training)
     partners = pair.partners() if aligner.needs_partners else None
@@ -76,6 +77,7 @@ def cook(
         fit_on=fit_on,
         split_seed=split_seed,
         split_holdout=split_holdout,
+        split_by=split_by,
         output_digest=vectors_digest(corrected.vectors),
         versions=versions(),
         scores_before=dict(scores_before or {}),
@@ -176,7 +178,7 @@ def _of_rows(
         else load(_one(given), modality=then.modality, drop_invalid=drop_invalid)
         for given, then in ((source, recipe.source), (target, recipe.target))
     ]
-    pair = EmbeddingPair.match(sides[0], sides[1], recipe.pairing)
+    pair = match_again(sides[0], sides[1], recipe.pairing, recipe.split_by)
     differences = []
     for role, now, then in (
         ("source", pair.source, recipe.source),
@@ -195,6 +197,7 @@ def _of_rows(
         fit_on=recipe.fit_on,
         split_seed=recipe.split_seed,
         split_holdout=recipe.split_holdout,
+        split_by=recipe.split_by,
     )
     if out is not None:
         save(corrected, out)

@@ -6,14 +6,20 @@ import hashlib
 import platform
 from dataclasses import dataclass
 from importlib import metadata
+from typing import Literal
 
 import numpy as np
 
 from anisoalign_core import __version__
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.numerics import Float32
+from anisoalign_core.pairs import EmbeddingPair
 
 LIBRARIES = ("numpy", "scipy", "scikit-learn")
+
+Pairing = Literal["row", "id", "none"]
+SplitBy = Literal["thing", "row"]
+"""What a split keeps together; version 0.1 split by row."""
 
 
 @dataclass(frozen=True)
@@ -60,3 +66,13 @@ def versions() -> dict[str, str]:
     """Versions that a bit-for-bit replay depends on."""
     found = {"anisoalign-studio": __version__, "python": platform.python_version()}
     return found | {name: metadata.version(name) for name in LIBRARIES}
+
+
+def match_again(
+    source: EmbeddingSet, target: EmbeddingSet, by: Pairing, split_by: SplitBy
+) -> EmbeddingPair:
+    """Pair sets as a recipe says; before 0.2, sets without ids were joined by row numbers."""
+    bare = source.provenance.ids_are_rows and target.provenance.ids_are_rows
+    if by == "id" and bare and split_by == "row":
+        by = "row"
+    return EmbeddingPair.match(source, target, by)

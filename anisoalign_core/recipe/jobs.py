@@ -32,8 +32,7 @@ from anisoalign_core.io.preflight import Preflight
 from anisoalign_core.io.registry import FORMATS, by_suffix
 from anisoalign_core.io.shards import ShardedSet, open_shards
 from anisoalign_core.numerics import Progress
-from anisoalign_core.pairs import EmbeddingPair
-from anisoalign_core.recipe.facts import versions
+from anisoalign_core.recipe.facts import SplitBy, match_again, versions
 from anisoalign_core.rows import NormRange
 
 Say = Callable[[str], None]
@@ -57,6 +56,8 @@ class FitJob:
     split_seed : int or None
         Fit on the fit parts of this split only.
     holdout : float
+    split_by : {"thing", "row"}
+        What a split keeps together.
     rows : int or None
         Fit on a sample of at most this many rows of each side, in memory.
     sample_seed : int
@@ -74,6 +75,7 @@ class FitJob:
     pairing: Literal["none", "row", "id"] = "none"
     split_seed: int | None = None
     holdout: float = 0.2
+    split_by: SplitBy = "row"  # as jobs before 0.2 were run
     rows: int | None = None
     sample_seed: int = 0
 
@@ -150,8 +152,12 @@ class FitJob:
             files = [FileFacts.of(shard) for shard in data.shards]
             data.check_unchanged()
             found.append(SetFacts.of(data, norms, files))
-        pair = EmbeddingPair.match(*sides, self.pairing)
-        split = None if self.split_seed is None else pair.split(self.split_seed, self.holdout)
+        pair = match_again(*sides, self.pairing, self.split_by)
+        split = (
+            None
+            if self.split_seed is None
+            else pair.split(self.split_seed, self.holdout, self.split_by)
+        )
         method.fit_pair(pair, split, progress=progress)
         return found[0], found[1]
 

@@ -13,7 +13,7 @@ from anisoalign_core.align import ALIGNERS, Aligner
 from anisoalign_core.engine.facts import FileFacts, SetFacts
 from anisoalign_core.errors import FormatError
 from anisoalign_core.plain import from_plain
-from anisoalign_core.recipe.facts import InputFacts, versions
+from anisoalign_core.recipe.facts import InputFacts, SplitBy, versions
 from anisoalign_core.recipe.jobs import Applied, ApplyJob, FitJob
 
 RECIPE_FORMAT = "anisoalign-recipe"
@@ -90,6 +90,8 @@ class Recipe(AnyRecipe):
     fit_on : {"all", "split"}
         All rows, or the fit parts of the split below.
     split_seed, split_holdout : int and float
+    split_by : {"thing", "row"}
+        What a split keeps together; recipes that do not say so were split by row.
     output_digest : str
         sha256 of the corrected float32 rows.
     versions : dict
@@ -111,6 +113,7 @@ class Recipe(AnyRecipe):
     versions: dict[str, str] = field(default_factory=dict)
     scores_before: dict[str, float] = field(default_factory=dict)
     scores_after: dict[str, float] = field(default_factory=dict)
+    split_by: SplitBy = "row"  # as recipes before 0.2 were made
 
     def check(self) -> None:
         """See :meth:`AnyRecipe.check`."""
@@ -152,7 +155,8 @@ class Recipe(AnyRecipe):
             rows = ("pair.source", "pair.target")
         fit = rows
         if self.fit_on == "split":
-            lines.append(f"split = pair.split({self.split_seed}, {self.split_holdout})")
+            by = ', by="row"' if self.split_by == "row" else ""
+            lines.append(f"split = pair.split({self.split_seed}, {self.split_holdout}{by})")
             parts = ("fit_pairs",) * 2 if aligner.needs_pairs else ("fit_source", "fit_target")
             fit = tuple(  # type: ignore[assignment]
                 f"{side}.take(split.{part})" for side, part in zip(rows, parts, strict=True)

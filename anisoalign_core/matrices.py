@@ -72,9 +72,9 @@ class SpanMatrix:
         return np.asarray((self.inner - self.level * np.eye(len(self.inner))) @ self.basis.T)
 
     @cached_property
-    def _float32(self) -> tuple[Float32, Float32]:
-        beyond = (self.inner.T - self.level * np.eye(len(self.inner))) @ self.basis.T
-        return self.basis.astype(np.float32), beyond.astype(np.float32)
+    def row_factors(self) -> tuple[Float32, Float32]:
+        """V and ``(K − c I)ᵀ Vᵀ``, (d, k) and (k, d): ``zᵀAᵀ = c zᵀ + (zᵀ V)((K − c I)ᵀ Vᵀ)``."""
+        return self.basis.astype(np.float32), self.T._beyond.astype(np.float32)
 
     def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> Any:
         """Write out all d×d entries."""
@@ -120,7 +120,7 @@ class SpanMatrix:
 
     def of_rows(self, rows: Float32) -> Float32:
         """Return ``A z`` for every row z, (n, d), in float32."""
-        basis, beyond = self._float32
+        basis, beyond = self.row_factors
         moved = (rows @ basis) @ beyond
         moved += np.float32(self.level) * rows
         return np.asarray(moved)
@@ -209,6 +209,16 @@ def _beside(matrix: Matrix, basis: Float64) -> Float64:
         turn = basis.T @ matrix.basis
         found[:k, :k] += turn @ (matrix.inner - matrix.level * np.eye(turn.shape[1])) @ turn.T
     return np.asarray(found)
+
+
+def shifted(matrix: Matrix, factor: float, shift: float) -> Matrix:
+    """Return ``factor · A + shift · I``."""
+    if isinstance(matrix, SpanMatrix):
+        inner = shifted(matrix.inner, factor, shift)
+        return SpanMatrix(matrix.basis, np.asarray(inner), factor * matrix.level + shift)
+    found = factor * matrix
+    found[np.diag_indices(len(found))] += shift
+    return found
 
 
 def eigh(matrix: Matrix) -> tuple[Float64, Float64]:

@@ -19,7 +19,7 @@ from anisoalign_core.matrices import (
     from_arrays,
     gram,
     kept,
-    through,
+    shifted,
     to_arrays,
     trace,
 )
@@ -70,7 +70,7 @@ class Moments:
             If the array is not 2-D or has no rows.
         """
         precise = is_precise(len(rows), rows.shape[-1])
-        thin = len(rows) < rows.shape[-1] if thin is None else thin
+        thin = is_thin(len(rows), rows.shape[-1]) if thin is None else thin
         return cls.from_chunks([rows], precise=precise, diagonal=diagonal, thin=thin)
 
     @classmethod
@@ -255,13 +255,7 @@ class Moments:
         delta = squared - d * target**2
         beta = (fourth / self.n - squared) / self.n
         gamma = 1.0 if delta <= 0 else float(np.clip(beta / delta, 0.0, 1.0))
-
-        def shrink(matrix: Float64) -> Float64:
-            shrunk = (1 - gamma) * matrix
-            shrunk[np.diag_indices(len(shrunk))] += gamma * target
-            return np.asarray(shrunk)
-
-        return through(shrink, sigma), gamma
+        return shifted(sigma, 1 - gamma, gamma * target), gamma
 
 
 def _between(step: Float64, factor: float, like: Matrix) -> Matrix:
@@ -274,6 +268,11 @@ def _between(step: Float64, factor: float, like: Matrix) -> Matrix:
 def is_precise(rows: int, dim: int) -> bool:
     """Whether a set of this size is summed in float64 throughout."""
     return rows * dim**2 <= PRECISE_WORK
+
+
+def is_thin(rows: int, dim: int) -> bool:
+    """Whether a set of this size is known by its rows, on their span."""
+    return rows < dim
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.knobs import Curve, Knob
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.matrices import Matrix, through
+from anisoalign_core.matrices import Matrix, shifted, through
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, eigh, psd_power
 
@@ -108,6 +108,5 @@ class Bures(Aligner):
             target.shrunk(),
         )
         t = self.relaxation
-        full = bures_map(sigma_y, sigma_x)
-        linear = through(lambda matrix: (1 - t) * np.eye(len(matrix)) + t * matrix, full)
+        linear = shifted(bures_map(sigma_y, sigma_x), t, 1 - t)
         self.map_ = AffineMap(source.mean, linear, target.mean)

@@ -7,7 +7,7 @@ from scipy import linalg
 
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.matrices import Matrix, eigh, leading
-from anisoalign_core.moments import Moments
+from anisoalign_core.moments import Moments, is_thin
 from anisoalign_core.numerics import Float32, Float64, Integers, fix_signs, generator
 
 RANK_ENERGY = 0.9
@@ -70,7 +70,7 @@ def overlap_ceiling(
     order = generator(random_state).permutation(int(of.max()) + 1)
     is_first = np.zeros(len(order), dtype=bool)
     is_first[order[: len(order) // 2]] = True
-    thin = len(rows) < rows.shape[1]
+    thin = is_thin(*rows.shape)
     first, second = (
         leading(Moments.of(rows[part], thin=thin).covariance, max(ranks))
         for part in (is_first[of], ~is_first[of])

@@ -247,7 +247,8 @@ class BoundedTransport(Aligner):
         """Return the auto bound and the (bounds, Ψ) curve that it was chosen from."""
         fixed = type(self)(**(self.get_params() | {"bound": 0.0}))
         fixed.bound_ = 0.0
-        fixed._fit_map(source.without(Moments.of(held)), target)
+        taken = Moments.of(held, thin=isinstance(source.scatter, SpanMatrix))
+        fixed._fit_map(source.without(taken), target)
         swept = BoundSweep(fixed, held, others)
         return largest_bound(lambda bound: psi(Comparison(held, swept.at(bound).rows(), held)))
 

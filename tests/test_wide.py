@@ -1,7 +1,6 @@
 """Fewer rows than dimensions: the same numbers as with everything written out, and small."""
 
 import json
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -20,6 +19,7 @@ from anisoalign_core.geometry.residual import Residual
 from anisoalign_core.io.shards import open_shards
 from anisoalign_core.matrices import Span, SpanMatrix, eigenvalues, eigh, gram, leading, through
 from anisoalign_core.moments import Moments
+from benchmarks.wide import written_out
 from tests.conftest import paired_world
 
 SIZES = [(30, 96), (12, 200), (70, 96)]
@@ -39,17 +39,6 @@ METHODS = {
     "standardize": {},
     "realign": {},
 }
-
-
-@contextmanager
-def written_out():
-    """Work as if no set had fewer rows than dimensions."""
-    with pytest.MonkeyPatch.context() as patch:
-        for room in ("moments", "geometry.subspace"):
-            patch.setattr(f"anisoalign_core.{room}.is_thin", lambda rows, dim: False)
-        patch.setattr("anisoalign_core.moments.gram", lambda rows: rows.T @ rows)
-        patch.setattr(Span, "of", classmethod(lambda cls, *columns: cls(None)))
-        yield
 
 
 def made(name, n, d, source=None):

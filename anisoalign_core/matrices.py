@@ -194,13 +194,13 @@ def through(function: Callable[..., Float64], *matrices: Matrix) -> Matrix:
     span = Span.shared(*matrices)
     if span.basis is None:
         return function(*(np.asarray(one) for one in matrices))
-    found = function(*(_beside(one, span.basis) for one in matrices))
+    acting = [one for one in matrices if isinstance(one, SpanMatrix)]  # all: arrays have no span
+    found = function(*(_beside(one, span.basis) for one in acting))
     return SpanMatrix(span.basis, found[:-1, :-1], float(found[-1, -1]))
 
 
-def _beside(matrix: Matrix, basis: Float64) -> Float64:
+def _beside(matrix: SpanMatrix, basis: Float64) -> Float64:
     """Matrix in the coordinates of a span that holds its own, and one direction outside."""
-    assert isinstance(matrix, SpanMatrix)  # noqa: S101  (arrays have no smaller span)
     k = basis.shape[1]
     found = matrix.level * np.eye(k + 1)
     if basis is matrix.basis:

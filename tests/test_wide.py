@@ -13,6 +13,7 @@ from anisoalign_core.align.gaussian import bures_map
 from anisoalign_core.align.paired import nearest_rotation
 from anisoalign_core.align.stretching import mean_rotation, plane_rotation
 from anisoalign_core.engine import fit_streamed
+from anisoalign_core.engine.passes import MomentPass, cut, over_piece
 from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.geometry.directions import Directions
 from anisoalign_core.geometry.residual import Residual
@@ -250,6 +251,25 @@ def test_streaming_gives_the_same_bits_as_memory(name, tmp_path, monkeypatch):
     for key, value in vars(in_memory.map_).items():
         if value is not None:
             np.testing.assert_array_equal(getattr(streamed.map_, key), value, err_msg=key)
+
+
+def test_shards_of_few_rows_give_the_numbers_of_the_whole(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    sides, shards = paired_world(30, 96), []
+    for kind, rows in zip(("text", "image"), sides, strict=True):
+        (tmp_path / kind).mkdir()
+        np.save(f"{kind}/part_0.npy", rows[:20])
+        np.save(f"{kind}/part_1.npy", rows[20:])
+        shards.append(open_shards(kind, modality=kind))
+    streamed, _, _ = fit_streamed(aa.BoundedTransport(bound=0.4), *shards)
+    whole = aa.BoundedTransport(bound=0.4).fit(*sides)
+    assert isinstance(streamed.map_.linear, SpanMatrix)
+    np.testing.assert_allclose(streamed.map_.linear, whole.map_.linear, atol=1e-9)
+    np.testing.assert_allclose(streamed.transform(sides[0]), whole.transform(sides[0]), atol=1e-6)
+    whole_pass = MomentPass.over(shards[0], False, False)
+    pieces = [over_piece(piece, whole_pass) for piece in cut(shards[0])]  # as several machines do
+    found = (pieces[0] + pieces[1]).moments
+    np.testing.assert_allclose(found.covariance, Moments.of(sides[0]).covariance, atol=1e-12)
 
 
 def test_moments_of_few_rows_add_up_and_come_apart(tmp_path):

@@ -201,7 +201,7 @@ class BoundedTransport(Aligner):
             basis = u @ turn if thin else complete_basis(u @ turn)
             rest_x = trace(sigma_x) - trace(u.T @ sigma_x @ u)
             rest_y = trace(sigma_y) - trace(u.T @ sigma_y @ u)
-            outside = math.sqrt(rest_x / rest_y) if rest_y > 1e-14 else self.scale_
+            outside = math.sqrt(max(rest_x, 0.0) / rest_y) if rest_y > 1e-14 else self.scale_
             stretches = np.concatenate([inside, np.full(source.dim - self.rank_, outside)])
         if self.recentre == "rotate" and isinstance(self.rotation_, SpanMatrix):
             basis = extended(basis, self.rotation_.basis)  # what the rotation turns

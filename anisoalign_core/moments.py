@@ -1,4 +1,4 @@
-"""Count, mean and scatter in float64: one pass over the data, after which work is d×d."""
+"""Count, mean and scatter in float64: one pass over the data, after which work is d×d, or n×n."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.matrices import (
+    Matrix,
+    SpanMatrix,
+    diagonal_of,
+    entries,
+    from_arrays,
+    gram,
+    kept,
+    shifted,
+    to_arrays,
+    trace,
+)
 from anisoalign_core.numerics import Float32, Float64, blocks, read_only, room_for_tile, tiles
 
 PRECISE_WORK = 10_000_000_000
@@ -28,9 +40,10 @@ class Moments:
     n : int
         Number of rows summed.
     mean : (d,) float64
-    scatter : (d, d) or (d,) float64
+    scatter : (d, d) or (d,) float64, or SpanMatrix
         Centred scatter ``Σ_i (x_i − μ)(x_i − μ)ᵀ``, or its diagonal alone, for what needs no more:
-        that costs n·d instead of n·d².
+        that costs n·d instead of n·d². Of fewer rows than dimensions it is known on their span:
+        that costs n²·d, and ``np.asarray`` writes it out.
 
     Notes
     -----
@@ -43,11 +56,13 @@ class Moments:
 
     n: int
     mean: Float64
-    scatter: Float64
+    scatter: Matrix
 
     @classmethod
-    def of(cls, rows: npt.NDArray[np.floating], *, diagonal: bool = False) -> Moments:
-        """Moments of the rows of an (n, d) array; ``diagonal`` as in :meth:`from_chunks`.
+    def of(
+        cls, rows: npt.NDArray[np.floating], *, diagonal: bool = False, thin: bool | None = None
+    ) -> Moments:
+        """Moments of the rows of an (n, d) array; see :meth:`from_chunks`, ``thin`` by their shape.
 
         Raises
         ------
@@ -55,7 +70,8 @@ class Moments:
             If the array is not 2-D or has no rows.
         """
         precise = is_precise(len(rows), rows.shape[-1])
-        return cls.from_chunks([rows], precise=precise, diagonal=diagonal)
+        thin = is_thin(len(rows), rows.shape[-1]) if thin is None else thin
+        return cls.from_chunks([rows], precise=precise, diagonal=diagonal, thin=thin)
 
     @classmethod
     def from_chunks(
@@ -64,6 +80,7 @@ class Moments:
         *,
         precise: bool = False,
         diagonal: bool = False,
+        thin: bool = False,
     ) -> Moments:
         """Moments of the rows of all chunks, read once, in order.
 
@@ -75,6 +92,9 @@ class Moments:
             down to 1e-16 of the largest instead of 1e-8.
         diagonal : bool, default False
             Sum the diagonal of the scatter only.
+        thin : bool, default False
+            All chunks together have fewer rows than dimensions: the rows themselves are kept, in
+            float64, instead of products.
 
         Raises
         ------
@@ -86,7 +106,8 @@ class Moments:
             if chunk.ndim != 2:
                 raise ShapeError(f"A chunk of rows has {chunk.ndim} axes, not 2.")
             for part in blocks(len(chunk)):
-                total.add(BlockSum.of(chunk[part], precise=precise, diagonal=diagonal))
+                block = chunk[part]
+                total.add(BlockSum.of(block, precise=precise, diagonal=diagonal, thin=thin))
         return total.moments()
 
     @classmethod
@@ -102,23 +123,23 @@ class Moments:
         diagonal : bool, default False
             Sum the diagonal of the scatter only.
         """
-        mass, mean, scatter = 0.0, np.zeros(1), np.zeros(1)
+        mass, mean, scatter = 0.0, np.zeros(1), None
         for rows, weights in chunks:
             for part in blocks(len(rows)):
                 share = float(weights[part].sum())
                 own = weights[part] @ rows[part] / share
                 centred = (rows[part] - own) * np.sqrt(weights[part])[:, None]
-                step = own - mean if mass else np.zeros_like(own)  # the first block is the start
-                product = (
-                    np.einsum("ij,ij->j", centred, centred) if diagonal else centred.T @ centred
-                )
-                between = step * step if diagonal else np.outer(step, step)
-                mean = mean + step * (share / (mass + share)) if mass else own
-                scatter = scatter + product + between * (mass * share / (mass + share))
+                product = np.einsum("ij,ij->j", centred, centred) if diagonal else gram(centred)
+                if scatter is None:  # the first block is the start
+                    mean, scatter = own, product
+                else:
+                    step, within = own - mean, scatter + product
+                    mean = mean + step * (share / (mass + share))
+                    scatter = within + _between(step, mass * share / (mass + share), within)
                 mass += share
-        if not mass:
+        if scatter is None:
             raise ShapeError("There are no rows to sum.")
-        return cls(round(mass), read_only(mean), read_only(scatter))
+        return cls(round(mass), read_only(mean), kept(scatter))
 
     def __add__(self, other: Moments) -> Moments:
         """Moments of both sets of rows together."""
@@ -126,8 +147,9 @@ class Moments:
         n = self.n + other.n
         step = other.mean - self.mean
         mean = self.mean + step * (other.n / n)
-        scatter = self.scatter + other.scatter + self._squared(step) * (self.n * other.n / n)
-        return Moments(n, read_only(mean), read_only(scatter))
+        within = self.scatter + other.scatter
+        scatter = within + _between(step, self.n * other.n / n, within)
+        return Moments(n, read_only(mean), kept(scatter))
 
     def without(self, other: Moments) -> Moments:
         """Moments of the rows that are left when those of ``other`` are taken away.
@@ -144,9 +166,9 @@ class Moments:
         if n < 1:
             raise ShapeError(f"{other.n} rows cannot be taken from {self.n}: none would be left.")
         mean = self.mean + (self.mean - other.mean) * (other.n / n)
-        scatter = self.scatter - other.scatter
-        scatter -= self._squared(other.mean - mean) * (n * other.n / self.n)
-        return Moments(n, read_only(mean), read_only(scatter))
+        within = self.scatter - other.scatter
+        scatter = within - _between(other.mean - mean, n * other.n / self.n, within)
+        return Moments(n, read_only(mean), kept(scatter))
 
     def _check_like(self, other: Moments) -> None:
         if self.scatter.shape != other.scatter.shape:
@@ -155,9 +177,6 @@ class Moments:
                 if self.dim != other.dim
                 else "Moments with the whole scatter and with its diagonal cannot be added."
             )
-
-    def _squared(self, step: Float64) -> Float64:
-        return step * step if self.is_diagonal else np.outer(step, step)
 
     @property
     def is_diagonal(self) -> bool:
@@ -170,8 +189,8 @@ class Moments:
         return len(self.mean)
 
     @cached_property
-    def covariance(self) -> Float64:
-        """``scatter / n``, the maximum-likelihood covariance Σ, (d, d) float64.
+    def covariance(self) -> Matrix:
+        """``scatter / n``, the maximum-likelihood covariance Σ, (d, d) float64 or SpanMatrix.
 
         Raises
         ------
@@ -183,12 +202,12 @@ class Moments:
                 "Only the diagonal of this scatter was summed, so there is no covariance. Sum "
                 "again with diagonal=False."
             )
-        return np.asarray(read_only(self.scatter / self.n))
+        return kept(self.scatter / self.n)
 
     @property
     def variances(self) -> Float64:
         """Diagonal of Σ, (d,) float64."""
-        return (self.scatter if self.is_diagonal else np.diag(self.scatter)) / self.n
+        return diagonal_of(self.scatter) / self.n
 
     @property
     def trace(self) -> float:
@@ -200,15 +219,17 @@ class Moments:
         from anisoalign_core.files.atomic import atomic_path
 
         with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, n=np.int64(self.n), mean=self.mean, scatter=self.scatter)
+            scatter = to_arrays("scatter", self.scatter)
+            np.savez(stream, n=np.int64(self.n), mean=self.mean, **scatter)  # type: ignore[arg-type]
 
     @classmethod
     def from_npz(cls, path: str | Path) -> Moments:
         """Read what :meth:`to_npz` wrote."""
         with np.load(path, allow_pickle=False) as stored:
-            return cls(int(stored["n"]), read_only(stored["mean"]), read_only(stored["scatter"]))
+            scatter = from_arrays("scatter", dict(stored))
+            return cls(int(stored["n"]), read_only(stored["mean"]), kept(scatter))
 
-    def shrunk(self) -> tuple[Float64, float]:
+    def shrunk(self) -> tuple[Matrix, float]:
         """Ledoit–Wolf shrunk covariance of *unit* rows, from the moments alone.
 
         ``Σ̂ = (1 − γ) Σ + γ (tr Σ / d) I`` with the shrinkage γ of Ledoit & Wolf (2004),
@@ -219,7 +240,7 @@ class Moments:
 
         Returns
         -------
-        covariance : (d, d) float64
+        covariance : (d, d) float64 or SpanMatrix
             Has the same trace as ``covariance``.
         shrinkage : float
             γ in [0, 1].
@@ -229,19 +250,29 @@ class Moments:
         m = float(self.mean @ self.mean)
         quadratic = float(self.mean @ self.scatter @ self.mean) + self.n * m * m
         fourth = self.n * (1 + m) ** 2 - 4 * self.n * (1 + m) * m + 4 * quadratic
-        target = np.trace(sigma) / d
-        squared = float(np.sum(sigma * sigma))
+        target = trace(sigma) / d
+        squared = float(np.sum(entries(sigma) * entries(sigma)))
         delta = squared - d * target**2
         beta = (fourth / self.n - squared) / self.n
         gamma = 1.0 if delta <= 0 else float(np.clip(beta / delta, 0.0, 1.0))
-        shrunk = (1 - gamma) * sigma
-        shrunk[np.diag_indices(d)] += gamma * target
-        return shrunk, gamma
+        return shifted(sigma, 1 - gamma, gamma * target), gamma
+
+
+def _between(step: Float64, factor: float, like: Matrix) -> Matrix:
+    """``factor · step stepᵀ``, or its diagonal, as the sum it joins is held."""
+    if isinstance(like, SpanMatrix):
+        return gram(step[None] * np.sqrt(factor))
+    return (step * step if like.ndim == 1 else np.outer(step, step)) * factor
 
 
 def is_precise(rows: int, dim: int) -> bool:
     """Whether a set of this size is summed in float64 throughout."""
     return rows * dim**2 <= PRECISE_WORK
+
+
+def is_thin(rows: int, dim: int) -> bool:
+    """Whether a set of this size is known by its rows, on their span."""
+    return rows < dim
 
 
 @dataclass(frozen=True, eq=False)
@@ -255,8 +286,9 @@ class BlockSum:
         A point near the mean, as it was subtracted from the rows.
     rest : (d,) float64
         Mean of the centred rows: what the mean is beyond ``centre``.
-    product : (d, d) or (d,) float32 or float64
-        ``Σ_i (x_i − c)(x_i − c)ᵀ``, or its diagonal.
+    product : (d, d), (d,) or (n, d) float32 or float64
+        ``Σ_i (x_i − c)(x_i − c)ᵀ``, its diagonal, or what it is the product of: the rows
+        ``x_i − c``, then with c the mean.
     """
 
     n: int
@@ -266,10 +298,18 @@ class BlockSum:
 
     @classmethod
     def of(
-        cls, rows: npt.NDArray[np.floating], *, precise: bool = False, diagonal: bool = False
+        cls,
+        rows: npt.NDArray[np.floating],
+        *,
+        precise: bool = False,
+        diagonal: bool = False,
+        thin: bool = False,
     ) -> BlockSum:
         """Sum an (n, d) block; see :meth:`Moments.from_chunks`."""
         n = len(rows)
+        if thin and not diagonal:
+            mean = rows.mean(axis=0, dtype=np.float64)
+            return cls(n, mean, np.zeros_like(mean), rows - mean)
         dtype = np.dtype(np.float64 if precise else np.float32)
         rows = np.asarray(rows, dtype=dtype)
         ones = np.ones(n, dtype=dtype)
@@ -293,6 +333,7 @@ class MomentSum:
     def __init__(self) -> None:
         self._merged: Moments | None = None
         self._product: Float64 | None = None
+        self._thin: list[Float64] = []
         self._counts: list[int] = []
         self._centres: list[Float64] = []
         self._rests: list[Float64] = []
@@ -305,13 +346,14 @@ class MomentSum:
         ShapeError
             If its dimension differs from those before.
         """
-        before = self._merged.scatter if self._product is None and self._merged else self._product
-        if before is not None and before.shape != block.product.shape:
+        dim = len(self._centres[0]) if self._centres else self._merged and self._merged.dim
+        if dim is not None and dim != len(block.centre):
             raise ShapeError(
-                f"Rows of {before.shape[-1]} and of {block.product.shape[-1]} dimensions cannot "
-                "be summed together."
+                f"Rows of {dim} and of {len(block.centre)} dimensions cannot be summed together."
             )
-        if self._product is None:
+        if block.product.ndim == 2 and len(block.product) < len(block.centre):
+            self._thin.append(np.asarray(block.product, dtype=np.float64))
+        elif self._product is None:
             self._product = block.product.astype(np.float64)
         else:
             self._product += block.product
@@ -336,18 +378,21 @@ class MomentSum:
 
     def _merge(self) -> None:
         """Turn the blocks at hand into moments: within plus between blocks."""
-        if self._product is None:
+        if not self._counts:
             return
         counts, rests = np.array(self._counts, dtype=np.float64), np.array(self._rests)
         means = np.array(self._centres) + rests
         mean = counts @ means / counts.sum()
-        between, scatter = means - mean, self._product
-        if scatter.ndim == 1:
-            scatter += counts @ between**2 - counts @ rests**2
+        between, weights = means - mean, counts[:, None]
+        if self._product is None:
+            several = [np.sqrt(weights) * between] if len(counts) > 1 else []
+            scatter = gram(np.concatenate(self._thin + several))
+        elif self._product.ndim == 1:
+            scatter = self._product + (counts @ between**2 - counts @ rests**2)
         else:
-            weights = counts[:, None]
+            scatter = self._product
             scatter += between.T @ (weights * between) - rests.T @ (weights * rests)
-        group = Moments(sum(self._counts), read_only(mean), read_only(scatter))
+        group = Moments(sum(self._counts), read_only(mean), kept(scatter))
         self._merged = group if self._merged is None else self._merged + group
-        self._product = None
+        self._product, self._thin = None, []
         self._counts, self._centres, self._rests = [], [], []

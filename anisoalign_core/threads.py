@@ -119,6 +119,20 @@ def orthogonal_triangular(matrix: Float64) -> tuple[Float64, Float64]:
     return np.asarray(q), np.asarray(r)
 
 
+def thin_orthogonal_triangular(matrix: Float64) -> tuple[Float64, Float64]:
+    """Q (d, k) with orthonormal columns and upper triangular R (k, k), ``Q R = matrix``, k ≤ d."""
+    from scipy import linalg
+
+    with one_thread():
+        q, r = linalg.qr(matrix, mode="economic", check_finite=False)
+    return np.asarray(q), np.asarray(r)
+
+
+def orthonormal(columns: Float64) -> Float64:
+    """Orthonormal columns (d, k) whose span holds that of the (d, k) columns, of any rank."""
+    return thin_orthogonal_triangular(columns)[0]
+
+
 def _let_any_thread_limit() -> None:
     """Make threadpoolctl obey whichever thread asks next.
 

@@ -11,7 +11,8 @@ from anisoalign_core.align.baselines import (
     MeanShift,
     Standardize,
 )
-from anisoalign_core.align.bounded import BoundedTransport, BoundSweep, BoundView
+from anisoalign_core.align.bound_sweep import BoundSweep, BoundView
+from anisoalign_core.align.bounded import BoundedTransport
 from anisoalign_core.align.gaussian import Bures, Coral
 from anisoalign_core.align.knobs import Curve, Knob, Sweep, Turned
 from anisoalign_core.align.paired import Oracle, PermutedTarget, Procrustes, Ridge

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import InvalidRowsError, ShapeError
+from anisoalign_core.matrices import Matrix, SpanMatrix
 from anisoalign_core.numerics import (
     BLOCK_ROWS,
     Float32,
@@ -33,8 +34,9 @@ class AffineMap:
     ----------
     source_mean : (d,) float64
         μ_s.
-    linear : (), (d,) or (d, d) float64
-        A as a multiple of the identity, a diagonal, or in full.
+    linear : (), (d,) or (d, d) float64, or SpanMatrix
+        A as a multiple of the identity, a diagonal, in full, or in full on the span of what was
+        fitted and a multiple of the identity outside.
     target_mean : (d,) float64
         μ_t.
     recentring : (d,) float64 or None
@@ -43,7 +45,7 @@ class AffineMap:
     """
 
     source_mean: Float64
-    linear: Float64
+    linear: Matrix
     target_mean: Float64
     recentring: Float64 | None = None
 
@@ -63,7 +65,9 @@ class AffineMap:
     def before_projection(self, rows: Float32) -> Float32:
         """``e`` for an (n, d) block of rows, not yet on the sphere."""
         mapped: Float32 = rows - self.source_mean.astype(np.float32)
-        if self.linear.ndim == 2:
+        if isinstance(self.linear, SpanMatrix):
+            mapped = self.linear.of_rows(mapped)
+        elif self.linear.ndim == 2:
             mapped = mapped @ self.linear.astype(np.float32).T
         else:
             mapped *= self.linear.astype(np.float32)
@@ -90,13 +94,13 @@ class AffineMap:
     def _apply_block(self, rows: Float32, first: int) -> Float32:
         is_matrix = self.linear.ndim == 2
         mapped = self.before_projection(rows) if is_matrix else np.empty_like(rows)
-        mean, linear, goal = self._float32
+        mean, scale, goal = self._float32
         recentring = None if self.recentring is None else self.recentring.astype(np.float32)
         for part in tiles(rows):
             tile = mapped[part]
             if not is_matrix:
                 np.subtract(rows[part], mean, out=tile)
-                tile *= linear
+                tile *= scale
                 tile += goal
             _onto_sphere(tile, first + part.start)
             if recentring is not None:
@@ -111,19 +115,23 @@ class AffineMap:
         little more than half of what the rows would, and the weighted sum is mapped once.
         """
         is_matrix = self.linear.ndim == 2
-        mean, linear, goal = self._float32
+        mean, scale, goal = self._float32
         along, total = np.zeros(self.dim), 0.0
         rooms = [] if is_matrix else [room_for_tile(rows, np.float32) for _ in range(2)]
         for part in [slice(0, len(rows))] if is_matrix else tiles(rows):
             if is_matrix:
                 centred = rows - mean
-                triangle, offset = self._triangle
-                turned = triangular_product(centred, triangle)
-                turned += offset
+                if isinstance(self.linear, SpanMatrix):
+                    turned = self.linear.of_rows(centred)
+                    turned += goal
+                else:
+                    triangle, offset = self._triangle
+                    turned = triangular_product(centred, triangle)
+                    turned += offset
             else:
                 centred, turned = (room[: part.stop - part.start] for room in rooms)
                 np.subtract(rows[part], mean, out=centred)
-                np.multiply(centred, linear, out=turned)
+                np.multiply(centred, scale, out=turned)
                 turned += goal
             inverse = 1.0 / _lengths(turned, first + part.start)
             along += inverse.astype(np.float32) @ centred
@@ -133,15 +141,16 @@ class AffineMap:
 
     @property
     def _float32(self) -> tuple[Float32, Float32, Float32]:
-        """μ_s, A and μ_t, as rows are mapped with them."""
-        parts = (self.source_mean, self.linear, self.target_mean)
-        mean, linear, goal = (part.astype(np.float32) for part in parts)
-        return mean, linear, goal
+        """μ_s, A where it is no matrix, and μ_t, as rows are mapped with them."""
+        scale = np.ones(()) if self.linear.ndim == 2 else np.asarray(self.linear)
+        parts = (self.source_mean, scale, self.target_mean)
+        mean, scale, goal = (part.astype(np.float32) for part in parts)
+        return mean, scale, goal
 
     @cached_property
     def _triangle(self) -> tuple[Float32, Float32]:
         """R, and ``Qᵀ μ_t``, of ``A = Q R``."""
-        q, r = orthogonal_triangular(self.linear)
+        q, r = orthogonal_triangular(np.asarray(self.linear))
         return r.astype(np.float32), (q.T @ self.target_mean).astype(np.float32)
 
     def sphere_mean(self, rows: Float32) -> Float64:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
@@ -30,7 +27,6 @@ from anisoalign_core.pairs import EmbeddingPair, fit_rows
 from anisoalign_core.splitting import Split
 
 Rows = EmbeddingSet | npt.ArrayLike
-FORMAT_VERSION = 1
 
 
 class Aligner(BaseEstimator):  # type: ignore[misc]
@@ -358,33 +354,8 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
 
         The file appears whole or not at all. :func:`anisoalign_core.load_aligner` reads it back.
         """
-        from anisoalign_core.files.atomic import atomic_path
+        from anisoalign_core.align.saved import write_aligner
 
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError(f"{self.label} is not fitted yet, so there is nothing to save.")
-        scalars: dict[str, Any] = {}
-        arrays: dict[str, npt.NDArray[Any]] = {}
-        for key, value in sorted(vars(self).items()):
-            if not key.endswith("_"):
-                continue
-            if key in self.parts and value is not None:
-                for part in fields(value):
-                    entry = getattr(value, part.name)
-                    if entry is not None:
-                        arrays[f"{key}.{part.name}"] = entry
-            elif isinstance(value, np.ndarray):
-                arrays[key] = value
-            else:
-                scalars[key] = value
-        header = {
-            "format": "anisoalign",
-            "format_version": FORMAT_VERSION,
-            "method": self.name,
-            "parameters": self.plain_params(),
-            "fitted": scalars,
-        }
-        text = json.dumps(header, sort_keys=True).encode()
-        path = Path(path)
-        with atomic_path(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, header=np.frombuffer(text, dtype=np.uint8), **arrays)  # type: ignore[arg-type]
-        return path
+        return write_aligner(self, Path(path))

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal, Self
 
 import numpy as np
@@ -16,16 +15,18 @@ import numpy as np
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.auto_bound import AUTO_LIMIT, auto_rows, largest_bound
 from anisoalign_core.align.base import Aligner
+from anisoalign_core.align.bound_sweep import BoundSweep
 from anisoalign_core.align.gaussian import bures_map
-from anisoalign_core.align.knobs import Curve, Knob, Stretches
+from anisoalign_core.align.knobs import Curve, Knob
 from anisoalign_core.align.realign import isotropic_scale
-from anisoalign_core.align.stretching import RULES, Rule, mean_rotation, rotated
+from anisoalign_core.align.stretching import RULES, Rule, mean_rotation, plane_rotation, rotated
 from anisoalign_core.errors import NotFittedError, ParameterError
 from anisoalign_core.geometry.subspace import auto_rank, complete_basis
+from anisoalign_core.matrices import SpanMatrix, eigh, extended, leading, stretched, trace
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.semantics import psi
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Integers, eigh
+from anisoalign_core.numerics import Float32, Float64, Integers
 
 Frame = Literal["full", "joint", "target"]
 Recentre = Literal["shift", "rotate"]
@@ -70,13 +71,14 @@ class BoundedTransport(Aligner):
     scale_ : float
         s.
     basis_ : (d, d) float64
-        Orthonormal eigenvectors of A, one per column; the first ``rank_`` span the frame.
+        Orthonormal eigenvectors of A, one per column; the first ``rank_`` span the frame. Fitted on
+        fewer rows than dimensions: (d, k), and every direction outside has one stretch, the last.
     raw_stretch_ : (d,) float64
         Unbounded eigenvalues of A.
     stretch_ : (d,) float64
         Bounded eigenvalues, within ``s e^{±α}``.
     rank_ : int
-    rotation_ : (d, d) float64
+    rotation_ : (d, d) float64 or SpanMatrix
         R, with ``recentre="rotate"`` only.
     shrinkage_source_, shrinkage_target_ : float
     auto_bounds_, auto_psi_ : (m,) float64
@@ -84,7 +86,8 @@ class BoundedTransport(Aligner):
 
     Notes
     -----
-    Affine, invertible, O(n d² + d³), no torch. This method is this project's own.
+    Affine, invertible, O(n d² + d³), or O(n² d + n³) where n < d; no torch.
+    This method is this project's own.
     """
 
     name = "bounded"
@@ -178,7 +181,9 @@ class BoundedTransport(Aligner):
         self.scale_ = isotropic_scale(source, target)
         given_mean = source.mean
         if self.recentre == "rotate":
-            self.rotation_ = mean_rotation(source.mean, target.mean)
+            thin = isinstance(source.scatter, SpanMatrix)
+            rotation = plane_rotation if thin else mean_rotation
+            self.rotation_ = rotation(source.mean, target.mean)
             source = rotated(source, self.rotation_)
         (sigma_y, self.shrinkage_source_), (sigma_x, self.shrinkage_target_) = (
             source.shrunk(),
@@ -186,23 +191,26 @@ class BoundedTransport(Aligner):
         )
         if self.frame == "full":
             self.rank_ = source.dim
-            self.raw_stretch_, self.basis_ = eigh(bures_map(sigma_y, sigma_x))
+            stretches, basis = eigh(bures_map(sigma_y, sigma_x))
         else:
             frame = sigma_x + sigma_y if self.frame == "joint" else sigma_x
             self.rank_ = self.rank or auto_rank(sigma_x + sigma_y, source.n + target.n)
-            u = eigh(frame)[1][:, : self.rank_]
-            inside, rotation = eigh(bures_map(u.T @ sigma_y @ u, u.T @ sigma_x @ u))
-            self.basis_ = complete_basis(u @ rotation)
-            rest_x = np.trace(sigma_x) - np.trace(u.T @ sigma_x @ u)
-            rest_y = np.trace(sigma_y) - np.trace(u.T @ sigma_y @ u)
-            outside = math.sqrt(rest_x / rest_y) if rest_y > 1e-14 else self.scale_
-            self.raw_stretch_ = np.concatenate([inside, np.full(source.dim - self.rank_, outside)])
-        self.raw_stretch_ = np.maximum(self.raw_stretch_, 0.0)
+            u = leading(frame, self.rank_)
+            inside, turn = eigh(bures_map(u.T @ sigma_y @ u, u.T @ sigma_x @ u))
+            thin = isinstance(sigma_x, SpanMatrix) and isinstance(sigma_y, SpanMatrix)
+            basis = u @ turn if thin else complete_basis(u @ turn)
+            rest_x = trace(sigma_x) - trace(u.T @ sigma_x @ u)
+            rest_y = trace(sigma_y) - trace(u.T @ sigma_y @ u)
+            outside = math.sqrt(max(rest_x, 0.0) / rest_y) if rest_y > 1e-14 else self.scale_
+            stretches = np.concatenate([inside, np.full(source.dim - self.rank_, outside)])
+        if self.recentre == "rotate" and isinstance(self.rotation_, SpanMatrix):
+            basis = extended(basis, self.rotation_.basis)  # what the rotation turns
+        self.raw_stretch_, self.basis_ = np.maximum(stretches, 0.0), basis
         self._set_bound(given_mean, target.mean)
 
     def _set_bound(self, source_mean: Float64, target_mean: Float64) -> None:
         self.stretch_ = self.bounded(self.bound_)
-        linear = (self.basis_ * self.stretch_) @ self.source_basis.T
+        linear = stretched(self.basis_, self.stretch_, self.source_basis)
         self.map_ = AffineMap(source_mean, linear, target_mean)
 
     def bounded(self, bound: float) -> Float64:
@@ -212,9 +220,11 @@ class BoundedTransport(Aligner):
     @property
     def source_basis(self) -> Float64:
         """``Rᵀ U``: the basis in which source rows are expanded; U itself without a rotation."""
-        if self.recentre == "shift":
-            return self.basis_
-        return np.asarray(self.rotation_.T @ self.basis_)
+        return self.turned(self.basis_)
+
+    def turned(self, basis: Float64) -> Float64:
+        """``Rᵀ U`` of any basis U; U itself without a rotation."""
+        return basis if self.recentre == "shift" else np.asarray(self.rotation_.T @ basis)
 
     def check_parameters(self, dim: int) -> None:
         """See :meth:`Aligner.check_parameters`."""
@@ -237,7 +247,8 @@ class BoundedTransport(Aligner):
         """Return the auto bound and the (bounds, Ψ) curve that it was chosen from."""
         fixed = type(self)(**(self.get_params() | {"bound": 0.0}))
         fixed.bound_ = 0.0
-        fixed._fit_map(source.without(Moments.of(held)), target)
+        taken = Moments.of(held, thin=isinstance(source.scatter, SpanMatrix))
+        fixed._fit_map(source.without(taken), target)
         swept = BoundSweep(fixed, held, others)
         return largest_bound(lambda bound: psi(Comparison(held, swept.at(bound).rows(), held)))
 
@@ -262,139 +273,3 @@ class BoundedTransport(Aligner):
     def sweep(self, rows: Float32, fitted: Float32) -> BoundSweep:
         """See :meth:`Aligner.sweep`: ``at(bound)``."""
         return BoundSweep(self, rows, fitted)
-
-
-@dataclass(eq=False)
-class BoundSweep:
-    """What a change of bound needs about some rows: matrix–vector products, no new n×d×d one.
-
-    With ``C = (y − μ_y) Rᵀ U`` in the eigenbasis U of A (R = I unless ``recentre="rotate"``) and w
-    the bounded stretches, the corrected rows before projection are ``e = C diag(w) Uᵀ + μ_x``, so
-    ``‖e‖² = C² w² + 2 C (w ∘ Uᵀμ_x) + ‖μ_x‖²`` and ``e p = C (w ∘ Uᵀp) + μ_xᵀp`` for any
-    direction p.
-
-    Parameters
-    ----------
-    method : BoundedTransport
-        Fitted; its own bound does not matter.
-    rows : (n, d) float32
-        Unit source rows to correct.
-    calibration_rows : (m, d) float32, optional
-        Rows over which the centroid calibration is taken; by default ``rows`` themselves.
-    """
-
-    method: BoundedTransport
-    rows: Float32
-    calibration_rows: Float32 | None = None
-    coordinates: Float32 = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Expand both sets of rows in the eigenbasis, once."""
-        self._basis = self.method.basis_.astype(np.float32)
-        self._mean = self.method.map_.target_mean
-        self._mean_in_basis = self.method.basis_.T @ self._mean
-        self.coordinates = self._expand(self.rows)
-        self._squares = self.coordinates**2
-        others = self.calibration_rows
-        calibration = self.coordinates if others is None else self._expand(others)
-        self._calibration = (calibration, calibration**2)
-
-    def _expand(self, rows: Float32) -> Float32:
-        centred = rows - self.method.map_.source_mean.astype(np.float32)
-        return np.asarray(centred @ self.method.source_basis.astype(np.float32))
-
-    def _norms(self, coordinates: Float32, squares: Float32, stretch: Float64) -> Float32:
-        w = stretch.astype(np.float32)
-        cross = (stretch * self._mean_in_basis).astype(np.float32)
-        squared = (
-            squares @ (w * w) + 2 * (coordinates @ cross) + np.float32(self._mean @ self._mean)
-        )
-        return np.asarray(np.sqrt(np.maximum(squared, np.float32(1e-24))))
-
-    def at(self, bound: float | None = None) -> BoundView:
-        """Everything about the rows under another bound."""
-        bound = self.method.bound_ if bound is None else bound
-        stretch = self.method.bounded(bound)
-        coordinates, squares = self._calibration
-        inverse = 1.0 / self._norms(coordinates, squares, stretch)
-        n = len(coordinates)
-        centre = self.method.basis_ @ (stretch * (inverse @ coordinates) / n)
-        centre = centre + self._mean * (float(inverse.sum(dtype=np.float64)) / n)
-        recentring = self._mean - centre
-        norms = self._norms(self.coordinates, self._squares, stretch)
-        return BoundView(self, bound, stretch, norms, recentring)
-
-
-@dataclass(frozen=True, eq=False)
-class BoundView:
-    """Rows of a :class:`BoundSweep` under one bound.
-
-    Attributes
-    ----------
-    bound : float
-    stretch : (d,) float64
-    norms : (n,) float32
-        ``‖e‖`` before projection.
-    recentring : (d,) float64
-        ``μ_x − μ'``.
-    """
-
-    sweep: BoundSweep
-    bound: float
-    stretch: Float64
-    norms: Float32
-    recentring: Float64
-
-    @property
-    def stretches(self) -> Stretches:
-        """What each direction asks for, and what the bound lets through."""
-        known = self.sweep.method
-        return Stretches(known.raw_stretch_, self.stretch, known.scale_, self.bound, known.rank_)
-
-    @property
-    def guarantee(self) -> str:
-        """What the bound promises, and what the fitted stretches actually are."""
-        stretch, bound, s = self.stretch, self.bound, self.sweep.method.scale_
-        low, high = s * np.exp(-bound), s * np.exp(bound)
-        before = "Before the rows return to the sphere, every distance between two source rows"
-        if self.sweep.method.rule == "relax":
-            return (
-                f"{before} keeps at least **{low:.3g}** of itself and grows to at most "
-                f"**{stretch.max():.3g}** times itself, the largest fitted stretch (s = {s:.3g}, "
-                f"α = {bound:.2f})."
-            )
-        at_bound = float(np.mean(np.abs(np.log(stretch / s)) >= bound - 1e-9)) if bound > 0 else 1.0
-        return (
-            f"{before} changes by a factor between **{low:.3g}** and **{high:.3g}** (s = {s:.3g}, "
-            f"α = {bound:.2f}). The fitted stretches run from {stretch.min():.3g} to "
-            f"{stretch.max():.3g}; the bound holds back {at_bound:.0%} of the {len(stretch)} "
-            "directions."
-        )
-
-    def _first(self, directions: Float64, rows: slice | Integers) -> Float32:
-        """Projections of ``Norm(e)``."""
-        turned = self.sweep.method.basis_.T @ directions
-        weighted = (self.stretch[:, None] * turned).astype(np.float32)
-        offset = (self.sweep._mean @ directions).astype(np.float32)
-        projected = self.sweep.coordinates[rows] @ weighted + offset
-        return np.asarray(projected / self.norms[rows, None])
-
-    def project(self, directions: Float64, rows: slice | Integers = slice(None)) -> Float32:
-        """Coordinates ``z p`` of corrected rows on the columns p of ``directions`` (d, k)."""
-        extended = np.column_stack([directions, self.recentring])
-        first = self._first(extended, rows)
-        along = first[:, -1]
-        size = np.float32(self.recentring @ self.recentring)
-        norms = np.sqrt(np.maximum(1.0 + 2.0 * along + size, np.float32(1e-24)))
-        shift = (self.recentring @ directions).astype(np.float32)
-        return np.asarray((first[:, :-1] + shift) / norms[:, None])
-
-    def rows(self, rows: slice | Integers = slice(None)) -> Float32:
-        """Corrected unit rows (k, d): one product for the rows asked for."""
-        w = self.stretch.astype(np.float32)
-        mapped = (self.sweep.coordinates[rows] * w) @ self.sweep._basis.T
-        mapped += self.sweep._mean.astype(np.float32)
-        mapped /= self.norms[rows, None]
-        mapped += self.recentring.astype(np.float32)
-        mapped /= np.sqrt(np.einsum("ij,ij->i", mapped, mapped))[:, None]
-        return np.asarray(mapped)

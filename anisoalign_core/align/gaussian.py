@@ -10,6 +10,7 @@ from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.knobs import Curve, Knob
 from anisoalign_core.errors import ParameterError
+from anisoalign_core.matrices import Matrix, shifted, through
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, eigh, psd_power
 
@@ -17,7 +18,7 @@ INVERSE_FLOOR = 1e-12
 """Relative eigenvalue below which a covariance is inverted as if it were zero (Moore–Penrose)."""
 
 
-def bures_map(source: Float64, target: Float64) -> Float64:
+def bures_map(source: Matrix, target: Matrix) -> Matrix:
     """Linear part of the Gaussian optimal transport map from N(0, Σ_y) to N(0, Σ_x).
 
     ``A = Σ_y^{-1/2} (Σ_y^{1/2} Σ_x Σ_y^{1/2})^{1/2} Σ_y^{-1/2}``, symmetric and PSD, and
@@ -26,9 +27,14 @@ def bures_map(source: Float64, target: Float64) -> Float64:
 
     Parameters
     ----------
-    source, target : (d, d) float64
-        Σ_y and Σ_x.
+    source, target : Matrix
+        Σ_y and Σ_x, (d, d). Where both are multiples of the identity outside a span, a and b times,
+        so is A, ``√(b/a)`` times.
     """
+    return through(_bures_map, source, target)
+
+
+def _bures_map(source: Float64, target: Float64) -> Float64:
     values, vectors = eigh(source)
     root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
     alive = values > INVERSE_FLOOR * max(values[0], 0.0)
@@ -56,8 +62,13 @@ class Coral(Aligner):
             source.shrunk(),
             target.shrunk(),
         )
-        linear = psd_power(sigma_x, 0.5) @ psd_power(sigma_y, -0.5, floor=INVERSE_FLOOR)
+        linear = through(_recolour, sigma_y, sigma_x)
         self.map_ = AffineMap(source.mean, linear, target.mean)
+
+
+def _recolour(source: Float64, target: Float64) -> Float64:
+    whiten = psd_power(source, -0.5, floor=INVERSE_FLOOR)
+    return np.asarray(psd_power(target, 0.5) @ whiten)
 
 
 class Bures(Aligner):
@@ -96,6 +107,6 @@ class Bures(Aligner):
             source.shrunk(),
             target.shrunk(),
         )
-        full = bures_map(sigma_y, sigma_x)
-        linear = (1 - self.relaxation) * np.eye(source.dim) + self.relaxation * full
+        t = self.relaxation
+        linear = shifted(bures_map(sigma_y, sigma_x), t, 1 - t)
         self.map_ = AffineMap(source.mean, linear, target.mean)

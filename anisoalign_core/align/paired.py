@@ -10,16 +10,9 @@ from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.knobs import Curve, Knob
 from anisoalign_core.align.weights import SideWeights
 from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
+from anisoalign_core.matrices import Span, eigh, leading
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import (
-    Float32,
-    Float64,
-    Progress,
-    eigh,
-    generator,
-    read_only,
-    row_norms,
-)
+from anisoalign_core.numerics import Float32, Float64, Progress, generator, read_only, row_norms
 
 
 class FromPairs(Aligner):
@@ -44,11 +37,18 @@ def _means(y: Float32, x: Float32, weights: Float64 | None) -> tuple[Float64, Fl
     return weights @ y / weights.sum(), weights @ x / weights.sum()
 
 
+def _centred(y: Float64, x: Float64) -> tuple[Span, Float64, Float64]:
+    """Span of centred rows of both sides, and their coordinates in it: no distance changes."""
+    span = Span.of(y.T, x.T)
+    return span, span.coordinates(y), span.coordinates(x)
+
+
 class Procrustes(FromPairs):
     """``z = Norm(R (y − μ_y) + μ_x)``, R the orthogonal map closest on centred pairs.
 
     ``R = V Uᵀ`` from the singular value decomposition ``Y_cᵀ X_c = U S Vᵀ``
-    (Schönemann 1966). Fits on row-paired sets.
+    (Schönemann 1966). Fits on row-paired sets. Where these leave directions open, as fewer pairs
+    than dimensions do, R turns them as little as it can.
     """
 
     name = "procrustes"
@@ -58,12 +58,27 @@ class Procrustes(FromPairs):
 
     def _fit_pairs(self, y: Float32, x: Float32, weights: Float64 | None) -> None:
         source_mean, target_mean = _means(y, x, weights)
-        centred = y - source_mean
+        span, left, right = _centred(y - source_mean, x - target_mean)
         if weights is not None:
-            centred *= weights[:, None]
-        cross = centred.T @ (x - target_mean)
-        u, _, vt = linalg.svd(cross)
-        self.map_ = AffineMap(source_mean, vt.T @ u.T, target_mean)
+            left = left * weights[:, None]
+        linear = span.matrix(nearest_rotation(left.T @ right), 1.0)
+        self.map_ = AffineMap(source_mean, linear, target_mean)
+
+
+def nearest_rotation(cross: Float64) -> Float64:
+    """Orthogonal R with the largest ``tr(R C)``; of several, that with the largest ``tr R``.
+
+    Parameters
+    ----------
+    cross : (d, d) float64
+        C.
+    """
+    u, sizes, vt = linalg.svd(cross)
+    rank = int(np.sum(sizes > sizes[0] * len(sizes) * np.finfo(np.float64).eps))
+    if rank < len(sizes):  # the rest of both bases is open: bring them together
+        first, _, second = linalg.svd(vt[rank:] @ u[:, rank:])
+        vt[rank:] = (first @ second).T @ vt[rank:]
+    return np.asarray(vt.T @ u.T)
 
 
 class Ridge(FromPairs):
@@ -88,9 +103,11 @@ class Ridge(FromPairs):
 
         source_mean, target_mean = _means(y, x, weights)
         model = RidgeCV(alphas=list(self.alphas), fit_intercept=False)
-        model.fit(y - source_mean, x - target_mean, sample_weight=weights)
+        span, left, right = _centred(y - source_mean, x - target_mean)
+        model.fit(left, right, sample_weight=weights)
         self.penalty_ = float(model.alpha_)
-        self.map_ = AffineMap(source_mean, np.asarray(model.coef_, dtype=float), target_mean)
+        linear = span.matrix(np.asarray(model.coef_, dtype=float))
+        self.map_ = AffineMap(source_mean, linear, target_mean)
 
 
 class PermutedTarget(Aligner):
@@ -180,11 +197,11 @@ class Oracle(FromPairs):
             raise ParameterError(f"rank is {self.rank}; choose it between 1 and {dim}.")
 
     def _fit_pairs(self, y: Float32, x: Float32, weights: Float64 | None) -> None:
-        d = y.shape[1]
         source_mean, target_mean = _means(y, x, weights)
         rows = (x - target_mean) - (y - source_mean)
         residual = Moments.of(rows) if weights is None else Moments.weighted([(rows, weights)])
-        self.frame_ = eigh(residual.covariance)[1][:, : self.rank or d]
+        sigma = residual.covariance
+        self.frame_ = eigh(sigma)[1] if self.rank is None else leading(sigma, self.rank)
         self.map_ = AffineMap(source_mean, np.array(1.0), target_mean)
 
     def correct(
@@ -204,4 +221,6 @@ class Oracle(FromPairs):
             )
         shifted = self.map_.before_projection(rows)
         residual = partners - shifted  # equals (x − μ_x) − (y − μ_y)
+        if self.rank is None and self.frame_.shape[1] < residual.shape[1]:
+            return to_sphere(shifted + self.strength * residual)  # all directions, P_K = I
         return to_sphere(shifted + self.strength * (residual @ self.frame_) @ self.frame_.T)

@@ -1,19 +1,63 @@
-"""Reading a saved aligner back: no pickle, and nothing but fitted state is set."""
+"""Saving an aligner and reading it back: no pickle, and nothing but fitted state is set."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.align.base import FORMAT_VERSION, Aligner
+from anisoalign_core.align.base import Aligner
 from anisoalign_core.errors import FormatError, InvalidRowsError
+from anisoalign_core.matrices import Matrix, SpanMatrix, from_arrays, to_arrays
 
+FORMAT_VERSION = 1
+SPANS_VERSION = 2
+"""Of files with matrices held on a span, which a reader of version 1 refuses by its number."""
 UNLIMITED = 2**62
+
+
+def write_aligner(method: Aligner, path: Path) -> Path:
+    """Write a fitted aligner; see :meth:`Aligner.save`."""
+    from anisoalign_core.files.atomic import atomic_path
+
+    scalars: dict[str, Any] = {}
+    matrices: dict[str, Matrix] = {}
+    for key, value in sorted(vars(method).items()):
+        if not key.endswith("_"):
+            continue
+        if key in method.parts and value is not None:
+            for part in fields(value):
+                entry = getattr(value, part.name)
+                if entry is not None:
+                    matrices[f"{key}.{part.name}"] = entry
+        elif isinstance(value, np.ndarray | SpanMatrix):
+            matrices[key] = value
+        else:
+            scalars[key] = value
+    header: dict[str, Any] = {
+        "format": "anisoalign",
+        "format_version": FORMAT_VERSION,
+        "method": method.name,
+        "parameters": method.plain_params(),
+        "fitted": scalars,
+    }
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for key, matrix in matrices.items():
+        arrays |= to_arrays(key, matrix)
+    spans = [key for key, value in matrices.items() if isinstance(value, SpanMatrix)]
+    if spans:  # several may be held on one basis, which is written once
+        first = {id(array): key for key, array in reversed(arrays.items())}
+        same = {key: first[id(array)] for key, array in arrays.items() if first[id(array)] != key}
+        header |= {"format_version": SPANS_VERSION, "spans": spans, "same": same}
+        arrays = {key: array for key, array in arrays.items() if key not in same}
+    text = json.dumps(header, sort_keys=True).encode()
+    with atomic_path(path) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, header=np.frombuffer(text, dtype=np.uint8), **arrays)  # type: ignore[arg-type]
+    return path
 
 
 def load_aligner(path: str | Path) -> Aligner:
@@ -43,10 +87,11 @@ def load_aligner(path: str | Path) -> Aligner:
         raise FormatError(f"{path.name} is not a model saved by this library. {error}") from error
     try:
         header = json.loads(arrays.pop("header").tobytes())
-        if header["format"] != "anisoalign" or header["format_version"] != FORMAT_VERSION:
+        versions = (FORMAT_VERSION, SPANS_VERSION)
+        if header["format"] != "anisoalign" or header["format_version"] not in versions:
             raise FormatError(f"{path.name} was written by another version of this library.")
         method = ALIGNERS[header["method"]].of(header["parameters"])
-        _fill(method, arrays, header["fitted"])
+        _fill(method, _matrices(arrays, header), header["fitted"])
         _try(method)
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise FormatError(_no_model(path.name, type(error).__name__)) from error
@@ -55,15 +100,24 @@ def load_aligner(path: str | Path) -> Aligner:
     return method
 
 
-def _fill(method: Aligner, arrays: dict[str, npt.NDArray[Any]], scalars: dict[str, Any]) -> None:
+def _matrices(arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> dict[str, Matrix]:
+    """Arrays of a file, once more where it says so, and matrices on a span made of theirs."""
+    for key, value in arrays.items():
+        if value.dtype.kind not in "biufc":
+            raise TypeError(f"{key} holds no numbers")
+    found = arrays | {key: arrays[first] for key, first in header.get("same", {}).items()}
+    spans = {name: from_arrays(name, found) for name in header.get("spans", ())}
+    return found | spans
+
+
+def _fill(method: Aligner, arrays: dict[str, Matrix], scalars: dict[str, Any]) -> None:
     """Set fitted attributes, and nothing else, to what a file says."""
     parts: dict[str, dict[str, Any]] = {}
     for key, value in arrays.items():
         owner, dot, part = key.partition(".")
-        if value.dtype.kind not in "biufc":
-            raise TypeError(f"{key} holds no numbers")
         if dot:
-            if not np.isfinite(value).all():
+            known = (value.basis, value.inner) if isinstance(value, SpanMatrix) else (value,)
+            if not all(np.isfinite(one).all() for one in known):
                 raise ValueError(f"{key} is not finite")
             parts.setdefault(owner, {})[part] = value
     whole = {key: value for key, value in arrays.items() if "." not in key}

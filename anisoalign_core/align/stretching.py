@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from anisoalign_core.matrices import Matrix, SpanMatrix, through
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float64
 
@@ -59,25 +60,45 @@ def mean_rotation(source_mean: Float64, target_mean: Float64) -> Float64:
     (d, d) float64
         Orthogonal; the identity when a mean is zero or the two point the same way.
     """
-    d = len(source_mean)
+    turn = _turn(source_mean, target_mean)
+    identity = np.eye(len(source_mean))
+    if turn is None:
+        return identity
+    a, b, cos, sin = turn
+    plane = np.outer(a, a) + np.outer(b, b)
+    return np.asarray(identity + sin * (np.outer(b, a) - np.outer(a, b)) + (cos - 1) * plane)
+
+
+def plane_rotation(source_mean: Float64, target_mean: Float64) -> SpanMatrix:
+    """Return :func:`mean_rotation` on the plane of the means: nothing of size d×d."""
+    turn = _turn(source_mean, target_mean)
+    if turn is None:
+        return SpanMatrix(np.eye(len(source_mean), 2), np.eye(2), 1.0)
+    a, b, cos, sin = turn
+    return SpanMatrix(np.column_stack([a, b]), np.array([[cos, -sin], [sin, cos]]), 1.0)
+
+
+def _turn(
+    source_mean: Float64, target_mean: Float64
+) -> tuple[Float64, Float64, float, float] | None:
+    """Orthonormal a and b, cosine and sine of the turn from a to b; None where there is none."""
     sizes = np.linalg.norm(source_mean), np.linalg.norm(target_mean)
     if min(sizes) < 1e-12:
-        return np.eye(d)
+        return None
     a, goal = source_mean / sizes[0], target_mean / sizes[1]
     cos = float(np.clip(a @ goal, -1.0, 1.0))
     across = goal - cos * a
     sin = float(np.linalg.norm(across))
     if sin < 1e-9:
         if cos > 0:
-            return np.eye(d)
-        across = np.eye(d)[int(np.argmin(np.abs(a)))]  # opposite means: any plane does
-        across = across - (across @ a) * a
-    b = across / np.linalg.norm(across)
-    plane = np.outer(a, a) + np.outer(b, b)
-    return np.asarray(np.eye(d) + sin * (np.outer(b, a) - np.outer(a, b)) + (cos - 1) * plane)
+            return None
+        axis = int(np.argmin(np.abs(a)))  # opposite means: any plane does
+        across = -a[axis] * a
+        across[axis] += 1.0
+    return a, across / np.linalg.norm(across), cos, sin
 
 
-def rotated(moments: Moments, rotation: Float64) -> Moments:
+def rotated(moments: Moments, rotation: Matrix) -> Moments:
     """Moments of the rows turned by an orthogonal matrix."""
-    scatter = rotation @ moments.scatter @ rotation.T
+    scatter = through(lambda spread, turn: turn @ spread @ turn.T, moments.scatter, rotation)
     return Moments(moments.n, rotation @ moments.mean, (scatter + scatter.T) / 2)

@@ -27,9 +27,10 @@ from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.geometry.residual import Residual, weighted_sides
 from anisoalign_core.geometry.spectrum import effective_dimension, spectral_correlation
 from anisoalign_core.geometry.subspace import overlap, overlap_ranks
+from anisoalign_core.matrices import eigh
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.registry import Metric, applicable, measure
-from anisoalign_core.numerics import Float32, Float64, Progress, eigh, generator
+from anisoalign_core.numerics import Float32, Float64, Progress, generator
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.recipe import InputFacts, versions
 from anisoalign_core.splitting import equal_rows

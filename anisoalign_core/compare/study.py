@@ -21,6 +21,7 @@ from anisoalign_core.compare.splits import local
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.geometry.residual import Residual
 from anisoalign_core.geometry.spectrum import effective_dimension
+from anisoalign_core.matrices import eigh, leading
 from anisoalign_core.metrics.comparison import Reference
 from anisoalign_core.metrics.evaluate import score_rows
 from anisoalign_core.metrics.registry import applicable, measure
@@ -31,7 +32,6 @@ from anisoalign_core.numerics import (
     Float64,
     Integers,
     Progress,
-    eigh,
     fix_signs,
     generator,
 )
@@ -181,12 +181,12 @@ class Study:
                     fitted.source.vectors, fitted.target.vectors, fitted.things
                 ).moments.covariance
                 words = "leading residual direction beside the gap"
-            directions = beside(target.mean - source.mean, eigh(spread)[1])
+            directions = beside(target.mean - source.mean, leading(spread, 2))
             labels = ("gap direction Δ/‖Δ‖", words)
             caption = f"Across: the direction between the fitted means. Up: the {words}."
         else:
             of = "Σ_x" if kind == "target" else "Σ_x + Σ_y"
-            total = target.covariance + (source.covariance if kind == "joint" else 0)
+            total = target.covariance + source.covariance if kind == "joint" else target.covariance
             values, vectors = eigh(total)
             directions = vectors[:, :2]
             labels = (f"leading direction of {of}", f"second direction of {of}")

@@ -19,7 +19,7 @@ from anisoalign_core.errors import ShapeError
 from anisoalign_core.files.digests import PassingDigest
 from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.shards import Shard, ShardedSet
-from anisoalign_core.moments import BlockSum, Moments, MomentSum, is_precise
+from anisoalign_core.moments import BlockSum, Moments, MomentSum, is_precise, is_thin
 from anisoalign_core.numerics import (
     BLOCK_ROWS,
     Float32,
@@ -199,7 +199,7 @@ class MomentPass(Pass[MomentTotal]):
 
     Attributes
     ----------
-    precise, diagonal : bool
+    precise, diagonal, thin : bool
         As in :meth:`Moments.from_chunks`.
     drop_invalid : bool
     wanted : tuple of arrays
@@ -210,6 +210,7 @@ class MomentPass(Pass[MomentTotal]):
     diagonal: bool
     drop_invalid: bool
     wanted: tuple[Integers, ...] = ()
+    thin: bool = False
     digests = True
     words = "summed"
 
@@ -218,7 +219,8 @@ class MomentPass(Pass[MomentTotal]):
         cls, data: ShardedSet, diagonal: bool, drop_invalid: bool, wanted: tuple[Integers, ...] = ()
     ) -> MomentPass:
         """Return the pass over a set: in float64 throughout where the set is small enough."""
-        return cls(is_precise(data.rows, data.dim), diagonal, drop_invalid, wanted)
+        size = data.rows, data.dim
+        return cls(is_precise(*size), diagonal, drop_invalid, wanted, thin=is_thin(*size))
 
     def block(self, raw: RawBlock, begin: int) -> tuple[Any, NormRange]:
         """Sum one block, and pick the wanted rows in it."""
@@ -226,7 +228,7 @@ class MomentPass(Pass[MomentTotal]):
         picked = [_picked(block, group, first, count) for group in self.wanted]
         if not len(block.rows):
             return (None, block.norms, picked), block.norms
-        sums = BlockSum.of(block.rows, precise=self.precise, diagonal=self.diagonal)
+        sums = BlockSum.of(block.rows, precise=self.precise, diagonal=self.diagonal, thin=self.thin)
         return (sums, block.norms, picked), block.norms
 
     def total(self, blocks: Iterable[Any], dim: int) -> MomentTotal:

@@ -42,6 +42,7 @@ from anisoalign_core.geometry.subspace import (
     overlap_ceiling,
     overlap_ranks,
 )
+from anisoalign_core.matrices import eigh, entries
 from anisoalign_core.metrics.cosines import row_cosines
 from anisoalign_core.metrics.intervals import Interval
 from anisoalign_core.metrics.retrieval import chance_of_hit, recall
@@ -57,15 +58,7 @@ from anisoalign_core.metrics.structure import (
     uniformity,
 )
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import (
-    Float32,
-    Float64,
-    Progress,
-    eigh,
-    generator,
-    row_norms,
-    unit_rows,
-)
+from anisoalign_core.numerics import Float32, Float64, Progress, generator, row_norms, unit_rows
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.splitting import equal_rows
 from anisoalign_core.things import Things
@@ -191,7 +184,9 @@ def _bias(
             mean = weights @ landed / weights.sum()
         drift = float(np.linalg.norm(mean - target.mean))
     predicted = projection_drift(target.mean, source.covariance)
-    ranks = [r for r in (32, 64, 128) if r < source.dim] or [max(source.dim // 2, 1)]
+    reach = len(y) + len(x) - 2  # no more directions vary
+    ranks = [r for r in (32, 64, 128) if r < source.dim and r <= reach]
+    ranks = ranks or [max(min(source.dim, reach) // 2, 1)]
     nonzero = value > 0
     return Bias(
         centroid_gap=spread_of(
@@ -224,8 +219,8 @@ def _side(moments: Moments, values: Float64, rows: Float32) -> SideSpectrum:
 def _spectra(
     source: Moments, target: Moments, values_y: Float64, values_x: Float64, y: Float32, x: Float32
 ) -> SpectraFacts:
-    absolute = float(np.linalg.norm(target.covariance - source.covariance))
-    spread = float(np.linalg.norm(target.covariance))
+    absolute = float(np.linalg.norm(entries(target.covariance - source.covariance)))
+    spread = float(np.linalg.norm(entries(target.covariance)))
     decay = decay_exponent(values_x, min(source.n, target.n))
     return SpectraFacts(
         source=_side(source, values_y, y),

@@ -10,8 +10,9 @@ import numpy as np
 
 from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
 from anisoalign_core.geometry.residual import Residual, weighted_sides
+from anisoalign_core.matrices import eigh
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Integers, eigh, fix_signs
+from anisoalign_core.numerics import Float32, Float64, Integers, fix_signs
 from anisoalign_core.pairs import EmbeddingPair
 
 SHARED_ENERGY = 0.9
@@ -137,12 +138,14 @@ class Directions:
         return self.residual.directional_ratio(max(rank, 1))
 
     def count(self, kind: str) -> int:
-        """How many directions of a kind there are to choose from: at most 50."""
+        """How many directions of a kind there are to choose from: at most 50, as rows reach."""
         if kind == "gap":
             return 1
         if kind in ("shared", "opposed"):
             return min(len(self.ratios[0]), 50)
-        return min(self.pair.dim, 50)
+        y, x = len(self.pair.source), len(self.pair.target)
+        reach = {"target": x - 1, "source": y - 1, "joint": x + y - 2}.get(kind, min(x, y) - 1)
+        return min(self.pair.dim, 50, max(reach, 1))
 
     def get(self, kind: str, number: int = 1) -> Direction:
         """Return direction ``number`` (from 1) of a kind.
@@ -179,7 +182,7 @@ class Directions:
             share = float(values[j] / values.sum())
             return Direction(vectors[:, j], kind, number, share, "share of Σ_x + Σ_y")
         values, vectors = self._difference
-        at = j if kind == "target" else len(values) - 1 - j
+        at = j if kind == "target" else vectors.shape[1] - 1 - j
         vector = fix_signs(vectors[:, [at]])[:, 0]
         words = "variance of one side above the other's"
         return Direction(vector, kind, number, abs(float(values[at])), words)

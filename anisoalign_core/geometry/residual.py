@@ -10,10 +10,10 @@ import numpy as np
 
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.geometry.spectrum import cumulative_energy, eigenvalues
+from anisoalign_core.matrices import Matrix, Span, eigh, largest_eigenvalue, leading, trace
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, eigh, generator
+from anisoalign_core.numerics import Float32, Float64, generator
 from anisoalign_core.things import Things
-from anisoalign_core.threads import largest_eigenvalue
 
 NOTHING = 1e-12
 """Traces up to this are rounding of float32 unit rows, not variance."""
@@ -52,8 +52,10 @@ class Residual:
             things.mean_rows(rows, of_source=rows is y) - side.mean
             for rows, side in ((y, source), (x, target))
         )
-        cross = mean_x.T @ mean_y
-        scatter = source.scatter + target.scatter - cross - cross.T
+        both = source.scatter + target.scatter
+        span = Span.shared(both)  # holds the rows, and so their means
+        cross = span.coordinates(mean_x).T @ span.coordinates(mean_y)
+        scatter = both - span.matrix(cross) - span.matrix(cross.T)
         return cls(source, target, Moments(things.count, target.mean - source.mean, scatter))
 
     @property
@@ -83,7 +85,7 @@ class Residual:
 
     @property
     def directions(self) -> Float64:
-        """Eigenvectors of Σ_r, one per column, sign-fixed, (d, d)."""
+        """Eigenvectors of Σ_r, one per column, sign-fixed, (d, min(n, d))."""
         return self._decomposition[1]
 
     @property
@@ -127,7 +129,7 @@ class Residual:
         from scipy import linalg
 
         total = self.source.covariance + self.target.covariance
-        u = eigh(total)[1][:, :rank]
+        u = leading(total, rank)
         ratios, vectors = linalg.eigh(u.T @ self.moments.covariance @ u, u.T @ total @ u)
         directions = u @ vectors
         directions /= np.linalg.norm(directions, axis=0)
@@ -195,7 +197,7 @@ def repaired_anisotropy(y: Float32, x: Float32) -> float:
         gram = centred @ centred.T
         return anisotropy(largest_eigenvalue(gram), float(np.trace(gram)), d)
     both = Moments.of(y).covariance + Moments.of(x).covariance
-    return anisotropy(largest_eigenvalue(both), float(np.trace(both)), d)
+    return anisotropy(largest_eigenvalue(both), trace(both), d)
 
 
 def repaired_anisotropy_spread(
@@ -219,7 +221,7 @@ def repaired_anisotropy_spread(
     return float(np.std(values, ddof=1))
 
 
-def projection_drift(mean: Float64, covariance: Float64) -> Float64:
+def projection_drift(mean: Float64, covariance: Matrix) -> Float64:
     """Second-order prediction of ``E[z/‖z‖]`` for ``z`` of the given mean and covariance [RA].
 
     ``E π(μ+ε) ≈ u (1 − tr Σ/(2m²) + 3 uᵀΣu/(2m²)) − Σu/m²`` with ``m = ‖μ‖``, ``u = μ/m``:
@@ -231,5 +233,5 @@ def projection_drift(mean: Float64, covariance: Float64) -> Float64:
         return np.full(len(mean), np.nan)
     u = mean / m
     along = float(u @ covariance @ u)
-    factor = 1 - np.trace(covariance) / (2 * m**2) + 1.5 * along / m**2
+    factor = 1 - trace(covariance) / (2 * m**2) + 1.5 * along / m**2
     return np.asarray(u * factor - covariance @ u / m**2)

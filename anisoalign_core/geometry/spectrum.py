@@ -11,16 +11,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anisoalign_core import threads
+from anisoalign_core import matrices
+from anisoalign_core.matrices import Matrix
 from anisoalign_core.numerics import Float64
 
 EIGENVALUE_FLOOR = 1e-10
 """Eigenvalues at or below this are left out of logarithms [AA]."""
 
 
-def eigenvalues(covariance: Float64) -> Float64:
-    """Eigenvalues of a symmetric matrix, descending, with rounding below zero removed."""
-    return np.asarray(np.maximum(threads.eigenvalues(covariance), 0.0))
+def eigenvalues(covariance: Matrix) -> Float64:
+    """All eigenvalues of a symmetric matrix, descending, with rounding below zero removed."""
+    return np.asarray(np.maximum(matrices.eigenvalues(covariance), 0.0))
 
 
 def has_spread(values: Float64) -> bool:

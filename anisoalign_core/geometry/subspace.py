@@ -6,8 +6,9 @@ import numpy as np
 from scipy import linalg
 
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Integers, eigh, fix_signs, generator
+from anisoalign_core.matrices import Matrix, eigh, leading
+from anisoalign_core.moments import Moments, is_thin
+from anisoalign_core.numerics import Float32, Float64, Integers, fix_signs, generator
 
 RANK_ENERGY = 0.9
 RANK_ROWS = 10
@@ -69,8 +70,11 @@ def overlap_ceiling(
     order = generator(random_state).permutation(int(of.max()) + 1)
     is_first = np.zeros(len(order), dtype=bool)
     is_first[order[: len(order) // 2]] = True
-    first = eigh(Moments.of(rows[is_first[of]]).covariance)[1]
-    second = eigh(Moments.of(rows[~is_first[of]]).covariance)[1]
+    thin = is_thin(*rows.shape)
+    first, second = (
+        leading(Moments.of(rows[part], thin=thin).covariance, max(ranks))
+        for part in (is_first[of], ~is_first[of])
+    )
     return np.array([overlap(first[:, :q], second[:, :q]) for q in ranks])
 
 
@@ -85,13 +89,13 @@ def few_coordinates(delta: Float64) -> Float64:
     return np.asarray(np.cumsum(squared) / squared.sum())
 
 
-def auto_rank(covariance: Float64, rows: int) -> int:
+def auto_rank(covariance: Matrix, rows: int) -> int:
     """Smallest even rank holding 90 % of the trace, at most a tenth of the rows, at least 2.
 
     Parameters
     ----------
-    covariance : (d, d) float64
-        Σ_x + Σ_y.
+    covariance : Matrix
+        Σ_x + Σ_y, (d, d).
     rows : int
         All rows behind it.
     """
@@ -110,7 +114,7 @@ def principal_plane(rows: Float32) -> Float32:
     rows : (n, d) float32
     """
     moments = Moments.of(rows)
-    axes = eigh(moments.covariance)[1][:, :2].astype(np.float32)
+    axes = leading(moments.covariance, 2).astype(np.float32)
     return np.asarray((rows - moments.mean.astype(np.float32)) @ axes)
 
 

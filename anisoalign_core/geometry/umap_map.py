@@ -8,8 +8,9 @@ from typing import Literal
 import numpy as np
 
 from anisoalign_core.errors import ShapeError
+from anisoalign_core.matrices import leading
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Integers, eigh, generator
+from anisoalign_core.numerics import Float32, Integers, generator
 
 Fitted = Literal["both", "target", "source"]
 
@@ -70,7 +71,7 @@ def joint_map(
         raise ShapeError(f"A map of {len(fitted)} rows shows nothing; load at least 10.")
     moments = Moments.of(fitted)
     kept = min(COMPONENTS, fitted.shape[1])
-    axes = eigh(moments.covariance)[1][:, :kept].astype(np.float32)
+    axes = leading(moments.covariance, kept).astype(np.float32)
     mean = moments.mean.astype(np.float32)
     layout = umap.UMAP(
         n_neighbors=min(15, len(fitted) - 1), metric="cosine", random_state=random_state, n_jobs=1

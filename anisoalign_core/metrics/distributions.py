@@ -44,7 +44,7 @@ def frechet_of_moments(x: Moments, z: Moments) -> float:
     factor. Nothing is inverted, so singular covariances are no special case. Biased upwards by
     about ``1/n_x + 1/n_z`` times the effective dimension.
     """
-    factor = psd_factor(x.covariance)
+    factor = psd_factor(np.asarray(x.covariance))
     inner = factor.T @ z.covariance @ factor
     shared = np.sqrt(np.maximum(eigenvalues(inner), 0.0)).sum()
     step = float(np.sum((x.mean - z.mean) ** 2))

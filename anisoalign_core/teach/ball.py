@@ -16,7 +16,8 @@ import numpy as np
 
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.baselines import Identity, MeanShift
-from anisoalign_core.align.bounded import BoundedTransport, BoundSweep
+from anisoalign_core.align.bound_sweep import BoundSweep
+from anisoalign_core.align.bounded import BoundedTransport
 from anisoalign_core.align.realign import ReAlign
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.metrics.comparison import Comparison

@@ -207,4 +207,9 @@ def _gap_and_rest(source: Float32, target: Float32) -> tuple[Float64, Float64, F
     delta = x.mean - y.mean
     size = float(np.linalg.norm(delta))
     first = delta / size if size > 1e-12 else np.eye(len(delta))[0]
-    return first, np.eye(len(delta)) - np.outer(first, first), y.covariance, x.covariance
+    return (
+        first,
+        np.eye(len(delta)) - np.outer(first, first),
+        np.asarray(y.covariance),
+        np.asarray(x.covariance),
+    )

@@ -11,8 +11,9 @@ from anisoalign_core.align.anisoalign.options import FrameKind, Mixing
 from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.geometry.polar import to_polar
 from anisoalign_core.geometry.subspace import auto_rank
+from anisoalign_core.matrices import leading
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, eigh, generator
+from anisoalign_core.numerics import Float32, Float64, generator
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,7 +101,7 @@ def build_frame(
             f"rank is {rank}; blocks are pairs of coordinates, so choose an even number between 2 "
             f"and {source.dim // 2 * 2}."
         )
-    basis = eigh(joint if kind == "joint" else target.covariance)[1][:, :rank]
+    basis = leading(joint if kind == "joint" else target.covariance, rank)
     if mixing == "haar":
         basis = basis @ haar(rank, random_state)
     return Frame(np.ascontiguousarray(basis))

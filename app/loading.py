@@ -10,7 +10,7 @@ from typing import Literal
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError
 from anisoalign_core.io import load, load_bytes, load_pair, load_pair_bytes, parse_lines
-from anisoalign_core.io.registry import suffixes
+from anisoalign_core.io.registry import suffix_of, suffixes
 from anisoalign_core.pairs import EmbeddingPair
 
 
@@ -122,7 +122,7 @@ def listing(root: Path, limit: int = 500) -> list[str]:
     for path in sorted(root.rglob("*")):
         if path.is_dir() and (path / "img_emb").is_dir():
             found.append(f"{path.relative_to(root)}/")
-        elif path.suffix.lower() in known and path.parent.name not in {
+        elif suffix_of(path.name) in known and path.parent.name not in {
             "img_emb",
             "text_emb",
             "metadata",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import InvalidRowsError, ParameterError, ShapeError
 from anisoalign_core.files.limits import Limits, check_declared
-from anisoalign_core.io.chunks import About, joined_labels, joined_texts
+from anisoalign_core.io.chunks import About, joined_labels, joined_notes, joined_texts
 from anisoalign_core.io.shards import Shard, ShardedSet, stream_limits
 from anisoalign_core.numerics import BLOCK_ROWS, Integers, generator
 
@@ -86,6 +86,7 @@ def sample_set(
             files=tuple(shard.name for shard in data.shards),
             model=data.shards[0].facts.metadata.get("model"),
             drop_invalid=drop_invalid,
+            notes=joined_notes(abouts),
         )
     except InvalidRowsError as error:
         if complete:

@@ -33,6 +33,8 @@ class About:
     labels : pandas.DataFrame of m rows, or None
     projection : (m, 2) float32 or None
         Where the rows lie in the plane; only written.
+    notes : tuple of str
+        Sentences about how the file was understood, where it did not say so itself.
     native : object
         The same in the file's own terms, so that a file of the same format loses nothing:
         :class:`anisoalign_core.io.arrow.Columns`, or a list of dictionaries.
@@ -43,6 +45,7 @@ class About:
     labels: pd.DataFrame | None = None
     native: Any = None
     projection: npt.NDArray[np.float32] | None = None
+    notes: tuple[str, ...] = ()
 
     def plain(self, limits: Limits) -> About:
         """Return ids, captions and labels, also where only the file's own terms are here yet."""
@@ -58,6 +61,7 @@ class About:
             None if self.captions is None else self.captions[rows],
             None if self.labels is None else self.labels.iloc[rows].reset_index(drop=True),
             native,
+            notes=self.notes,
         )
 
 
@@ -87,12 +91,15 @@ class ShardFacts:
     dtype : numpy dtype
     metadata : mapping of str to str
         What the file says about itself.
+    stored : str
+        The type in the file, where NumPy has no such type.
     """
 
     rows: int
     dim: int
     dtype: np.dtype[Any]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    stored: str = ""
 
 
 def facts_of(
@@ -147,7 +154,13 @@ def joined(said: Sequence[About]) -> About:
         joined_texts([about.ids for about in said]),
         joined_texts([about.captions for about in said]),
         joined_labels([about.labels for about in said]),
+        notes=joined_notes(said),
     )
+
+
+def joined_notes(said: Iterable[About]) -> tuple[str, ...]:
+    """Return the notes of all parts, each once."""
+    return tuple(dict.fromkeys(note for about in said for note in about.notes))
 
 
 def joined_texts(parts: Sequence[Texts | None]) -> Texts | None:

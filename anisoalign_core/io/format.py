@@ -13,6 +13,7 @@ import numpy as np
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts, facts_of
+from anisoalign_core.io.columns import Meaning
 from anisoalign_core.numerics import blocks
 
 
@@ -131,6 +132,8 @@ class WholeFile:
         For messages.
     keys : tuple of str
     read : callable (key) -> (Chunk, metadata)
+    meanings : callable () -> dict of str to Meaning, optional
+        What each column is, where the file has columns.
     """
 
     def __init__(
@@ -138,8 +141,10 @@ class WholeFile:
         name: str,
         keys: tuple[str, ...],
         read: Callable[[str], tuple[Chunk, Mapping[str, str]]],
+        meanings: Callable[[], Mapping[str, Meaning]] = dict,
     ) -> None:
         self.name, self.keys, self._read = name, keys, lru_cache(maxsize=1)(read)
+        self.meanings = meanings
 
     def facts(self, key: str) -> ShardFacts:
         """Return what is known once the array is read."""

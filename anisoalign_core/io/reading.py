@@ -12,8 +12,8 @@ import numpy.typing as npt
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
 from anisoalign_core.files.limits import MIB, Limits
-from anisoalign_core.files.places import changed, stamp_of
-from anisoalign_core.files.source import Source, printable
+from anisoalign_core.files.places import as_path, changed, stamp_of
+from anisoalign_core.files.source import Choice, Source, printable, readable
 from anisoalign_core.io import lines
 from anisoalign_core.io.chunks import gathered
 from anisoalign_core.io.keys import Role, find_key, listed, role_of, select_key
@@ -35,6 +35,8 @@ def load(
     limits: Limits | None = None,
     ids: Texts | None = None,
     captions: Texts | None = None,
+    id_column: str | None = None,
+    drop_columns: Sequence[str] = (),
 ) -> EmbeddingSet:
     """Read one set of embeddings from a file, or from a folder that clip-retrieval wrote.
 
@@ -57,6 +59,10 @@ def load(
         By default :meth:`Limits.from_env`.
     ids, captions : sequence of n str, optional
         Instead of those in the file.
+    id_column : str, optional
+        Name of the column, or array, that holds the ids, where it is not told by its own name.
+    drop_columns : sequence of str
+        Columns to leave out.
 
     Returns
     -------
@@ -73,7 +79,7 @@ def load(
     ShapeError, InvalidRowsError
         As :meth:`EmbeddingSet.from_array`.
     """
-    source = _on_disk(path, name)
+    source = _on_disk(path, name, Choice(id_column, tuple(drop_columns)))
     return _load(source, modality, key, drop_invalid, limits, ids=ids, captions=captions)
 
 
@@ -87,6 +93,8 @@ def load_bytes(
     limits: Limits | None = None,
     ids: Texts | None = None,
     captions: Texts | None = None,
+    id_column: str | None = None,
+    drop_columns: Sequence[str] = (),
 ) -> EmbeddingSet:
     """Read one set from the bytes of an upload; like :func:`load`.
 
@@ -95,14 +103,14 @@ def load_bytes(
     data : bytes
     name : str
         The uploaded file's name. Its suffix tells the format; it is never used as a path.
-    modality, key, drop_invalid, limits, ids, captions
+    modality, key, drop_invalid, limits, ids, captions, id_column, drop_columns
         As in :func:`load`.
 
     Raises
     ------
     FormatError, LimitError, ShapeError, InvalidRowsError
     """
-    source = _uploaded(data, name)
+    source = _uploaded(data, name, Choice(id_column, tuple(drop_columns)))
     return _load(source, modality, key, drop_invalid, limits, ids=ids, captions=captions)
 
 
@@ -113,6 +121,8 @@ def load_pair(
     source_modality: str = "text",
     drop_invalid: bool = False,
     limits: Limits | None = None,
+    id_column: str | None = None,
+    drop_columns: Sequence[str] = (),
 ) -> EmbeddingPair:
     """Read both sides from one file or folder and pair them.
 
@@ -125,7 +135,7 @@ def load_pair(
     target_modality, source_modality : str
         They also choose the arrays; ``image`` or ``target`` and ``text`` or ``source`` are found
         under any modality.
-    drop_invalid, limits
+    drop_invalid, limits, id_column, drop_columns
         As in :func:`load`.
 
     Raises
@@ -134,7 +144,7 @@ def load_pair(
         Also if the file does not hold both sides, listing what it holds.
     LimitError, ShapeError, InvalidRowsError, JoinError
     """
-    source = _on_disk(path, None)
+    source = _on_disk(path, None, Choice(id_column, tuple(drop_columns)))
     return _load_pair(source, target_modality, source_modality, drop_invalid, limits)
 
 
@@ -146,9 +156,11 @@ def load_pair_bytes(
     source_modality: str = "text",
     drop_invalid: bool = False,
     limits: Limits | None = None,
+    id_column: str | None = None,
+    drop_columns: Sequence[str] = (),
 ) -> EmbeddingPair:
     """Read both sides from the bytes of one upload; like :func:`load_pair`."""
-    source = _uploaded(data, name)
+    source = _uploaded(data, name, Choice(id_column, tuple(drop_columns)))
     return _load_pair(source, target_modality, source_modality, drop_invalid, limits)
 
 
@@ -225,6 +237,7 @@ def _load(
             files=(source.path.name if source.path is not None else source.name,),
             model=facts.metadata.get("model"),
             drop_invalid=drop_invalid,
+            notes=raw.about.notes,
         )
     if source.path is not None and stamp_of(source.path) != stamp:
         raise changed(source.name)
@@ -294,16 +307,19 @@ def _pair_keys(
     return (target, source) if target != source else (target, None)
 
 
-def _on_disk(path: str | Path, name: str | None) -> Source:
-    path = Path(path)
+def _on_disk(path: str | Path, name: str | None, choice: Choice | None = None) -> Source:
+    path = as_path(path)
     shown = printable(path.name or str(path)) if name is None else printable(name)
-    if "\0" in str(path) or not path.exists():
+    with readable(shown):
+        there = "\0" not in str(path) and path.exists()
+    if not there:
         raise FormatError(f'There is no file or folder "{printable(str(path))}". Check the path.')
-    return Source(shown, path)
+    return Source(shown, path, choice=choice or Choice())
 
 
-def _uploaded(data: bytes, name: str) -> Source:
-    return Source(printable(PurePosixPath(name).name) or "upload", data=data)
+def _uploaded(data: bytes, name: str, choice: Choice | None = None) -> Source:
+    shown = printable(PurePosixPath(name).name) or "upload"
+    return Source(shown, data=data, choice=choice or Choice())
 
 
 def _check_texts(values: Texts | None, what: str, name: str, longest: int | None) -> None:

@@ -37,6 +37,12 @@ def by_suffix(suffix: str) -> Format | None:
     return next((each for each in FORMATS.values() if suffix.lower() in each.suffixes), None)
 
 
+def suffix_of(name: str) -> str:
+    """Return the suffix that tells a file's format, in lower case: ``.csv``, ``.csv.gz``."""
+    parts = PurePosixPath(name.lower()).suffixes
+    return "".join(parts[-2:] if parts[-1:] == [".gz"] else parts[-1:])
+
+
 def suffixes(*, uploads: bool = False, written: bool = False, several: bool = False) -> list[str]:
     """Return the suffixes of all formats, or of those that can do what is asked.
 
@@ -75,7 +81,7 @@ def format_of(source: Source) -> Format:
     if source.path is not None and source.path.is_dir():
         return clip_retrieval.FORMAT
     called = source.name if source.path is None else source.path.name
-    suffix = PurePosixPath(called).suffix.lower()
+    suffix = suffix_of(called)
     found = by_suffix(suffix)
     if found is not None and found.uploads:
         return found

@@ -223,7 +223,7 @@ def read_metadata(path: Path, rows: int, limits: Limits) -> About:
     FormatError, LimitError
     """
     check_metadata(path, rows)
-    return parquet.open_file(_inside(path), limits).about((PATH_COLUMN,), (CAPTION_COLUMN,))
+    return parquet.open_table(_inside(path), limits).about(ids=PATH_COLUMN)
 
 
 def check_metadata(path: Path, rows: int) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError
-from anisoalign_core.files.source import Choice, printable
+from anisoalign_core.files.source import Choice, Texts, printable
 from anisoalign_core.numerics import Float64
 
 Meaning = Literal["id", "caption", "label", "dimension", "vectors", "left out", "unclear"]
@@ -280,6 +280,20 @@ def number_text(value: Any) -> str:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         return str(int(value))
     return str(value)
+
+
+def first_texts(lists: Sequence[Any]) -> tuple[Texts, int]:
+    """Return the first text of each list (or an empty one), and how many more there are."""
+    out = np.empty(len(lists), dtype=object)
+    out[:] = [str(each[0]) if each and each[0] is not None else "" for each in lists]
+    return out, sum(len(each) - 1 for each in lists if each)
+
+
+def more_captions(more: int, name: str) -> str:
+    """Say that rows have further captions."""
+    return (
+        f"Rows of {name} have several captions: the first of each is taken, {more:,} more are not."
+    )
 
 
 _BRACKETS = re.compile(

@@ -47,6 +47,8 @@ class Wide:
     texts : dict of int to list of str
     choice : Choice
     limits : Limits
+    counted_only : bool
+        Take columns of numbers for dimensions only where their names count on.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Wide:
     texts: Mapping[int, Sequence[str | None]]
     choice: Choice
     limits: Limits
+    counted_only: bool = False
 
     def sorted_out(self) -> Sorted:
         """Say what each column is.
@@ -78,7 +81,7 @@ class Wide:
                 keys = {before: tuple(free[i] for i in group) for before, group in groups.items()}
             elif groups:
                 keys = {KEY: tuple(free[i] for group in groups.values() for i in group)}
-            elif free:
+            elif free and not self.counted_only:
                 table = np.column_stack([self.numbers[c] for c in free])
                 apart = {free[one.column]: one.why for one in set_apart(table)}
                 keys = {KEY: tuple(c for c in free if c not in apart)}
@@ -156,8 +159,11 @@ class Sorted:
 
     def roles(self, key: str) -> Roles:
         """Say which columns hold ids, captions and labels of one array's rows."""
-        table = self.table
-        found = roles(self.fields, table.name, table.choice, key=key)
+        table, choice = self.table, self.table.choice
+        if not table.header and choice.id_column is None and 0 in table.texts:
+            first = next((f.name for f in self.fields if f.name == table.titles[0]), None)
+            choice = replace(choice, id_column=first)  # as everyone writes it
+        found = roles(self.fields, table.name, choice, key=key)
         notes = [
             f'Column "{printable(table.titles[c], 60)}" of {table.name} {why}: it is no dimension '
             f"but {'the ids' if table.titles[c] == found.id else 'a label'}."

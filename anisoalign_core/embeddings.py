@@ -262,6 +262,12 @@ class EmbeddingSet:
         return replace(self, vectors=read_only(np.ascontiguousarray(vectors, dtype=np.float32)))
 
 
+def as_stored(data: EmbeddingSet, name: str) -> EmbeddingSet:
+    """Return a set whose provenance names the type in its file, where NumPy has no such type."""
+    known = replace(data.provenance, original_dtype=name) if name else data.provenance
+    return replace(data, provenance=known)
+
+
 def as_vectors(data: EmbeddingSet | npt.ArrayLike, name: str = "array") -> Float32:
     """Return the unit rows of a set or of a bare array: what aligners and metrics compute on."""
     if isinstance(data, EmbeddingSet):

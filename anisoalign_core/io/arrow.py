@@ -225,7 +225,7 @@ def vectors(column: Any, key: str, name: str, first: int, dim: int | None) -> np
     if column.null_count:
         column = column.filter(column.is_valid())  # those of fixed size keep numbers below a null
     values: npt.NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
-    values = values.reshape(-1, int(wanted))
+    values = values.reshape(int(there.sum()), int(wanted))
     if there.all():
         return values
     out = np.zeros((len(there), int(wanted)), dtype=values.dtype)

@@ -75,10 +75,13 @@ class Chunk:
         As in the file: neither checked nor normalised.
     about : About
         Empty unless it was asked for.
+    stored : str
+        The type in the file, where NumPy has no such type.
     """
 
     array: npt.NDArray[Any]
     about: About = field(default_factory=About)
+    stored: str = ""
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,8 @@ class ShardFacts:
         What the file says about itself.
     stored : str
         The type in the file, where NumPy has no such type.
+    notes : tuple of str
+        Sentences about how the array was understood.
     """
 
     rows: int
@@ -100,24 +105,49 @@ class ShardFacts:
     dtype: np.dtype[Any]
     metadata: Mapping[str, str] = field(default_factory=dict)
     stored: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def table_shape(shape: Sequence[int]) -> tuple[int, int] | None:
+    """Return rows and columns of an array; further axes of length one do not count.
+
+    ``(1, n, d)``, ``(n, 1, d)`` and ``(n, d, 1, 1)`` are n × d. None where it is no table.
+    """
+    if len(shape) == 2:
+        return shape[0], shape[1]
+    long = [side for side in shape if side != 1]
+    if len(shape) > 2 and len(long) == 2:
+        return long[0], long[1]
+    return None
 
 
 def facts_of(
-    shape: Sequence[int], dtype: np.dtype[Any], name: str, metadata: Mapping[str, str] | None = None
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    name: str,
+    metadata: Mapping[str, str] | None = None,
+    stored: str = "",
 ) -> ShardFacts:
     """Return the facts of an array that is a table.
 
     Raises
     ------
     ShapeError
-        If it has other than two axes.
+        If it has other than two axes longer than one.
     """
-    if len(shape) != 2:
+    table = table_shape(shape)
+    if table is None:
         raise ShapeError(
             f"{name} has {len(shape)} axes (shape {tuple(shape)}), not 2. Save it as (rows, "
             "dimensions)."
         )
-    return ShardFacts(shape[0], shape[1], dtype, metadata or {})
+    notes: tuple[str, ...] = ()
+    if len(shape) > 2:
+        words = (
+            f"{name} has the shape {tuple(shape)}: it is read as {table[0]:,} rows × {table[1]:,}."
+        )
+        notes = (words,)
+    return ShardFacts(*table, dtype, metadata or {}, stored, notes)
 
 
 def gathered(chunks: Iterable[Chunk], rows: int, dim: int, dtype: np.dtype[Any]) -> Chunk:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -67,8 +68,8 @@ def read_sidecar(source: Source, ending: str, limits: Limits) -> Texts | None:
         return np.array(parse_lines(stream.read(), beside.name), dtype=object)
 
 
-def read_beside(source: Source, rows: int, limits: Limits) -> About:
-    """Return what the files beside say about all rows.
+def read_beside(source: Source, rows: int, limits: Limits, inside: About | None = None) -> About:
+    """Return what the files beside say about all rows, and what they leave to the file itself.
 
     Raises
     ------
@@ -84,8 +85,13 @@ def read_beside(source: Source, rows: int, limits: Limits) -> About:
                 f"{source.name} has {rows:,} rows, but its {ending.removeprefix('.')} has "
                 f"{len(texts):,} lines. Give one line per row."
             )
+    inside = inside or About()
     ids, captions = found.values()
-    return About(ids, captions)
+    return replace(
+        inside,
+        ids=inside.ids if ids is None else ids,
+        captions=inside.captions if captions is None else captions,
+    )
 
 
 def sidecars(about: About, path: Path) -> dict[Path, bytes]:

@@ -126,6 +126,10 @@ class ParquetTable:
                 self.roles(key, ids),
             )
 
+    def said(self, key: str) -> About:
+        """Return what is said of all rows."""
+        return self.about(key)
+
     def roles(self, key: str, ids: str | None = None) -> Roles:
         """Say which columns hold ids, captions and labels."""
         choice = self.source.choice

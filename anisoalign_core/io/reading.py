@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.embeddings import EmbeddingSet, as_stored
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
 from anisoalign_core.files.limits import MIB, Limits
 from anisoalign_core.files.places import as_path, changed, stamp_of
@@ -220,7 +220,9 @@ def _load(
     step = max(BATCH_BYTES // (max(facts.dim, 1) * facts.dtype.itemsize), 1)
     chunks = opened.chunks(picked, rows=step if chosen.streams else max(count, 1), about=True)
     raw = gathered(chunks, count, facts.dim, facts.dtype)
-    about = lines.read_beside(source, count, limits) if chosen.lines else raw.about
+    about = raw.about
+    if chosen.lines:
+        about = lines.read_beside(source, count, limits, opened.said(picked))
     label = f"{source.name}:{printable(picked, 60)}" if len(found) > 1 else source.name
     ids = about.ids if ids is None else ids
     captions = about.captions if captions is None else captions
@@ -237,11 +239,11 @@ def _load(
             files=(source.path.name if source.path is not None else source.name,),
             model=facts.metadata.get("model"),
             drop_invalid=drop_invalid,
-            notes=raw.about.notes,
+            notes=(*facts.notes, *about.notes),
         )
     if source.path is not None and stamp_of(source.path) != stamp:
         raise changed(source.name)
-    return found_set
+    return as_stored(found_set, facts.stored)
 
 
 def _load_pair(

@@ -141,7 +141,9 @@ class Shard:
         if self.metadata is not None:
             return clip_retrieval.read_metadata(self.metadata, rows, stream_limits())
         if self.format.lines:
-            return lines.read_beside(source_at(self.path, self.name), rows, stream_limits())
+            source = replace(source_at(self.path, self.name), choice=self.choice)
+            inside = self.format.open(source, stream_limits()).said(self.key)
+            return lines.read_beside(source, rows, stream_limits(), inside)
         return None
 
 

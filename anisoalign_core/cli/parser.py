@@ -9,6 +9,7 @@ from typing import Any
 
 from anisoalign_core import __version__
 from anisoalign_core.cli.options import (
+    add_columns,
     add_drop,
     add_engine,
     add_json,
@@ -115,6 +116,7 @@ def _info(verb: Verb) -> None:
     info.add_argument("source", nargs="+", metavar="PLACE", help="a set, a model, or a recipe")
     info.add_argument("--modality", dest="source_modality", default="text")
     info.add_argument("--key", dest="source_key", help="name of the array or column")
+    add_columns(info)
     add_json(info, "everything")
 
 

@@ -90,7 +90,7 @@ def read_table(source: Source, limits: Limits) -> Wide:
                 f"Line {line} of {name} has {len(row)} cells, the first line has {len(first)}. "
                 "Every line needs as many."
             )
-        numbers.extend(_floats(row, numeric, line, name, comma))
+        numbers.extend(_floats(row, numeric, line, name, comma, titles))
         for column, values in texts.items():
             values.append(row[column])
         if numeric:
@@ -176,7 +176,12 @@ def metadata_file(about: About, path: Path) -> dict[Path, bytes]:
 
 
 def _floats(
-    row: Sequence[str], columns: Sequence[int], line: int, name: str, comma: bool
+    row: Sequence[str],
+    columns: Sequence[int],
+    line: int,
+    name: str,
+    comma: bool,
+    titles: Sequence[str],
 ) -> list[float]:
     """Return the numbers of a line; one without any is a row that is missing."""
     try:
@@ -194,7 +199,7 @@ def _floats(
     raise FormatError(
         f'Line {line}, column {column + 1} of {name} holds "{printable(row[column], 40)}", not a '
         "number. Text belongs into columns named id, caption or label; the rest must be numbers. "
-        f"Mend it, or leave the column out with drop_columns."
+        f'Mend it, or leave the column out: drop_columns=["{printable(titles[column], 60)}"].'
     )
 
 

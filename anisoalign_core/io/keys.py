@@ -82,7 +82,7 @@ def select_key(
         return generic[0]
     raise FormatError(
         f"{name} holds several arrays ({found}), and none is named "
-        f'"{printable(modality, 60)}". Choose one by name with key.'
+        f'"{printable(modality, 60)}". Choose one by name: key="{printable(keys[0], 60)}".'
     )
 
 

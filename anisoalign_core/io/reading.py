@@ -292,6 +292,20 @@ def _paired(source: EmbeddingSet, target: EmbeddingSet) -> EmbeddingPair:
     )
 
 
+def pair_words(pair: EmbeddingPair) -> str:
+    """Say how the rows of a pair belong together, and which ids have no partner."""
+    words = f"Paired: {len(pair.source):,} rows correspond."
+    if not pair.matched.are_rows:
+        words = f"Paired by id: {pair.in_words()}. Rows of one thing count as one."
+    lost = [
+        f"{len(ids):,} {side} id{'s' if len(ids) > 1 else ''} "
+        f"({', '.join(printable(str(key), 40) for key in ids[:3])}{', …' if len(ids) > 3 else ''})"
+        for side, ids in (("source", pair.unmatched_source), ("target", pair.unmatched_target))
+        if ids
+    ]
+    return f"{words} Left out, having no partner: {' and '.join(lost)}." if lost else words
+
+
 def _kept(embedding_set: EmbeddingSet) -> npt.NDArray[np.intp]:
     provenance = embedding_set.provenance
     return np.setdiff1d(np.arange(provenance.rows_read), provenance.dropped_rows).astype(np.intp)

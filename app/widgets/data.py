@@ -10,6 +10,7 @@ import streamlit as st
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import InvalidRowsError
+from anisoalign_core.io.reading import pair_words
 from anisoalign_core.io.registry import suffixes
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.splitting import equal_rows
@@ -170,16 +171,7 @@ def set_table(pair: EmbeddingPair) -> None:
     }
     st.table(pd.DataFrame(columns))  # wraps; its cells are Markdown
     if pair.paired:
-        words = f"Paired: {len(pair.source):,} rows correspond."
-        if not pair.matched.are_rows:
-            words = f"Paired by id: {pair.in_words()}. Rows of one thing count as one."
-        lost = len(pair.unmatched_source), len(pair.unmatched_target)
-        if any(lost):
-            words += (
-                f" Left out, having no partner: {lost[0]:,} source rows and {lost[1]:,} target "
-                "rows."
-            )
-        st.caption(words)
+        st.caption(plain(pair_words(pair)))
     else:
         st.caption("Unpaired: nothing that needs pairs is computed.")
     for side, _ in _sides(pair):

@@ -114,7 +114,9 @@ def _info(verb: Verb) -> None:
         "anisoalign info texts/ --json -",
     )
     info.add_argument("source", nargs="+", metavar="PLACE", help="a set, a model, or a recipe")
-    info.add_argument("--modality", dest="source_modality", default="text")
+    info.add_argument(
+        "--modality", dest="source_modality", help="of several arrays; default: text, or the first"
+    )
     info.add_argument("--key", dest="source_key", help="name of the array or column")
     add_columns(info)
     add_json(info, "everything")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io import load, load_bytes, load_pair, load_pair_bytes, parse_lines
+from anisoalign_core.files.source import Choice, Source
+from anisoalign_core.io import load, load_bytes, load_pair, load_pair_bytes
+from anisoalign_core.io.beside import read_ids
+from anisoalign_core.io.captions import read_captions
 from anisoalign_core.io.registry import suffix_of, suffixes
 from anisoalign_core.pairs import EmbeddingPair
 
@@ -21,6 +24,11 @@ class Upload:
     name: str
     data: bytes
 
+    @property
+    def source(self) -> Source:
+        """What readers take."""
+        return Source(self.name, data=self.data)
+
 
 @dataclass(frozen=True)
 class Side:
@@ -30,6 +38,7 @@ class Side:
     vectors: Upload
     ids: Upload | None = None
     captions: Upload | None = None
+    choice: Choice = field(default_factory=Choice)
 
     def read(self, drop_invalid: bool) -> EmbeddingSet:
         """Parse and check."""
@@ -38,13 +47,11 @@ class Side:
             self.vectors.name,
             modality=self.modality,
             drop_invalid=drop_invalid,
-            ids=_lines(self.ids),
-            captions=_lines(self.captions),
+            ids=None if self.ids is None else read_ids(self.ids.source),
+            captions=None if self.captions is None else read_captions(self.captions.source),
+            id_column=self.choice.id_column,
+            drop_columns=self.choice.drop_columns,
         )
-
-
-def _lines(upload: Upload | None) -> list[str] | None:
-    return None if upload is None else parse_lines(upload.data, upload.name)
 
 
 def pair_from_sides(

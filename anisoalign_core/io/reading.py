@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,13 +13,15 @@ import numpy.typing as npt
 from anisoalign_core.embeddings import EmbeddingSet, as_stored
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
 from anisoalign_core.files.limits import MIB, Limits
-from anisoalign_core.files.places import as_path, changed, stamp_of
+from anisoalign_core.files.places import as_path, changed, source_at, stamp_of
 from anisoalign_core.files.source import Choice, Source, printable, readable
-from anisoalign_core.io import lines
+from anisoalign_core.io import beside
+from anisoalign_core.io.captions import Captions, read_captions
 from anisoalign_core.io.chunks import gathered
 from anisoalign_core.io.keys import Role, find_key, listed, role_of, select_key
 from anisoalign_core.io.registry import format_of
 from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.rows import as_strings
 
 Texts = Sequence[str] | npt.NDArray[Any]
 BATCH_BYTES = 4 * MIB
@@ -34,7 +37,7 @@ def load(
     name: str | None = None,
     limits: Limits | None = None,
     ids: Texts | None = None,
-    captions: Texts | None = None,
+    captions: Texts | Captions | str | Path | None = None,
     id_column: str | None = None,
     drop_columns: Sequence[str] = (),
 ) -> EmbeddingSet:
@@ -57,8 +60,10 @@ def load(
         What messages call the set; the file name by default.
     limits : Limits, optional
         By default :meth:`Limits.from_env`.
-    ids, captions : sequence of n str, optional
+    ids : sequence of n str, optional
         Instead of those in the file.
+    captions : sequence of n str, Captions, or path, optional
+        Instead of those in the file. Those that name their rows are found by the ids.
     id_column : str, optional
         Name of the column, or array, that holds the ids, where it is not told by its own name.
     drop_columns : sequence of str
@@ -92,7 +97,7 @@ def load_bytes(
     drop_invalid: bool = False,
     limits: Limits | None = None,
     ids: Texts | None = None,
-    captions: Texts | None = None,
+    captions: Texts | Captions | str | Path | None = None,
     id_column: str | None = None,
     drop_columns: Sequence[str] = (),
 ) -> EmbeddingSet:
@@ -207,7 +212,7 @@ def _load(
     *,
     role: Role | None = None,
     ids: Texts | None = None,
-    captions: Texts | None = None,
+    captions: Texts | Captions | str | Path | None = None,
 ) -> EmbeddingSet:
     limits = limits or Limits.from_env()
     chosen = format_of(source)
@@ -222,10 +227,18 @@ def _load(
     raw = gathered(chunks, count, facts.dim, facts.dtype)
     about = raw.about
     if chosen.lines:
-        about = lines.read_beside(source, count, limits, opened.said(picked))
+        about = beside.read_beside(source, count, limits, opened.said(picked))
     label = f"{source.name}:{printable(picked, 60)}" if len(found) > 1 else source.name
-    ids = about.ids if ids is None else ids
-    captions = about.captions if captions is None else captions
+    if ids is not None:
+        given, note = beside.one_a_row(as_strings(ids), count, "the list of ids", label)
+        about = replace(about, ids=given, notes=(*about.notes, *note))
+    if isinstance(captions, str | Path):
+        captions = read_captions(source_at(as_path(captions)), limits)
+    if captions is not None and not isinstance(captions, Captions):
+        captions = Captions("the list of captions", None, tuple(as_strings(captions)))
+    if captions is not None:
+        about = beside.with_captions(about, captions, count, label)
+    ids, captions = about.ids, about.captions
     _check_texts(ids, "id", label, limits.max_id_length)
     _check_texts(captions, "caption", label, None)
     with np.errstate(invalid="ignore"):  # signalling NaNs are reported as rows, not as a warning

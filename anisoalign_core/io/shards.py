@@ -27,7 +27,7 @@ from anisoalign_core.files.places import (
     stamp_of,
 )
 from anisoalign_core.files.source import Choice, Source, printable, readable
-from anisoalign_core.io import clip_retrieval, lines
+from anisoalign_core.io import beside, clip_retrieval
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts
 from anisoalign_core.io.delimited import METADATA_ENDING
 from anisoalign_core.io.format import Format
@@ -143,7 +143,7 @@ class Shard:
         if self.format.lines:
             source = replace(source_at(self.path, self.name), choice=self.choice)
             inside = self.format.open(source, stream_limits()).said(self.key)
-            return lines.read_beside(source, rows, stream_limits(), inside)
+            return beside.read_beside(source, rows, stream_limits(), inside)
         return None
 
 
@@ -245,7 +245,7 @@ def _stamps(path: Path, metadata: Path | None = None) -> tuple[tuple[Path, Stamp
     """Stamps of a file and of those that belong to it, whether they are there or not."""
     also = [] if metadata is None else [metadata]
     if _format_of(path, path.name).lines:
-        also += [path.with_suffix(end) for end in (lines.IDS_ENDING, lines.CAPTIONS_ENDING)]
+        also += [path.with_suffix(end) for end in beside.ENDINGS]
     return tuple((each, stamp_of(each)) for each in (path, *also))
 
 

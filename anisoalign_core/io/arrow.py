@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -20,6 +20,7 @@ from anisoalign_core.io.columns import (
     SOURCE_NAMES,
     TARGET_NAMES,
     Field,
+    Meaning,
     Roles,
     first_texts,
     meaning,
@@ -128,6 +129,16 @@ def about_of(
         labels = read(wanted).to_pandas(ignore_metadata=True)
         labels = labels[[column for column in wanted if column in labels.columns]]
     return About(ids, captions, labels, notes=notes)
+
+
+def meanings(schema: Any, keys: Sequence[str], found: Roles) -> dict[str, Meaning]:
+    """Return what each column is, by its name."""
+    said: dict[str, Meaning] = dict.fromkeys(schema.names, "left out")
+    said.update(dict.fromkeys(keys, "vectors"))
+    said.update(dict.fromkeys(found.labels, "label"))
+    said.update({found.id: "id"} if found.id else {})
+    said.update({found.caption: "caption"} if found.caption else {})
+    return said
 
 
 def table_of(chunk: Chunk, first: int, metadata: Mapping[str, str]) -> Any:

@@ -52,7 +52,8 @@ def keys(source: Source, limits: Limits) -> tuple[str, ...]:
     if not found:
         raise FormatError(
             f"{source.name} is a folder without img_emb/img_emb_0.npy or text_emb/text_emb_0.npy. "
-            "Give a file, or a folder that clip-retrieval wrote."
+            "Give a file, or a folder that clip-retrieval wrote. Folders of shards are read by "
+            "open_shards and the command line."
         )
     return found
 

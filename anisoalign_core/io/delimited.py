@@ -213,6 +213,14 @@ def _beside(source: Source) -> Source | None:
     return Source(path.name, path) if known else None
 
 
+def projector_in(folder: Path) -> list[Path]:
+    """Return the vectors of a folder as the projector takes it; none where it is no such folder."""
+    if not (folder / METADATA_NAME).is_file():
+        return []
+    found = (folder / f"{stem}.tsv" for stem in VECTOR_STEMS)
+    return [path for path in found if path.is_file()][:1]
+
+
 def _with_metadata(raw: About, beside: Source, limits: Limits, count: int) -> About:
     """Add what the file beside says of the rows."""
     rows = list(cells(read_text(beside, limits), beside.name)[0])
@@ -271,4 +279,5 @@ TSV = Format(
     open_file,
     write_tsv,
     metadata_file,
+    inside=projector_in,
 )

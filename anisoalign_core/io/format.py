@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
@@ -99,9 +99,13 @@ class Format:
     plane : bool
         Keeps where rows lie in the plane.
     uploads : bool
-        Read from uploads and by :func:`anisoalign_core.load`.
+        Read from uploads.
+    loads : bool
+        Read by :func:`anisoalign_core.load`.
     folder : bool
-        What is written is a folder, never a single file.
+        A set is a folder, never a single file.
+    inside : callable (folder) -> files, or None
+        The files of vectors in a folder of this format; none where it is no such folder.
     """
 
     name: str
@@ -119,6 +123,8 @@ class Format:
     plane: bool = False
     uploads: bool = True
     folder: bool = False
+    loads: bool = True
+    inside: Callable[[Path], Sequence[Path]] | None = None
 
     @property
     def suffix(self) -> str:

@@ -140,13 +140,7 @@ class ParquetTable:
 
     def meanings(self) -> dict[str, Meaning]:
         """Return what each column is, by its name."""
-        found = self.roles("")
-        said: dict[str, Meaning] = dict.fromkeys(self.schema.names, "left out")
-        said.update(dict.fromkeys(self.keys, "vectors"))
-        said.update(dict.fromkeys(found.labels, "label"))
-        said.update({found.id: "id"} if found.id else {})
-        said.update({found.caption: "caption"} if found.caption else {})
-        return said
+        return arrow.meanings(self.schema, self.keys, self.roles(""))
 
     def _head(self, columns: list[str]) -> Any:
         """Return some columns of the first rows."""

@@ -19,7 +19,7 @@ from anisoalign_core.io import beside
 from anisoalign_core.io.captions import Captions, read_captions
 from anisoalign_core.io.chunks import gathered
 from anisoalign_core.io.keys import Role, find_key, listed, role_of, select_key
-from anisoalign_core.io.registry import format_of
+from anisoalign_core.io.registry import files_in, format_of
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.rows import as_strings
 
@@ -343,7 +343,8 @@ def _on_disk(path: str | Path, name: str | None, choice: Choice | None = None) -
         there = "\0" not in str(path) and path.exists()
     if not there:
         raise FormatError(f'There is no file or folder "{printable(str(path))}". Check the path.')
-    return Source(shown, path, choice=choice or Choice())
+    files = files_in(path) if path.is_dir() else []
+    return Source(shown, files[0] if len(files) == 1 else path, choice=choice or Choice())
 
 
 def _uploaded(data: bytes, name: str, choice: Choice | None = None) -> Source:

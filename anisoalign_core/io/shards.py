@@ -32,7 +32,7 @@ from anisoalign_core.io.chunks import About, Chunk, ShardFacts
 from anisoalign_core.io.delimited import METADATA_ENDING
 from anisoalign_core.io.format import Format
 from anisoalign_core.io.keys import select_key
-from anisoalign_core.io.registry import by_suffix, suffix_of, suffixes
+from anisoalign_core.io.registry import by_suffix, file_format, files_in, suffix_of, suffixes
 from anisoalign_core.rows import as_real_matrix
 
 UNLIMITED = 2**62
@@ -261,6 +261,9 @@ def _of_folder(
 ) -> ShardedSet:
     if any((path / part).is_dir() for part in clip_retrieval.FOLDERS.values()):
         return _of_clip_retrieval(path, shown, modality, key)
+    special = files_in(path)
+    if special:
+        return _of_files(shown, special, modality, key, choice)
     found = [
         each
         for each in path.iterdir()
@@ -341,7 +344,7 @@ def _of_files(
 
 
 def _format_of(path: Path, name: str) -> Format:
-    found = by_suffix(suffix_of(path.name))
+    found = file_format(path)
     if found is None:
         raise FormatError(
             f"{name} has no known suffix. Known are {', '.join(suffixes())}, and folders that "

@@ -111,7 +111,7 @@ def joined(chunks: Iterator[Chunk]) -> NDArray[Any]:
 
 
 def test_every_format_is_tried_here() -> None:
-    assert set(suffixes()) - set(WRITE) == {".pt", ".pth"}
+    assert set(suffixes()) - set(WRITE) == {".pt", ".pth", ".arrow", ".faiss", ".index"}
 
 
 @pytest.mark.parametrize("suffix", WRITE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -35,13 +36,15 @@ class Side:
     """What was given for one modality."""
 
     modality: str
-    vectors: Upload
+    vectors: Upload | None
     ids: Upload | None = None
     captions: Upload | None = None
     choice: Choice = field(default_factory=Choice)
 
     def read(self, drop_invalid: bool) -> EmbeddingSet:
         """Parse and check."""
+        if self.vectors is None:
+            raise FormatError(f"There is no file for {self.modality}. Choose one.")
         return load_bytes(
             self.vectors.data,
             self.vectors.name,
@@ -70,7 +73,12 @@ def pair_from_sides(
 
 
 def pair_from_upload(
-    upload: Upload, target_modality: str, source_modality: str, *, drop_invalid: bool = False
+    upload: Upload,
+    target_modality: str,
+    source_modality: str,
+    *,
+    drop_invalid: bool = False,
+    choice: Choice | None = None,
 ) -> EmbeddingPair:
     """Read one file that holds both sides, paired by row."""
     return load_pair_bytes(
@@ -79,6 +87,8 @@ def pair_from_upload(
         target_modality=target_modality,
         source_modality=source_modality,
         drop_invalid=drop_invalid,
+        id_column=None if choice is None else choice.id_column,
+        drop_columns=() if choice is None else choice.drop_columns,
     )
 
 
@@ -148,6 +158,7 @@ def pair_from_server(
     by: Literal["row", "id", "none"],
     *,
     drop_invalid: bool = False,
+    choices: Sequence[Choice] = (Choice(), Choice()),
 ) -> EmbeddingPair:
     """Read a pair from the server folder: two files, or the same file or folder twice."""
     source_modality, target_modality = modalities
@@ -158,9 +169,17 @@ def pair_from_server(
             target_modality=target_modality,
             source_modality=source_modality,
             drop_invalid=drop_invalid,
+            id_column=choices[1].id_column,
+            drop_columns=choices[1].drop_columns,
         )
-    return EmbeddingPair.match(
-        load(first, modality=source_modality, drop_invalid=drop_invalid),
-        load(second, modality=target_modality, drop_invalid=drop_invalid),
-        by,
-    )
+    sides = [
+        load(
+            path,
+            modality=modality,
+            drop_invalid=drop_invalid,
+            id_column=choice.id_column,
+            drop_columns=choice.drop_columns,
+        )
+        for path, modality, choice in zip((first, second), modalities, choices, strict=True)
+    ]
+    return EmbeddingPair.match(sides[0], sides[1], by)

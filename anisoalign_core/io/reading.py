@@ -18,6 +18,7 @@ from anisoalign_core.files.source import Choice, Source, printable, readable
 from anisoalign_core.io import beside
 from anisoalign_core.io.captions import Captions, read_captions
 from anisoalign_core.io.chunks import gathered
+from anisoalign_core.io.columns import Meaning
 from anisoalign_core.io.keys import Role, find_key, listed, role_of, select_key
 from anisoalign_core.io.registry import files_in, format_of
 from anisoalign_core.pairs import EmbeddingPair
@@ -177,6 +178,26 @@ def array_keys(path: str | Path, *, limits: Limits | None = None) -> tuple[str, 
 def array_keys_bytes(data: bytes, name: str, *, limits: Limits | None = None) -> tuple[str, ...]:
     """Return the names of an upload's arrays that can be embeddings."""
     return _keys(_uploaded(data, name), limits)
+
+
+def columns(path: str | Path, *, limits: Limits | None = None) -> dict[str, Meaning]:
+    """Return what each column, or named array, of a file is taken for; nothing where it has none.
+
+    Raises
+    ------
+    FormatError, LimitError
+    """
+    return _columns(_on_disk(path, None), limits)
+
+
+def columns_bytes(data: bytes, name: str, *, limits: Limits | None = None) -> dict[str, Meaning]:
+    """Return what each column, or named array, of an upload is taken for."""
+    return _columns(_uploaded(data, name), limits)
+
+
+def _columns(source: Source, limits: Limits | None) -> dict[str, Meaning]:
+    opened = format_of(source).open(source, limits or Limits.from_env())
+    return dict(getattr(opened, "meanings", dict)())
 
 
 def has_pair(

@@ -57,6 +57,11 @@ class Source:
     digest: PassingDigest | None = field(default=None, repr=False)
     choice: Choice = Choice()
 
+    @property
+    def called(self) -> str:
+        """The file's own name, whose suffix tells what is in it."""
+        return self.name if self.path is None else self.path.name
+
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """Yield a seekable binary stream at the beginning of the input."""

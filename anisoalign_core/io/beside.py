@@ -101,9 +101,9 @@ def read_ids(source: Source, limits: Limits | None = None) -> list[str]:
     """
     limits = limits or Limits.from_env()
     text = read_text(source, limits)
-    if Path(source.name.lower().removesuffix(".gz")).suffix not in TABLES:
+    if Path(source.called.lower().removesuffix(".gz")).suffix not in TABLES:
         return parse_lines(text.encode(), source.name)
-    rows = [row for _, row in cells(text, source.name)[0]]
+    rows = [row for _, row in cells(text, source)[0]]
     if len(rows) < 2 or len(rows[0]) == 1:
         return [row[0] for row in rows]
     if not is_header(rows[0], rows[1]):

@@ -84,9 +84,9 @@ def read_captions(source: Source, limits: Limits | None = None) -> Captions:
     tokens = [TOKEN.fullmatch(line) for line in lines]
     if all(tokens):
         return _captions(name, [(match["name"], match["text"]) for match in tokens if match])
-    suffix = PurePosixPath(name.lower().removesuffix(".gz")).suffix
-    if suffix in TABLES or _is_table(text, name):
-        return _from_table(list(cells(text, name)[0]), name)
+    suffix = PurePosixPath(source.called.lower().removesuffix(".gz")).suffix
+    if suffix in TABLES or _is_table(text, source):
+        return _from_table(list(cells(text, source)[0]), name)
     odd = next((line for line in lines if line.lstrip()[:1] in "{<" or _named(line)), None)
     if suffix not in LINES or odd is not None:
         shown = f': it begins with "{printable(lines[0], 60)}"'
@@ -202,9 +202,9 @@ def _texts(value: Any, name: str) -> list[str]:
     )
 
 
-def _is_table(text: str, name: str) -> bool:
+def _is_table(text: str, source: Source) -> bool:
     """Whether a text without a suffix that says so is a table of images and captions."""
-    rows = cells(text, name)[0]
+    rows = cells(text, source)[0]
     first = next(rows, (0, []))[1]
     titles = [plain_name(cell) for cell in first]
     named = any(t in NAMES["caption"] for t in titles) and any(t in NAMES["id"] for t in titles)

@@ -33,7 +33,7 @@ def read_text(source: Source, limits: Limits) -> str:
     check_text_size(source.size, source.name, limits)
     with source.open() as stream:
         data = stream.read()
-    if source.name.lower().endswith(".gz"):
+    if source.called.lower().endswith(".gz"):
         with (
             malformed(source.name, "a gzip file", OSError, EOFError, zlib.error),
             gzip.open(io.BytesIO(data)) as packed,
@@ -51,7 +51,7 @@ def read_text(source: Source, limits: Limits) -> str:
     return decode_utf8(data, source.name)
 
 
-def cells(text: str, name: str) -> tuple[Rows, str]:
+def cells(text: str, source: Source) -> tuple[Rows, str]:
     """Return the lines of a table, numbered from 1 and cut into cells, and their separator.
 
     Blank lines are skipped. The separator is the first of :data:`SEPARATORS` that cuts the first
@@ -62,9 +62,9 @@ def cells(text: str, name: str) -> tuple[Rows, str]:
     FormatError
         While the lines are read: if quotes do not fit together.
     """
-    plain = PurePosixPath(name.lower().removesuffix(".gz")).suffix == ".tsv"
+    plain = PurePosixPath(source.called.lower().removesuffix(".gz")).suffix == ".tsv"
     separator = "\t" if plain else _separator(text)
-    return _cut(text, name, separator, plain), separator
+    return _cut(text, source.name, separator, plain), separator
 
 
 def _separator(text: str) -> str:

@@ -72,7 +72,7 @@ def read_table(source: Source, limits: Limits) -> Wide:
     FormatError, LimitError
     """
     name = source.name
-    rows, separator = cells(read_text(source, limits), name)
+    rows, separator = cells(read_text(source, limits), source)
     comma = separator != ","
     begin = list(islice(rows, LOOK + 1))
     if not begin:
@@ -223,7 +223,7 @@ def projector_in(folder: Path) -> list[Path]:
 
 def _with_metadata(raw: About, beside: Source, limits: Limits, count: int) -> About:
     """Add what the file beside says of the rows."""
-    rows = list(cells(read_text(beside, limits), beside.name)[0])
+    rows = list(cells(read_text(beside, limits), beside)[0])
     if not rows:
         return raw
     width = len(rows[0][1])

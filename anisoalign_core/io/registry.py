@@ -113,8 +113,7 @@ def format_of(source: Source) -> Format:
         raise FormatError(
             f"{source.name} is read from disk only ({found.description}). Save the vectors as .npy."
         )
-    called = source.name if path is None else path.name
-    if found is not None or suffix_of(called) in (".pickle", ".joblib"):
+    if found is not None or suffix_of(source.called) in (".pickle", ".joblib"):
         refused = pickle_error(source.name)
         if found is None:
             raise refused

@@ -399,5 +399,5 @@ def _cell(words: str) -> str:
 if __name__ == "__main__":
     before = PAGE.read_text(encoding="utf-8").partition(HEADING)[0]
     start, _, rest = before.partition("| meaning | names |")
-    before = f"{start}{names()}\n{rest.partition('|\n\n')[2]}"
+    before = start + names() + "\n" + rest.partition("|\n\n")[2]
     PAGE.write_text(before.rstrip("\n") + "\n\n" + table(), encoding="utf-8")

@@ -255,13 +255,16 @@ def _encode(verb: Verb) -> None:
     encode.add_argument(
         "--captions",
         metavar="FILE",
-        help="a table with the columns image and caption (.csv, .tsv), or one caption per line; "
+        help="a table with the columns image and caption (.csv, .tsv), JSON or JSON lines, COCO's "
+        "annotations, or one caption per line; "
         "default: NAME.txt or NAME.json beside each image",
     )
     encode.add_argument("--model", metavar="ARCH", help="architecture; see --list-models")
     encode.add_argument("--pretrained", metavar="TAG", help="its published weights")
     encode.add_argument(
-        "--checkpoint", metavar="FILE", help="weights from a file: .safetensors, .pt"
+        "--checkpoint",
+        metavar="FILE",
+        help="weights from a file (.safetensors, .pt) or a folder of open_clip",
     )
     encode.add_argument(
         "--config",

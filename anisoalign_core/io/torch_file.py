@@ -85,26 +85,37 @@ def _load(source: Source, limits: Limits) -> Any:
                 f"{name} is a zip archive but not a PyTorch file. A NumPy archive needs the "
                 "suffix .npz."
             )
-    try:
-        import torch
-    except ImportError as error:
-        raise FormatError(
-            f"{name} is a PyTorch file, and PyTorch is not installed. Install it, or save the "
-            'tensor with np.save("embeddings.npy", tensor.numpy()).'
-        ) from error
     errors = (RuntimeError, ValueError, TypeError, KeyError, IndexError, AttributeError, OSError)
     with (
         source.open() as stream,
         malformed(name, KIND, *errors, *DAMAGE),
     ):
         try:
-            return torch.load(stream, map_location="cpu", weights_only=True)
+            return load_plain(stream)
+        except ImportError as error:
+            raise FormatError(
+                f"{name} is a PyTorch file, and PyTorch is not installed. Install it, or save the "
+                'tensor with np.save("embeddings.npy", tensor.numpy()).'
+            ) from error
         except pickle.UnpicklingError as error:
             raise FormatError(
                 f"{name} holds Python objects besides tensors, which are never loaded because "
                 "they can run code. Only plain tensors and dictionaries of tensors are read: "
                 'torch.save({"image": tensor}, "embeddings.pt").'
             ) from error
+
+
+def load_plain(source: Any) -> Any:
+    """Read tensors, and NumPy's scalars, which are numbers, with PyTorch's restricted reader."""
+    import _codecs
+
+    import torch
+
+    scalar: Any = np.float64(0.0).__reduce__()[0]
+    kinds = [type(np.dtype(code)) for code in "?bBhHiIlLqQefd"]
+    plain = [scalar, (scalar, "numpy.core.multiarray.scalar"), np.dtype, _codecs.encode, *kinds]
+    with torch.serialization.safe_globals(plain):
+        return torch.load(source, map_location="cpu", weights_only=True)
 
 
 def _by_name(loaded: Any, name: str) -> Any:

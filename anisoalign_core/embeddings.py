@@ -56,6 +56,8 @@ class Provenance:
         Whether every kept row was already unit to within 2e-3.
     ids_are_rows : bool
         Whether the ids are just input row numbers, because the input brought none.
+    notes : tuple of str
+        Sentences about how the input was understood, where it did not say so itself.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Provenance:
     norm_max: float = 1.0
     was_normalised: bool = True
     ids_are_rows: bool = True
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +117,7 @@ class EmbeddingSet:
         files: Sequence[str] = (),
         model: str | None = None,
         drop_invalid: bool = False,
+        notes: Sequence[str] = (),
     ) -> EmbeddingSet:
         """Check an array, L2-normalise its rows and wrap it.
 
@@ -128,7 +132,7 @@ class EmbeddingSet:
         thumbnails : (n, h, w, 3) uint8, optional
         name : str
             What error messages call the input.
-        files, model
+        files, model, notes
             Kept in the provenance.
         drop_invalid : bool, default False
             Leave out non-finite and all-zero rows instead of refusing the input.
@@ -180,6 +184,7 @@ class EmbeddingSet:
                 norm_max=float(norms.max()),
                 was_normalised=checked.measured.was_normalised,
                 ids_are_rows=not given,
+                notes=tuple(notes),
             ),
         )
 
@@ -255,6 +260,12 @@ class EmbeddingSet:
         if len(vectors) != len(self):
             raise ShapeError(f"{len(vectors)} vectors cannot stand for the {len(self)} rows.")
         return replace(self, vectors=read_only(np.ascontiguousarray(vectors, dtype=np.float32)))
+
+
+def as_stored(data: EmbeddingSet, name: str) -> EmbeddingSet:
+    """Return a set whose provenance names the type in its file, where NumPy has no such type."""
+    known = replace(data.provenance, original_dtype=name) if name else data.provenance
+    return replace(data, provenance=known)
 
 
 def as_vectors(data: EmbeddingSet | npt.ArrayLike, name: str = "array") -> Float32:

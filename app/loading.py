@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError
-from anisoalign_core.io import load, load_bytes, load_pair, load_pair_bytes, parse_lines
-from anisoalign_core.io.registry import suffixes
+from anisoalign_core.files.source import Choice, Source
+from anisoalign_core.io import load, load_bytes, load_pair, load_pair_bytes
+from anisoalign_core.io.beside import read_ids
+from anisoalign_core.io.captions import read_captions
+from anisoalign_core.io.registry import suffix_of, suffixes
 from anisoalign_core.pairs import EmbeddingPair
 
 
@@ -21,30 +25,36 @@ class Upload:
     name: str
     data: bytes
 
+    @property
+    def source(self) -> Source:
+        """What readers take."""
+        return Source(self.name, data=self.data)
+
 
 @dataclass(frozen=True)
 class Side:
     """What was given for one modality."""
 
     modality: str
-    vectors: Upload
+    vectors: Upload | None
     ids: Upload | None = None
     captions: Upload | None = None
+    choice: Choice = field(default_factory=Choice)
 
     def read(self, drop_invalid: bool) -> EmbeddingSet:
         """Parse and check."""
+        if self.vectors is None:
+            raise FormatError(f"There is no file for {self.modality}. Choose one.")
         return load_bytes(
             self.vectors.data,
             self.vectors.name,
             modality=self.modality,
             drop_invalid=drop_invalid,
-            ids=_lines(self.ids),
-            captions=_lines(self.captions),
+            ids=None if self.ids is None else read_ids(self.ids.source),
+            captions=None if self.captions is None else read_captions(self.captions.source),
+            id_column=self.choice.id_column,
+            drop_columns=self.choice.drop_columns,
         )
-
-
-def _lines(upload: Upload | None) -> list[str] | None:
-    return None if upload is None else parse_lines(upload.data, upload.name)
 
 
 def pair_from_sides(
@@ -63,7 +73,12 @@ def pair_from_sides(
 
 
 def pair_from_upload(
-    upload: Upload, target_modality: str, source_modality: str, *, drop_invalid: bool = False
+    upload: Upload,
+    target_modality: str,
+    source_modality: str,
+    *,
+    drop_invalid: bool = False,
+    choice: Choice | None = None,
 ) -> EmbeddingPair:
     """Read one file that holds both sides, paired by row."""
     return load_pair_bytes(
@@ -72,6 +87,8 @@ def pair_from_upload(
         target_modality=target_modality,
         source_modality=source_modality,
         drop_invalid=drop_invalid,
+        id_column=None if choice is None else choice.id_column,
+        drop_columns=() if choice is None else choice.drop_columns,
     )
 
 
@@ -122,7 +139,7 @@ def listing(root: Path, limit: int = 500) -> list[str]:
     for path in sorted(root.rglob("*")):
         if path.is_dir() and (path / "img_emb").is_dir():
             found.append(f"{path.relative_to(root)}/")
-        elif path.suffix.lower() in known and path.parent.name not in {
+        elif suffix_of(path.name) in known and path.parent.name not in {
             "img_emb",
             "text_emb",
             "metadata",
@@ -141,6 +158,7 @@ def pair_from_server(
     by: Literal["row", "id", "none"],
     *,
     drop_invalid: bool = False,
+    choices: Sequence[Choice] = (Choice(), Choice()),
 ) -> EmbeddingPair:
     """Read a pair from the server folder: two files, or the same file or folder twice."""
     source_modality, target_modality = modalities
@@ -151,9 +169,17 @@ def pair_from_server(
             target_modality=target_modality,
             source_modality=source_modality,
             drop_invalid=drop_invalid,
+            id_column=choices[1].id_column,
+            drop_columns=choices[1].drop_columns,
         )
-    return EmbeddingPair.match(
-        load(first, modality=source_modality, drop_invalid=drop_invalid),
-        load(second, modality=target_modality, drop_invalid=drop_invalid),
-        by,
-    )
+    sides = [
+        load(
+            path,
+            modality=modality,
+            drop_invalid=drop_invalid,
+            id_column=choice.id_column,
+            drop_columns=choice.drop_columns,
+        )
+        for path, modality, choice in zip((first, second), modalities, choices, strict=True)
+    ]
+    return EmbeddingPair.match(sides[0], sides[1], by)

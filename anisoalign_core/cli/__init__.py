@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from anisoalign_core.cli.options import spoken
 from anisoalign_core.cli.parser import build_parser
 from anisoalign_core.errors import AnisoAlignError, PlaceError
 
@@ -33,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except PlaceError as error:  # a missing or read-only folder, a full disk
         kept = getattr(options, "kept", NOTHING)
         also = [] if kept == NOTHING else [kept[0].upper() + kept[1:]]
-        print(begins, error, *also, file=sys.stderr)
+        print(begins, spoken(str(error), options), *also, file=sys.stderr)
         return PLACE
     except AnisoAlignError as error:
-        print(begins, error, file=sys.stderr)
+        print(begins, spoken(str(error), options), file=sys.stderr)
         return WRONG
     except BrokenPipeError:
         sys.stderr.close()  # whoever read our output has gone, as in "… | head"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from anisoalign_core.align import Aligner
     from anisoalign_core.embeddings import EmbeddingSet
     from anisoalign_core.engine import Engine
+    from anisoalign_core.files.source import Choice
     from anisoalign_core.io.shards import ShardedSet
     from anisoalign_core.numerics import Progress
     from anisoalign_core.pairs import EmbeddingPair
@@ -121,6 +122,17 @@ def places_of(options: argparse.Namespace, side: str) -> tuple[str, ...]:
     )
 
 
+def columns_of(options: argparse.Namespace, side: str) -> Choice:
+    """Return what the options say of the columns of one side: its own options before the others."""
+    from anisoalign_core.files.source import Choice
+
+    def chosen(what: str) -> Any:
+        own = getattr(options, f"{side}_{what}", None)
+        return getattr(options, what) if own is None else own
+
+    return Choice(chosen("id_column"), tuple(chosen("drop_columns") or ()))
+
+
 def open_set(options: argparse.Namespace, side: str) -> ShardedSet:
     """Find the shards of one side (``source`` or ``target``)."""
     from anisoalign_core.io.shards import open_shards
@@ -129,6 +141,7 @@ def open_set(options: argparse.Namespace, side: str) -> ShardedSet:
         places_of(options, side),
         modality=getattr(options, f"{side}_modality"),
         key=getattr(options, f"{side}_key"),
+        choice=columns_of(options, side),
     )
 
 
@@ -188,16 +201,13 @@ def _matched(
     target: EmbeddingSet,
     by: Literal["row", "id", "none"],
 ) -> EmbeddingPair:
-    """Pair two sets, and say how their rows belong together where that is not plain."""
+    """Pair two sets, and say how many rows belong together and which have no partner."""
+    from anisoalign_core.io.reading import pair_words
     from anisoalign_core.pairs import EmbeddingPair
 
     pair = EmbeddingPair.match(source, target, by)
-    if by == "id" or (pair.things is not None and not pair.things.are_rows):
-        lost = len(pair.unmatched_source), len(pair.unmatched_target)
-        left = (
-            f"; no partner for {lost[0]:,} source and {lost[1]:,} target ids" if any(lost) else ""
-        )
-        say(options, f"{'joined by id' if by == 'id' else 'paired'}: {pair.in_words()}{left}")
+    if pair.paired:
+        say(options, pair_words(pair))
     return pair
 
 
@@ -226,6 +236,8 @@ def pairing_of(options: argparse.Namespace) -> Literal["row", "id", "none"]:
 
 def _say_set(options: argparse.Namespace, found: EmbeddingSet) -> None:
     say_read(options, found.name, len(found), found.dim, len(found.provenance.dropped_rows))
+    for note in found.provenance.notes:
+        say(options, note)
 
 
 def say_read(options: argparse.Namespace, name: str, rows: int, dim: int, dropped: int) -> None:

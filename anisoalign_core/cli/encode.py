@@ -116,6 +116,7 @@ def _encoder(options: argparse.Namespace) -> Any:
             config=options.config,
             device=options.device,
             precision=options.precision,
+            texts=bool(options.out_texts),
         )
 
 

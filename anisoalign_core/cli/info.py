@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from anisoalign_core.cli.common import emit_json, open_set
 from anisoalign_core.errors import AnisoAlignError, FormatError
+
+if TYPE_CHECKING:
+    from anisoalign_core.io.shards import ShardedSet
 
 LOOK_ROWS = 2000
 """Rows of a set whose norms are looked at."""
@@ -49,7 +52,7 @@ def _set(options: argparse.Namespace) -> dict[str, Any]:
     from anisoalign_core.numerics import row_norms
     from anisoalign_core.rows import valid_norms
 
-    data = open_set(options, "source")
+    data, arrays = _opened(options)
     total, shard = data.rows, data.shards[0]
     looked = next(shard.chunks(min(LOOK_ROWS, max(total, 1)), about=True))
     about = looked.about.plain(stream_limits())
@@ -62,8 +65,9 @@ def _set(options: argparse.Namespace) -> dict[str, Any]:
         "layout": data.layout,
         "rows": total,
         "dimensions": data.dim,
-        "type": str(shard.facts.dtype),
+        "type": shard.facts.stored or str(shard.facts.dtype),
         "array": shard.key,
+        **({"other arrays": [each for each in arrays if each != shard.key]} if arrays[1:] else {}),
         "shards": [one.name for one in data.shards],
         "bytes": sum(one.path.stat().st_size for one in data.shards),
         "ids": about.ids is not None,
@@ -77,7 +81,25 @@ def _set(options: argparse.Namespace) -> dict[str, Any]:
             "zero or not finite": int(len(norms) - len(good)),
         },
         "metadata": dict(shard.facts.metadata),
+        "notes": [*shard.facts.notes, *about.notes],
     }
+
+
+def _opened(options: argparse.Namespace) -> tuple[ShardedSet, tuple[str, ...]]:
+    """Return the set that is meant and the arrays there are; without a modality any will do."""
+    from anisoalign_core.files.places import as_path
+    from anisoalign_core.io import array_keys
+    from anisoalign_core.io.keys import find_key
+
+    place = as_path(options.source[0])
+    arrays: tuple[str, ...] = ()
+    if len(options.source) == 1 and place.exists() and not place.is_dir():
+        arrays = array_keys(place) if place.suffix.lower() != ".pkl" else ()
+    if options.source_modality is None:
+        options.source_modality = "text"
+        if options.source_key is None and arrays and find_key(arrays, "text") is None:
+            options.source_key = arrays[0]
+    return open_set(options, "source"), arrays
 
 
 def _model(path: str) -> dict[str, Any] | None:

@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser
+import re
+from argparse import ArgumentParser, Namespace
 from collections.abc import Iterator
 
 SAMPLE_ROWS = 100_000
 """Rows that verbs which measure read of each side, unless told otherwise."""
+
+
+KEYWORD = re.compile(r'\b([a-z_]+)=(?:True|"([^"]*)"|\["([^"]*)"\])')
+
+
+def spoken(words: str, options: Namespace) -> str:
+    """Return a message of the library with the verb's options in the place of keyword arguments."""
+    known = vars(options)
+
+    def option(match: re.Match[str]) -> str:
+        name = match[1]
+        named = [name] if name in known else []
+        if name == "key":
+            named = [f"{side}_key" for side in ("source", "target") if f"{side}_key" in known]
+        if not named:
+            return match[0]
+        value = f" {match[2] or match[3]}" if match[2] or match[3] else ""
+        if options.verb == "info":
+            named = [each.removeprefix("source_") for each in named]
+        return " or ".join(f"--{each.replace('_', '-')}{value}" for each in named)
+
+    return KEYWORD.sub(option, words)
 
 
 def add_sides(parser: ArgumentParser) -> None:
@@ -23,6 +46,7 @@ def add_sides(parser: ArgumentParser) -> None:
     for side, modality in (("target", "image"), ("source", "text")):
         parser.add_argument(f"--{side}-modality", default=modality, metavar="NAME")
         parser.add_argument(f"--{side}-key", metavar="NAME", help="name of the array or column")
+    add_columns(parser, "source", "target")
     add_drop(parser)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--paired", action="store_true", help="row i belongs to row i")
@@ -36,7 +60,25 @@ def add_source(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--source-modality", "--modality", default="text", metavar="NAME")
     parser.add_argument("--source-key", metavar="NAME", help="name of the array or column")
+    add_columns(parser)
     add_drop(parser)
+
+
+def add_columns(parser: ArgumentParser, *sides: str) -> None:
+    """Add which column holds the ids and which are left out, for every set and for each side."""
+    for side in ("", *sides):
+        words = f" of the {side}" if side else ""
+        parser.add_argument(
+            f"--{side}-id-column" if side else "--id-column",
+            metavar="NAME",
+            help=f"column{words} that holds the ids; default: told by its name",
+        )
+        parser.add_argument(
+            f"--{side}-drop-columns" if side else "--drop-columns",
+            nargs="+",
+            metavar="NAME",
+            help=f"columns{words} to leave out",
+        )
 
 
 def add_drop(parser: ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from anisoalign_core import __version__
 from anisoalign_core.cli.options import (
+    add_columns,
     add_drop,
     add_engine,
     add_json,
@@ -113,8 +114,11 @@ def _info(verb: Verb) -> None:
         "anisoalign info texts/ --json -",
     )
     info.add_argument("source", nargs="+", metavar="PLACE", help="a set, a model, or a recipe")
-    info.add_argument("--modality", dest="source_modality", default="text")
+    info.add_argument(
+        "--modality", dest="source_modality", help="of several arrays; default: text, or the first"
+    )
     info.add_argument("--key", dest="source_key", help="name of the array or column")
+    add_columns(info)
     add_json(info, "everything")
 
 
@@ -251,13 +255,16 @@ def _encode(verb: Verb) -> None:
     encode.add_argument(
         "--captions",
         metavar="FILE",
-        help="a table with the columns image and caption (.csv, .tsv), or one caption per line; "
+        help="a table with the columns image and caption (.csv, .tsv), JSON or JSON lines, COCO's "
+        "annotations, or one caption per line; "
         "default: NAME.txt or NAME.json beside each image",
     )
     encode.add_argument("--model", metavar="ARCH", help="architecture; see --list-models")
     encode.add_argument("--pretrained", metavar="TAG", help="its published weights")
     encode.add_argument(
-        "--checkpoint", metavar="FILE", help="weights from a file: .safetensors, .pt"
+        "--checkpoint",
+        metavar="FILE",
+        help="weights from a file (.safetensors, .pt) or a folder of open_clip",
     )
     encode.add_argument(
         "--config",

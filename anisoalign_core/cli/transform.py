@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anisoalign_core.cli.common import (
+    columns_of,
     emit_json,
     pairing_of,
     parameters_of,
@@ -49,6 +50,8 @@ def fit(options: argparse.Namespace) -> None:
         "thing",
         options.rows,
         options.sample_seed,
+        columns_of(options, "source"),
+        columns_of(options, "target"),
     )
     with running(options) as how:
         method = job.run(how["engine"], how["progress"])
@@ -98,6 +101,7 @@ def _write(options: argparse.Namespace, method: Aligner | None, digest: str = ""
         drop_invalid=options.drop_invalid,
         training_json=options.training_json,
         normalise=getattr(options, "normalise", False),
+        columns=columns_of(options, "source"),
     )
     partners = getattr(options, "target_partners", None)
     if partners or job.at_once(method):

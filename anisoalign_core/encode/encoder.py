@@ -37,7 +37,8 @@ class Encoder:
         Dimensions d of its embeddings.
     model : torch.nn.Module
         On ``device``, in evaluation mode.
-    tokenizer : Tokenizer
+    tokenizer : Tokenizer or None
+        None where only images are encoded.
     transform : callable
         From a PIL image to the (3, height, width) tensor that the model takes.
     device : str
@@ -50,7 +51,7 @@ class Encoder:
     name: str
     dim: int
     model: Any
-    tokenizer: Tokenizer
+    tokenizer: Tokenizer | None
     transform: Callable[[Image], torch.Tensor]
     device: str
     precision: str
@@ -70,7 +71,7 @@ class Encoder:
             "name": self.name,
             **self.about,
             "dimensions": self.dim,
-            "tokenizer": self.tokenizer.name,
+            "tokenizer": None if self.tokenizer is None else self.tokenizer.name,
             "precision": self.precision,
             "device": self.device,
         }
@@ -81,7 +82,9 @@ class Encoder:
         height, width = self.about["preprocess"]["size"]
         digest = self.about["weights"]["digest"][:8]
         pixels = f"{height} px" if height == width else f"{height} × {width} px"
-        return f"{self.name} (weights {digest}, {pixels}, {self.precision})"
+        under = self.about["weights"].get("under")
+        weights = f"weights {digest}" + (f' under "{under}"' if under else "")
+        return f"{self.name} ({weights}, {pixels}, {self.precision})"
 
     def encode_images(self, images: Sequence[Image]) -> Float32:
         """Encode images as one batch.
@@ -118,7 +121,21 @@ class Encoder:
         AnisoAlignError
             As :meth:`encode_images`.
         """
-        return self.encode_tokens(self.tokenizer(texts))
+        return self.encode_tokens(self.tokens_of(texts))
+
+    def tokens_of(self, texts: Sequence[str]) -> Tokens:
+        """Return captions as the numbers that the text tower reads.
+
+        Raises
+        ------
+        ParameterError
+            If the encoder was loaded for images alone.
+        """
+        if self.tokenizer is None:
+            raise ParameterError(
+                f"{self.name} was loaded for images alone. Load it with texts=True for captions."
+            )
+        return self.tokenizer(texts)
 
     def encode_tokens(self, tokens: Tokens) -> Float32:
         """Encode captions that the tokenizer has read already; otherwise as `encode_texts`."""

@@ -13,15 +13,14 @@ import numpy.typing as npt
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.files.limits import MIB, size_text
 from anisoalign_core.files.source import first_line
+from anisoalign_core.io.captions import PICTURES, is_picture
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 """Pillow's readers that are used. Others run programs (EPS) or are seldom tested."""
-SUFFIXES = (
-    ".jpg .jpeg .jfif .png .webp .gif .bmp .tif .tiff .ppm .pgm"  # as files with these are called
-).split()
+SUFFIXES = PICTURES
 THUMBNAIL_ROWS = ((20_000, 64), (100_000, 32))
 """Up to so many rows, thumbnails of so many pixels: 250 or 310 MB at most. Above, none."""
 
@@ -126,7 +125,7 @@ def _red_green_blue(image: Image) -> Image:
 
 def is_image(path: PurePath) -> bool:
     """Whether a file is an image by its suffix."""
-    return path.suffix.lower() in SUFFIXES
+    return is_picture(path.name)
 
 
 def check_file_size(size: int, limits: ImageLimits) -> None:

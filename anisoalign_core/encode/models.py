@@ -16,7 +16,7 @@ from anisoalign_core.encode.registry import (
     need_packages,
 )
 from anisoalign_core.encode.tokenizers import make_tokenizer
-from anisoalign_core.encode.weights import fetch, load_weights
+from anisoalign_core.encode.weights import fetch, load_weights, weights_file
 from anisoalign_core.errors import FormatError, ParameterError
 from anisoalign_core.files.digests import file_digest
 from anisoalign_core.files.source import readable
@@ -30,6 +30,7 @@ def load_encoder(
     config: str | Path | None = None,
     device: str = "cpu",
     precision: str = "fp32",
+    texts: bool = True,
 ) -> Encoder:
     """Load a model that encodes images and captions.
 
@@ -50,13 +51,15 @@ def load_encoder(
     pretrained : str, optional
         A tag of that architecture.
     checkpoint : str or Path, optional
-        ``.safetensors``, or ``.pt``, ``.pth``, ``.bin`` of plain tensors.
+        ``.safetensors``, or ``.pt``, ``.pth``, ``.bin`` of plain tensors, or a folder of open_clip.
     config : str or Path, optional
         JSON; see :func:`anisoalign_core.encode.configs.read_config` for the three kinds.
     device : str, default "cpu"
         ``cpu``, ``cuda``, ``cuda:1``, … or ``mps``.
     precision : {"fp32", "fp16", "bf16"}
         Of the products inside the model.
+    texts : bool
+        Whether captions will be encoded: images alone need no tokenizer.
 
     Returns
     -------
@@ -77,6 +80,7 @@ def load_encoder(
     need_open_clip()
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
+    checkpoint = None if checkpoint is None else weights_file(Path(checkpoint))
     spec = _spec(architecture, pretrained, checkpoint, config)
     check_device(device)
     check_precision(precision, device)
@@ -87,10 +91,12 @@ def load_encoder(
         _check_size(spec, path, declared=architecture is None)
     else:
         path, name = fetch(spec.name, str(pretrained)), f"{spec.name} {pretrained}"
-    tokenizer = make_tokenizer(spec.model["text_cfg"], spec.vocabulary, spec.folder)
+    tokenizer = None
+    if texts:
+        tokenizer = make_tokenizer(spec.model["text_cfg"], spec.vocabulary, spec.folder)
     with torch.random.fork_rng(devices=[]):  # the weights that torch draws are all written over
         model = build(spec.model, spec.name)
-    load_weights(model, path, spec.name, resize=checkpoint is None)
+    under = load_weights(model, path, spec.name, resize=checkpoint is None)
     model = model.to(device).eval().requires_grad_(False)
     return Encoder(
         name=name,
@@ -106,6 +112,7 @@ def load_encoder(
                 "tag": pretrained if checkpoint is None else None,
                 "file": path.name,
                 "digest": file_digest(path),
+                **({"under": under} if under else {}),
             },
             "parameters": count_parameters(model),
             "quick_gelu": bool(spec.model.get("quick_gelu", False)),

@@ -204,7 +204,7 @@ def _text_tasks(
 ) -> Iterator[Callable[[], TextBatch]]:
     for part in parts:
         # here, in one thread: tokenizers of the hub cannot be shared by several
-        tokens = encoder.tokenizer([items[row].caption or "" for row in part])
+        tokens = encoder.tokens_of([items[row].caption or "" for row in part])
         yield partial(_text_batch, tokens, encoder)
 
 

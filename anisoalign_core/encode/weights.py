@@ -13,12 +13,21 @@ from urllib.parse import urlsplit
 from anisoalign_core.encode.registry import need_open_clip, quiet_logs, tag_settings
 from anisoalign_core.errors import AnisoAlignError, FormatError
 from anisoalign_core.files.source import first_line, malformed, printable, readable
-from anisoalign_core.io.torch_file import DAMAGE
+from anisoalign_core.io.torch_file import DAMAGE, load_plain
 
 if TYPE_CHECKING:
     import torch
 
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin")
+HOLDERS = tuple(
+    "state_dict model_state_dict model module net weights params "
+    "ema ema_state_dict model_ema state_dict_ema".split()
+)
+"""Under which training programs keep the weights beside other things; averages come last."""
+PREFIXES = ("module.", "_orig_mod.", "model.")
+"""What wrappers put before every name: several cards, a compiled model, a trainer."""
+IN_FOLDERS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+"""Weights in a folder of the Hugging Face hub, as open_clip calls them."""
 REACH_SECONDS = 10.0
 WITHOUT_USE = ("logit_scale", "logit_bias", "input_resolution", "context_length", "vocab_size")
 """Entries that no embedding depends on: their absence, or presence, says nothing."""
@@ -28,16 +37,20 @@ POSITIONS = ("positional_embedding", "pos_embed")
 def read_weights(path: Path) -> dict[str, torch.Tensor]:
     """Read a checkpoint's tensors by name; nothing in the file is executed.
 
-    Of ``.pt``, ``.pth`` and ``.bin`` only plain tensors are read (PyTorch's ``weights_only``; the
-    reader of open_clip gives that up where it fails). The weights may lie under ``state_dict``, and
-    their names may begin with ``module.``.
+    Of ``.pt``, ``.pth`` and ``.bin`` only plain tensors and numbers are read (PyTorch's
+    ``weights_only``; the reader of open_clip gives that up where it fails). The weights may lie
+    under one of :data:`HOLDERS`, and all their names may begin with :data:`PREFIXES`.
 
     Raises
     ------
     FormatError
         If the file is missing, damaged, of another kind, or holds objects besides tensors.
     """
-    import torch
+    return found_weights(path)[0]
+
+
+def found_weights(path: Path) -> tuple[dict[str, torch.Tensor], str]:
+    """Read a checkpoint as :func:`read_weights`; also return the name its weights lie under."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
@@ -54,32 +67,66 @@ def read_weights(path: Path) -> dict[str, torch.Tensor]:
         if not path.stat().st_size:
             raise FormatError(f"{name} is empty (0 bytes). Copy it again.")
         try:
-            loaded = (
-                load_file(path)
-                if suffix == SUFFIXES[0]
-                else torch.load(path, map_location="cpu", weights_only=True)
-            )
+            loaded = load_file(path) if suffix == SUFFIXES[0] else load_plain(path)
         except pickle.UnpicklingError as error:
             raise FormatError(
                 f"{name} holds Python objects besides tensors, which are never loaded because "
                 "they can run code. Save the weights alone: safetensors.torch.save_file("
                 "model.state_dict(), path)."
             ) from error
-    if isinstance(loaded, dict) and isinstance(loaded.get("state_dict"), dict):
-        loaded = loaded["state_dict"]
-    items = loaded.items() if isinstance(loaded, dict) else ()
-    tensors = {
-        str(key).removeprefix("module."): value
-        for key, value in items
-        if isinstance(value, torch.Tensor)
-    }
+    under = next((key for key in HOLDERS if _tensors_in(loaded, key)), "")
+    tensors = _tensors_in(loaded, under) if under else _tensors_of(loaded)
     if not tensors:
         raise FormatError(f"{name} holds no weights by name. Save model.state_dict().")
-    return tensors
+    tensors = {key.removeprefix(PREFIXES[0]): value for key, value in tensors.items()}
+    while (first := next(iter(tensors))) and (
+        before := next((each for each in PREFIXES if first.startswith(each)), "")
+    ):
+        if not all(key.startswith(before) for key in tensors):
+            break
+        tensors = {key.removeprefix(before): value for key, value in tensors.items()}
+    return tensors, under
 
 
-def load_weights(model: Any, path: Path, name: str, *, resize: bool = False) -> None:
+def _tensors_in(loaded: Any, key: str) -> dict[str, torch.Tensor]:
+    return _tensors_of(loaded.get(key)) if isinstance(loaded, dict) else {}
+
+
+def _tensors_of(held: Any) -> dict[str, torch.Tensor]:
+    import torch
+
+    items = held.items() if isinstance(held, dict) else ()
+    return {str(key): value for key, value in items if isinstance(value, torch.Tensor)}
+
+
+def weights_file(place: Path) -> Path:
+    """Return the file of weights: the place itself, or that in a folder of open_clip.
+
+    Raises
+    ------
+    FormatError
+        If a folder holds none, or a model that is not open_clip's.
+    """
+    if not place.is_dir():
+        return place
+    found = next((place / name for name in IN_FOLDERS if (place / name).is_file()), None)
+    if found is not None:
+        return found
+    if (place / "config.json").is_file():
+        raise FormatError(
+            f"{place.name} is a folder of the transformers library, whose weights have other names "
+            "than open_clip's. Take the model's version for open_clip (open_clip_config.json and "
+            f"{IN_FOLDERS[0]}), or its architecture and tag (--model, --pretrained)."
+        )
+    raise FormatError(
+        f"{place.name} is a folder without {' or '.join(IN_FOLDERS)}. Give the file of weights."
+    )
+
+
+def load_weights(model: Any, path: Path, name: str, *, resize: bool = False) -> str:
     """Put a checkpoint's weights into a model, called ``name``; all must be there and fit.
+
+    Returned is the name that they lie under in the file, empty where they lie at the top.
 
     With ``resize``, positional embeddings of another number of patches are interpolated, as some
     published weights need; otherwise they are a mismatch like any other.
@@ -97,7 +144,8 @@ def load_weights(model: Any, path: Path, name: str, *, resize: bool = False) -> 
     )
 
     # from other libraries' names, and from open_clip's older layout
-    weights = convert_state_dict(model, read_weights(path))
+    read, under = found_weights(path)
+    weights = convert_state_dict(model, read)
     if "positional_embedding" in weights and not hasattr(model, "positional_embedding"):
         weights = convert_to_custom_text_state_dict(weights)
     if resize:
@@ -132,6 +180,7 @@ def load_weights(model: Any, path: Path, name: str, *, resize: bool = False) -> 
             f"The weights of {path.name} do not fit {name}: {'; '.join(said)}. {why} Choose the "
             "architecture or the configuration that they were trained with."
         )
+    return under
 
 
 def _without_use(key: str) -> bool:

@@ -25,7 +25,7 @@ from anisoalign_core.files.atomic import (
 )
 from anisoalign_core.files.digests import file_digest
 from anisoalign_core.files.places import is_local, source_at
-from anisoalign_core.io.registry import by_suffix
+from anisoalign_core.io.registry import by_suffix, suffix_of
 from anisoalign_core.io.shards import Shard, stream_limits
 
 NOTE = ".anisoalign-job.json"
@@ -140,7 +140,7 @@ def begin(plan: OutputPlan, identity: Mapping[str, Any]) -> Work:
 
 def _rows_of(path: Path, read: Shard) -> int:
     """Count the rows of a file that was written from a shard."""
-    how = by_suffix(path.suffix) or read.format
+    how = by_suffix(suffix_of(path.name)) or read.format
     opened = how.open(source_at(path), stream_limits())
     key = read.key if read.key in opened.keys else opened.keys[0]
     return opened.facts(key).rows

@@ -8,10 +8,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.embeddings import EmbeddingSet, as_stored
 from anisoalign_core.errors import InvalidRowsError, ParameterError, ShapeError
 from anisoalign_core.files.limits import Limits, check_declared
-from anisoalign_core.io.chunks import About, joined_labels, joined_texts
+from anisoalign_core.io.chunks import About, joined_labels, joined_notes, joined_texts
 from anisoalign_core.io.shards import Shard, ShardedSet, stream_limits
 from anisoalign_core.numerics import BLOCK_ROWS, Integers, generator
 
@@ -75,8 +75,9 @@ def sample_set(
             abouts.append(about)
     ids = joined_texts([about.ids for about in abouts])
     complete = len(wanted) == total
+    notes = [note for shard in data.shards for note in shard.facts.notes]
     try:
-        return EmbeddingSet.from_array(
+        found = EmbeddingSet.from_array(
             np.concatenate(arrays),
             modality=data.modality,
             ids=ids if ids is not None or complete else wanted,
@@ -86,7 +87,9 @@ def sample_set(
             files=tuple(shard.name for shard in data.shards),
             model=data.shards[0].facts.metadata.get("model"),
             drop_invalid=drop_invalid,
+            notes=(*notes, *joined_notes(abouts)),
         )
+        return as_stored(found, data.shards[0].facts.stored)
     except InvalidRowsError as error:
         if complete:
             raise

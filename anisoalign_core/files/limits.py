@@ -23,8 +23,8 @@ class Limits:
         Of one array, as it would lie in memory.
     max_text_bytes : int, default 200 MB
         Of a delimited text file, or of a file of ids or captions.
-    max_archive_members : int, default 64
-        Files in a ``.npz`` or ``.pt`` archive.
+    max_archive_members : int, default 65 536
+        Files in a ``.npz`` or ``.pt`` archive: one for each id, where it is a dictionary.
     max_id_length : int, default 1024
         Characters in one id.
     max_ratio : int, default 200
@@ -36,7 +36,7 @@ class Limits:
     max_dim: int = 16_384
     max_bytes: int = 4 * GIB
     max_text_bytes: int = 200_000_000
-    max_archive_members: int = 64
+    max_archive_members: int = 65_536
     max_id_length: int = 1024
     max_ratio: int = 200
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,23 @@ import numpy.typing as npt
 from anisoalign_core.errors import AnisoAlignError, FormatError
 from anisoalign_core.files.digests import PassingDigest
 
-if TYPE_CHECKING:
-    pass
-
 Texts = npt.NDArray[np.object_]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What a person says of a file's columns, where names and content do not tell.
+
+    Attributes
+    ----------
+    id_column : str or None
+        Holds the ids.
+    drop_columns : tuple of str
+        Are left out.
+    """
+
+    id_column: str | None = None
+    drop_columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,12 +47,20 @@ class Source:
         Exactly one of the two is given.
     digest : PassingDigest or None
         Sees the bytes of the file as they are read.
+    choice : Choice
+        What the person who gives it says of its columns.
     """
 
     name: str
     path: Path | None = None
     data: bytes | None = field(default=None, repr=False)
     digest: PassingDigest | None = field(default=None, repr=False)
+    choice: Choice = Choice()
+
+    @property
+    def called(self) -> str:
+        """The file's own name, whose suffix tells what is in it."""
+        return self.name if self.path is None else self.path.name
 
     @contextmanager
     def open(self) -> Iterator[BinaryIO]:

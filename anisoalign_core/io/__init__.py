@@ -14,6 +14,7 @@ from anisoalign_core.io.lines import parse_lines
 from anisoalign_core.io.reading import (
     array_keys,
     array_keys_bytes,
+    columns_bytes,
     has_pair,
     has_pair_bytes,
     load,
@@ -36,6 +37,7 @@ __all__ = [
     "atomic_write_bytes",
     "atomic_write_text",
     "check_declared",
+    "columns_bytes",
     "float16_error",
     "has_pair",
     "has_pair_bytes",

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.files.limits import Limits
-from anisoalign_core.files.source import Texts, malformed, printable
+from anisoalign_core.files.source import Source, Texts, malformed, printable
 from anisoalign_core.io.chunks import MAX_LABELS, About, Chunk
-from anisoalign_core.io.keys import GENERIC_NAMES, SOURCE_NAMES, TARGET_NAMES, listed
+from anisoalign_core.io.columns import (
+    GENERIC_NAMES,
+    NAMES,
+    SOURCE_NAMES,
+    TARGET_NAMES,
+    Field,
+    Meaning,
+    Roles,
+    first_texts,
+    meaning,
+    more_captions,
+    number_text,
+    plain_name,
+)
+from anisoalign_core.io.keys import listed
+from anisoalign_core.io.wide import Wide
 from anisoalign_core.numerics import Integers
 
 if TYPE_CHECKING:
     import pandas as pd
-
-ID_COLUMNS = ("id", "ids")
-CAPTION_COLUMNS = ("caption", "captions", "text")
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +48,8 @@ class Columns:
         Of the file, for messages.
     first : int
         Number of the first row in the file.
+    roles : Roles
+        What the columns are, decided once for the file.
     """
 
     form: ClassVar[str] = "parquet"
@@ -43,6 +58,7 @@ class Columns:
     key: str
     name: str
     first: int
+    roles: Roles
 
     def plain(self, limits: Limits) -> About:
         """Return ids, captions and labels.
@@ -52,63 +68,77 @@ class Columns:
         FormatError, LimitError
         """
         with malformed(self.name, "a .parquet file", UnicodeDecodeError):
-            return about_of(
-                self.table.schema, self.table.select, self.name, limits, first=self.first
-            )
+            return about_of(self.table.select, self.name, limits, self.roles, first=self.first)
 
     def take(self, rows: Integers) -> Columns:
         """Return some of the rows."""
         return replace(self, table=self.table.take(rows))
 
 
-def columns(batch: Any, key: str, name: str, first: int) -> Columns:
+def columns(batch: Any, key: str, name: str, first: int, found: Roles) -> Columns:
     """Return all columns of a batch."""
     import pyarrow as pa
 
-    return Columns(pa.Table.from_batches([batch]), key, name, first)
+    return Columns(pa.Table.from_batches([batch]), key, name, first, found)
+
+
+def fields_of(schema: Any, head: Callable[[list[str]], Any]) -> list[Field]:
+    """Return the columns that can say something of the rows; ``head`` reads the first rows."""
+    found = []
+    for field in schema:
+        kind = _plain_kind(field.type)
+        if kind is not None:
+            values = partial(_values, head, field.name)
+            found.append(Field(field.name, kind, values))
+    return found
+
+
+def _values(head: Callable[[list[str]], Any], name: str) -> Any:
+    return head([name]).column(0).to_pylist()
 
 
 def about_of(
-    schema: Any,
-    read: Callable[[list[str]], Any],
-    name: str,
-    limits: Limits,
-    *,
-    id_columns: Sequence[str] = ID_COLUMNS,
-    caption_columns: Sequence[str] = CAPTION_COLUMNS,
-    first: int = 0,
+    read: Callable[[list[str]], Any], name: str, limits: Limits, found: Roles, *, first: int = 0
 ) -> About:
     """Return all but the embeddings: ids, captions, and labels from other plain columns.
 
     ``read`` gives the table of some columns; ``first`` numbers the first row, for messages.
     """
-    plain = [
-        field.name
-        for field in schema
-        if _is_plain(field.type)
-        and field.name not in ("projection_x", "projection_y")
-        and not field.name.startswith("__index_level_")
-    ]
-    id_column = next((column for column in id_columns if column in plain), None)
-    caption_column = next((column for column in caption_columns if column in plain), None)
     ids = captions = None
-    if id_column is not None:
-        ids = _texts(read([id_column]), limits.max_id_length, name)
+    notes = found.notes
+    if found.id is not None:
+        ids = _texts(read([found.id]), limits.max_id_length, name)
         missing = np.flatnonzero([value is None for value in ids])
         if len(missing):
             raise FormatError(
-                f'Row {first + missing[0]} of {name} has no "{id_column}" ({len(missing)} such '
+                f'Row {first + missing[0]} of {name} has no "{found.id}" ({len(missing)} such '
                 "rows). Give every row an id, or leave the column out."
             )
-    if caption_column is not None:
-        captions = _texts(read([caption_column]), None, name)
-        captions[[value is None for value in captions]] = ""
-    others = [column for column in plain if column not in (id_column, caption_column)]
+    if found.caption is not None:
+        table = read([found.caption])
+        if _plain_kind(table.schema.field(0).type) == "texts":
+            captions, more = first_texts(table.column(0).to_pylist())
+            if more:
+                notes = (*notes, more_captions(more, name))
+        else:
+            captions = _texts(table, None, name)
+            captions[[value is None for value in captions]] = ""
     labels = None
-    if others:
-        labels = read(others[:MAX_LABELS]).to_pandas(ignore_metadata=True)
-        labels = labels[[column for column in others if column in labels.columns]]
-    return About(ids, captions, labels)
+    if found.labels:
+        wanted = list(found.labels[:MAX_LABELS])
+        labels = read(wanted).to_pandas(ignore_metadata=True)
+        labels = labels[[column for column in wanted if column in labels.columns]]
+    return About(ids, captions, labels, notes=notes)
+
+
+def meanings(schema: Any, keys: Sequence[str], found: Roles) -> dict[str, Meaning]:
+    """Return what each column is, by its name."""
+    said: dict[str, Meaning] = dict.fromkeys(schema.names, "left out")
+    said.update(dict.fromkeys(keys, "vectors"))
+    said.update(dict.fromkeys(found.labels, "label"))
+    said.update({found.id: "id"} if found.id else {})
+    said.update({found.caption: "caption"} if found.caption else {})
+    return said
 
 
 def table_of(chunk: Chunk, first: int, metadata: Mapping[str, str]) -> Any:
@@ -147,9 +177,9 @@ def labelled(
 
     columns = dict(columns)
     if labels is not None:
-        taken = {*columns, *ID_COLUMNS, *CAPTION_COLUMNS}
         for label in labels.columns:
-            free = f"label_{label}" if str(label) in taken else str(label)
+            known = str(label) in columns or meaning(str(label)) in ("id", "caption")
+            free = f"label_{label}" if known else str(label)
             columns[free] = _label_column(labels[label])
     return pa.table(columns).replace_schema_metadata(_encoded(metadata) or None)
 
@@ -165,8 +195,8 @@ def embedding_columns(schema: Any, name: str) -> tuple[str, ...]:
     columns = tuple(field.name for field in schema if _is_vector(field.type))
     if columns:
         return columns
-    known = (*GENERIC_NAMES, *TARGET_NAMES, *SOURCE_NAMES)
-    wrong = next((f for f in schema if f.name in known and f.name not in CAPTION_COLUMNS), None)
+    known = {*GENERIC_NAMES, *TARGET_NAMES, *SOURCE_NAMES} - {*NAMES["id"], *NAMES["caption"]}
+    wrong = next((f for f in schema if plain_name(f.name) in known), None)
     if wrong is not None:
         of = getattr(wrong.type, "value_type", wrong.type)  # of a text read as a dictionary
         kind = printable(str(of), 60)
@@ -180,27 +210,40 @@ def embedding_columns(schema: Any, name: str) -> tuple[str, ...]:
     )
 
 
+def has_vectors(schema: Any) -> bool:
+    """Whether a table has a column of number lists."""
+    return any(_is_vector(field.type) for field in schema)
+
+
 def vectors(column: Any, key: str, name: str, first: int, dim: int | None) -> npt.NDArray[Any]:
-    """Return the rows of a list column, which must be of one length."""
+    """Return the rows of a list column, which must be of one length.
+
+    Rows that are missing or empty become NaN (zeros where the numbers are whole ones), so that
+    they are refused, or dropped, as such rows of any other file.
+    """
     import pyarrow.compute as pc
 
-    if column.null_count:
-        row = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
-        raise FormatError(
-            f"Row {first + row} of {name} has no embedding ({column.null_count} such rows nearby). "
-            "Leave such rows out."
-        )
-    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False)
-    wanted = lengths[0] if dim is None else dim
-    odd = np.flatnonzero(lengths != wanted)
+    lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
+    there = lengths > 0
+    wanted = dim or next(iter(lengths[there]), 0)
+    odd = np.flatnonzero(there & (lengths != wanted))
     if len(odd):
         raise FormatError(
             f"Row {first + odd[0]} of {name} has {lengths[odd[0]]} numbers in "
             f'"{printable(key, 60)}", those before it have {wanted}. Every row needs a vector of '
             "one length."
         )
+    if column.null_count:
+        column = column.filter(column.is_valid())  # those of fixed size keep numbers below a null
     values: npt.NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
-    return values.reshape(len(column), int(wanted))
+    values = values.reshape(int(there.sum()), int(wanted))
+    if there.all():
+        return values
+    out = np.zeros((len(there), int(wanted)), dtype=values.dtype)
+    out[there] = values
+    if values.dtype.kind == "f":
+        out[~there] = np.nan
+    return out
 
 
 def _texts(table: Any, longest: int | None, name: str) -> Texts:
@@ -210,7 +253,7 @@ def _texts(table: Any, longest: int | None, name: str) -> Texts:
         if not hasattr(chunk, "dictionary"):
             values = chunk.to_pylist()
             part = np.empty(len(values), dtype=object)
-            part[:] = [None if value is None else str(value) for value in values]
+            part[:] = [None if value is None else number_text(value) for value in values]
         else:
             words = [None if word is None else str(word) for word in chunk.dictionary.to_pylist()]
             longer = next((w for w in words if longest and w and len(w) > longest), None)
@@ -244,13 +287,32 @@ def is_text(kind: Any) -> bool:
     return bool(types.is_string(kind) or types.is_large_string(kind))
 
 
-def _is_plain(kind: Any) -> bool:
+def _plain_kind(kind: Any) -> Literal["text", "texts", "number"] | None:
+    """Return how a column says something of the rows, if it can."""
     import pyarrow.types as types
 
     if types.is_dictionary(kind):
-        return is_text(kind.value_type)
-    number = types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind)
-    return bool(number or is_text(kind))
+        kind = kind.value_type
+    if is_text(kind):
+        return "text"
+    if types.is_integer(kind) or types.is_floating(kind) or types.is_boolean(kind):
+        return "number"
+    listed = types.is_list(kind) or types.is_large_list(kind)
+    return "texts" if listed and is_text(kind.value_type) else None
+
+
+def wide(table: Any, source: Source, limits: Limits) -> Wide:
+    """Return a table without list columns as one of numbers and texts."""
+    numbers, texts = {}, {}
+    titles = tuple(table.schema.names)
+    for column, field in enumerate(table.schema):
+        kind = _plain_kind(field.type)
+        if kind == "number":
+            values = table.column(column).to_numpy()
+            numbers[column] = np.asarray(values, dtype=np.float64)
+        elif kind == "text":
+            texts[column] = table.column(column).to_pylist()
+    return Wide(source.name, titles, True, numbers, texts, source.choice, limits, counted_only=True)
 
 
 def _is_vector(kind: Any) -> bool:

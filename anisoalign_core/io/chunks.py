@@ -33,6 +33,8 @@ class About:
     labels : pandas.DataFrame of m rows, or None
     projection : (m, 2) float32 or None
         Where the rows lie in the plane; only written.
+    notes : tuple of str
+        Sentences about how the file was understood, where it did not say so itself.
     native : object
         The same in the file's own terms, so that a file of the same format loses nothing:
         :class:`anisoalign_core.io.arrow.Columns`, or a list of dictionaries.
@@ -43,6 +45,7 @@ class About:
     labels: pd.DataFrame | None = None
     native: Any = None
     projection: npt.NDArray[np.float32] | None = None
+    notes: tuple[str, ...] = ()
 
     def plain(self, limits: Limits) -> About:
         """Return ids, captions and labels, also where only the file's own terms are here yet."""
@@ -58,6 +61,7 @@ class About:
             None if self.captions is None else self.captions[rows],
             None if self.labels is None else self.labels.iloc[rows].reset_index(drop=True),
             native,
+            notes=self.notes,
         )
 
 
@@ -71,10 +75,13 @@ class Chunk:
         As in the file: neither checked nor normalised.
     about : About
         Empty unless it was asked for.
+    stored : str
+        The type in the file, where NumPy has no such type.
     """
 
     array: npt.NDArray[Any]
     about: About = field(default_factory=About)
+    stored: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,30 +94,60 @@ class ShardFacts:
     dtype : numpy dtype
     metadata : mapping of str to str
         What the file says about itself.
+    stored : str
+        The type in the file, where NumPy has no such type.
+    notes : tuple of str
+        Sentences about how the array was understood.
     """
 
     rows: int
     dim: int
     dtype: np.dtype[Any]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    stored: str = ""
+    notes: tuple[str, ...] = ()
+
+
+def table_shape(shape: Sequence[int]) -> tuple[int, int] | None:
+    """Return rows and columns of an array; further axes of length one do not count.
+
+    ``(1, n, d)``, ``(n, 1, d)`` and ``(n, d, 1, 1)`` are n × d. None where it is no table.
+    """
+    if len(shape) == 2:
+        return shape[0], shape[1]
+    long = [side for side in shape if side != 1]
+    if len(shape) > 2 and len(long) == 2:
+        return long[0], long[1]
+    return None
 
 
 def facts_of(
-    shape: Sequence[int], dtype: np.dtype[Any], name: str, metadata: Mapping[str, str] | None = None
+    shape: Sequence[int],
+    dtype: np.dtype[Any],
+    name: str,
+    metadata: Mapping[str, str] | None = None,
+    stored: str = "",
 ) -> ShardFacts:
     """Return the facts of an array that is a table.
 
     Raises
     ------
     ShapeError
-        If it has other than two axes.
+        If it has other than two axes longer than one.
     """
-    if len(shape) != 2:
+    table = table_shape(shape)
+    if table is None:
         raise ShapeError(
             f"{name} has {len(shape)} axes (shape {tuple(shape)}), not 2. Save it as (rows, "
             "dimensions)."
         )
-    return ShardFacts(shape[0], shape[1], dtype, metadata or {})
+    notes: tuple[str, ...] = ()
+    if len(shape) > 2:
+        words = (
+            f"{name} has the shape {tuple(shape)}: it is read as {table[0]:,} rows × {table[1]:,}."
+        )
+        notes = (words,)
+    return ShardFacts(*table, dtype, metadata or {}, stored, notes)
 
 
 def gathered(chunks: Iterable[Chunk], rows: int, dim: int, dtype: np.dtype[Any]) -> Chunk:
@@ -147,7 +184,13 @@ def joined(said: Sequence[About]) -> About:
         joined_texts([about.ids for about in said]),
         joined_texts([about.captions for about in said]),
         joined_labels([about.labels for about in said]),
+        notes=joined_notes(said),
     )
+
+
+def joined_notes(said: Iterable[About]) -> tuple[str, ...]:
+    """Return the notes of all parts, each once."""
+    return tuple(dict.fromkeys(note for about in said for note in about.notes))
 
 
 def joined_texts(parts: Sequence[Texts | None]) -> Texts | None:

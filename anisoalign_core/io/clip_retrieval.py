@@ -52,7 +52,8 @@ def keys(source: Source, limits: Limits) -> tuple[str, ...]:
     if not found:
         raise FormatError(
             f"{source.name} is a folder without img_emb/img_emb_0.npy or text_emb/text_emb_0.npy. "
-            "Give a file, or a folder that clip-retrieval wrote."
+            "Give a file, or a folder that clip-retrieval wrote. Folders of shards are read by "
+            "open_shards and the command line."
         )
     return found
 
@@ -223,7 +224,7 @@ def read_metadata(path: Path, rows: int, limits: Limits) -> About:
     FormatError, LimitError
     """
     check_metadata(path, rows)
-    return parquet.open_file(_inside(path), limits).about((PATH_COLUMN,), (CAPTION_COLUMN,))
+    return parquet.open_table(_inside(path), limits).about(ids=PATH_COLUMN)
 
 
 def check_metadata(path: Path, rows: int) -> None:

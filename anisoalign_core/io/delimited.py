@@ -2,56 +2,42 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from array import array
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
-from anisoalign_core.errors import FormatError
-from anisoalign_core.files.limits import Limits, check_declared, check_text_size
-from anisoalign_core.files.source import Source, Texts, malformed, printable
+from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.files.limits import Limits, check_declared
+from anisoalign_core.files.source import Source, Texts, printable
+from anisoalign_core.io.cells import cells, is_header, number, read_text
 from anisoalign_core.io.chunks import About, Chunk
+from anisoalign_core.io.columns import SAVED_INDEX, Field, meaning, plain_name, roles
 from anisoalign_core.io.format import Format, WholeFile
-from anisoalign_core.io.lines import decode_utf8, refuse_stale
+from anisoalign_core.io.lines import refuse_stale
+from anisoalign_core.io.wide import Wide
 
 if TYPE_CHECKING:
     import pandas as pd
 
-KEYS = ("columns",)
 METADATA_ENDING = ".metadata.tsv"
-ID_NAMES = ("id", "ids", "")
-CAPTION_NAMES = ("caption", "captions", "text")
-LABEL_NAMES = ("label", "labels", "class", "category", "split")
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Which column holds what; ``numbers`` are the coordinates, in order."""
-
-    columns: int
-    header: bool
-    ids: int | None
-    captions: int | None
-    labels: dict[int, str]
-    numbers: tuple[int, ...]
+METADATA_NAME, VECTOR_STEMS = "metadata.tsv", ("vectors", "tensors", "embeddings")
+"""The projector's own names, one set to a folder."""
+LOOK = 100
+"""Rows that tell which columns are numbers."""
+LONG = 15
+"""Digits from which a whole number may not be one of float64: it is read as text."""
 
 
 def open_file(source: Source, limits: Limits) -> WholeFile:
-    """Offer the numeric columns under one name; they are read when they are asked for."""
-    return WholeFile(source.name, KEYS, lambda key: (read(source, limits), {}))
+    """Read a table: numeric columns are dimensions unless names or content say otherwise.
 
-
-def read(source: Source, limits: Limits) -> Chunk:
-    """Read numeric columns as coordinates, and text columns by name.
-
-    A header line is optional. Columns called ``id`` and ``caption`` (or ``text``), and
-    ``label``, ``class``, ``category``, ``split`` are text; every other column must be numeric.
-    Without a header the first column may hold ids. ``<stem>.metadata.tsv`` beside is read too.
+    A header line is optional. What the columns are is told by :mod:`anisoalign_core.io.columns`;
+    vectors may be spelled out in one column. ``<stem>.metadata.tsv`` beside is read too, or
+    ``metadata.tsv`` beside ``vectors.tsv``.
 
     Raises
     ------
@@ -60,42 +46,91 @@ def read(source: Source, limits: Limits) -> Chunk:
         cells than the first.
     LimitError
     """
-    check_text_size(source.size, source.name, limits)
-    rows = _rows(source)
-    first = next(rows, None)
-    if first is None:
-        raise FormatError(f"{source.name} is empty. Write it again.")
-    layout = _layout(first[1], source.name)
-    numbers = array("d")
-    ids: list[str] = []
-    captions: list[str] = []
-    labels: dict[int, list[str]] = {column: [] for column in layout.labels}
-    count = 0
-    for line, cells in rows if layout.header else _chain(first, rows):
-        if len(cells) != layout.columns:
+    found = read_table(source, limits).sorted_out()
+    beside = _beside(source)
+
+    def read(key: str) -> tuple[Chunk, dict[str, str]]:
+        chunk = found.read(key)
+        if beside is None:
+            return chunk, {}
+        rows = len(chunk.array)
+        return Chunk(chunk.array, _with_metadata(chunk.about, beside, limits, rows)), {}
+
+    if not any(found.keys.values()):
+        raise FormatError(
+            f"{source.name} has no column of numbers that could be dimensions. Write one number in "
+            "each cell, or a list of numbers in one column."
+        )
+    return WholeFile(source.name, tuple(found.keys), read, found.meanings)
+
+
+def read_table(source: Source, limits: Limits) -> Wide:
+    """Read all cells: columns of numbers, and columns of text.
+
+    Raises
+    ------
+    FormatError, LimitError
+    """
+    name = source.name
+    rows, separator = cells(read_text(source, limits), source)
+    comma = separator != ","
+    begin = list(islice(rows, LOOK + 1))
+    if not begin:
+        raise FormatError(f"{name} is empty. Write it again.")
+    first = begin[0][1]
+    header = is_header(first, begin[1][1] if len(begin) > 1 else None, comma)
+    titles = _titles(first, header)
+    body = begin[1:] if header else begin
+    text = {c for c in range(len(first)) if _is_text(c, titles, header, body, source, comma)}
+    numeric = [c for c in range(len(first)) if c not in text]
+    numbers, texts = array("d"), {c: list[str | None]() for c in sorted(text)}
+    for line, row in chain(body, rows):
+        if len(row) != len(first):
             raise FormatError(
-                f"Line {line} of {source.name} has {len(cells)} cells, the first line has "
-                f"{layout.columns}. Every line needs as many."
+                f"Line {line} of {name} has {len(row)} cells, the first line has {len(first)}. "
+                "Every line needs as many."
             )
-        count += 1
-        check_declared(count, len(layout.numbers), 8, source.name, limits)
-        numbers.extend(_floats(cells, layout, line, source.name))
-        if layout.ids is not None:
-            ids.append(cells[layout.ids])
-        if layout.captions is not None:
-            captions.append(cells[layout.captions])
-        for column, values in labels.items():
-            values.append(cells[column])
-    table = np.frombuffer(numbers, dtype=np.float64) if count else np.empty(0)
-    frame = _frame({layout.labels[column]: values for column, values in labels.items()})
-    about = About(
-        ids=None if layout.ids is None else np.array(ids, dtype=object),
-        captions=None if layout.captions is None else np.array(captions, dtype=object),
-        labels=frame,
-    )
-    beside = source.beside(METADATA_ENDING)
-    about = about if beside is None else _with_metadata(about, beside, limits)
-    return Chunk(table.reshape(count, len(layout.numbers)), about)
+        numbers.extend(_floats(row, numeric, line, name, comma, titles))
+        for column, values in texts.items():
+            values.append(row[column])
+        if numeric:
+            check_declared(len(numbers) // len(numeric), len(numeric), 8, name, limits)
+    table = np.frombuffer(numbers, dtype=np.float64) if len(numbers) else np.empty(0)
+    table = table.reshape(-1, max(len(numeric), 1))
+    columns = {column: table[:, place] for place, column in enumerate(numeric)}
+    return Wide(name, titles, header, columns, texts, source.choice, limits)
+
+
+def _titles(first: Sequence[str], header: bool) -> tuple[str, ...]:
+    if not header:
+        return tuple(str(column) for column in range(1, len(first) + 1))
+    found: list[str] = []
+    for cell in first:
+        title, again = cell.strip(), 1
+        while title in found:
+            again += 1
+            title = f"{cell.strip()}.{again}"
+        found.append(title)
+    return tuple(found)
+
+
+def _is_text(
+    column: int,
+    titles: Sequence[str],
+    header: bool,
+    body: Sequence[tuple[int, list[str]]],
+    source: Source,
+    comma: bool,
+) -> bool:
+    """Whether a column is read as text: by its name, by choice, or by its first cell."""
+    if titles[column] == source.choice.id_column or titles[column] in source.choice.drop_columns:
+        return True
+    named = meaning(titles[column]) is not None or SAVED_INDEX.fullmatch(plain_name(titles[column]))
+    if header and named:
+        return True
+    cell = next((row[column] for _, row in body if len(row) > column and row[column].strip()), "")
+    value = number(cell, comma)
+    return bool(cell) and (value is None or (cell.strip().isdigit() and len(cell.strip()) > LONG))
 
 
 def write_tsv(
@@ -140,108 +175,88 @@ def metadata_file(about: About, path: Path) -> dict[Path, bytes]:
     return {beside: "".join(f"{line}\n" for line in lines).encode("utf-8")}
 
 
-def _rows(source: Source) -> Iterator[tuple[int, list[str]]]:
-    """Yield line numbers, counted from 1, and cells; blank lines are skipped."""
-    with source.open() as stream:
-        text = decode_utf8(stream.read(), source.name)
-    tabs = Path(source.name).suffix.lower() == ".tsv"
-    reader = csv.reader(
-        io.StringIO(text, newline=""),
-        delimiter="\t" if tabs else ",",
-        quoting=csv.QUOTE_NONE if tabs else csv.QUOTE_MINIMAL,
-        strict=True,
-    )
-    with malformed(source.name, "delimited text", csv.Error):
-        for cells in reader:
-            if cells and any(cell.strip() for cell in cells):
-                yield reader.line_num, cells
-
-
-def _layout(cells: Sequence[str], name: str) -> Layout:
-    names = [cell.strip().lower() for cell in cells]
-    header = _is_header(names)
-    ids = captions = None
-    labels: dict[int, str] = {}
-    numbers: list[int] = []
-    for column, title in enumerate(names):
-        if header and ids is None and title in ID_NAMES and (title or column == 0):
-            ids = column
-        elif header and captions is None and title in CAPTION_NAMES:
-            captions = column
-        elif header and (title in LABEL_NAMES or title.startswith("label_")):
-            labels[column] = cells[column].strip()
-        elif not header and column == 0 and not _is_number(title):
-            ids = column
-        else:
-            numbers.append(column)
-    if len(cells) == 1 and (";" in cells[0] or "\t" in cells[0]):
-        raise FormatError(
-            f"Line 1 of {name} has one cell with other separators inside. Separate cells by "
-            "commas in a .csv and by tabs in a .tsv file."
-        )
-    return Layout(len(cells), header, ids, captions, labels, tuple(numbers))
-
-
-def _is_header(names: Sequence[str]) -> bool:
-    """Tell a line of column names from a line of numbers, even if the names count 0, 1, 2."""
-    known = (*ID_NAMES[:2], *CAPTION_NAMES, *LABEL_NAMES)
-    if any(name in known for name in names):
-        return True
-    numeric = [name for name in names if _is_number(name)]
-    if not numeric:
-        return True
-    counted = len(numeric) > 3 and numeric in (
-        [str(number) for number in range(len(numeric))],
-        [str(number) for number in range(1, len(numeric) + 1)],
-    )
-    return counted and len(numeric) >= len(names) - 1
-
-
-def _floats(cells: Sequence[str], layout: Layout, line: int, name: str) -> list[float]:
+def _floats(
+    row: Sequence[str],
+    columns: Sequence[int],
+    line: int,
+    name: str,
+    comma: bool,
+    titles: Sequence[str],
+) -> list[float]:
+    """Return the numbers of a line; one without any is a row that is missing."""
     try:
-        values = [float(cells[column]) for column in layout.numbers]
-        if not any("_" in cells[column] for column in layout.numbers):
+        values = [float(row[column]) for column in columns]
+        if not any("_" in row[column] for column in columns):
             return values
     except ValueError:
         pass
-    column = next(c for c in layout.numbers if not _is_number(cells[c]))
+    if not any(row[column].strip() for column in columns):
+        return [np.nan] * len(columns)
+    found = [number(row[column], comma) for column in columns]
+    if None not in found:
+        return [value for value in found if value is not None]
+    column = columns[found.index(None)]
     raise FormatError(
-        f'Line {line}, column {column + 1} of {name} holds "{printable(cells[column], 40)}", not a '
-        "number. Text belongs into columns named id, caption or label; the rest must be numbers."
+        f'Line {line}, column {column + 1} of {name} holds "{printable(row[column], 40)}", not a '
+        "number. Text belongs into columns named id, caption or label; the rest must be numbers. "
+        f'Mend it, or leave the column out: drop_columns=["{printable(titles[column], 60)}"].'
     )
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell
+def _beside(source: Source) -> Source | None:
+    """Return the file that says what the rows of a projector's vectors are, if there is one."""
+    own = source.beside(METADATA_ENDING)
+    if own is not None or source.path is None or source.path.suffix.lower() != ".tsv":
+        return own
+    path = source.path.with_name(METADATA_NAME)
+    known = source.path.stem.lower() in VECTOR_STEMS and path.is_file()
+    return Source(path.name, path) if known else None
 
 
-def _with_metadata(raw: About, beside: Source, limits: Limits) -> About:
-    """Add what ``<stem>.metadata.tsv`` says of the rows."""
-    check_text_size(beside.size, beside.name, limits)
-    rows = list(_rows(beside))
+def projector_in(folder: Path) -> list[Path]:
+    """Return the vectors of a folder as the projector takes it; none where it is no such folder."""
+    if not (folder / METADATA_NAME).is_file():
+        return []
+    found = (folder / f"{stem}.tsv" for stem in VECTOR_STEMS)
+    return [path for path in found if path.is_file()][:1]
+
+
+def _with_metadata(raw: About, beside: Source, limits: Limits, count: int) -> About:
+    """Add what the file beside says of the rows."""
+    rows = list(cells(read_text(beside, limits), beside)[0])
     if not rows:
         return raw
     width = len(rows[0][1])
-    for line, cells in rows:
-        if len(cells) != width:
+    for line, row in rows:
+        if len(row) != width:
             raise FormatError(
-                f"Line {line} of {beside.name} has {len(cells)} cells, the first line has {width}."
+                f"Line {line} of {beside.name} has {len(row)} cells, the first line has {width}."
             )
-    if width == 1:
-        return About(_column(rows, 0), raw.captions, raw.labels)
-    titles, rows = rows[0][1], rows[1:]
+    header = width > 1 or (len(rows) == count + 1 and meaning(rows[0][1][0]) is not None)
+    titles = _titles(rows[0][1], header)
+    rows = rows[header:]
+    if len(rows) != count:
+        raise ShapeError(
+            f"{beside.name} has {len(rows):,} lines"
+            f"{' below its header' if header else ''}, and there are {count:,} rows. Give one line "
+            "per row."
+        )
+    if not header:
+        return About(_column(rows, 0), raw.captions, raw.labels, notes=raw.notes)
     columns = {title: _column(rows, index) for index, title in enumerate(titles)}
-    ids, captions = columns.pop("id", raw.ids), columns.pop("caption", raw.captions)
-    frame = _frame({title: values.tolist() for title, values in columns.items()})
-    return About(ids, captions, raw.labels if frame is None else frame)
+    fields = [Field(title, "text", values.tolist) for title, values in columns.items()]
+    found = roles(fields, beside.name, beside.choice)
+    frame = _frame({title: columns[title].tolist() for title in found.labels})
+    return About(
+        raw.ids if found.id is None else columns[found.id],
+        raw.captions if found.caption is None else columns[found.caption],
+        raw.labels if frame is None else frame,
+        notes=(*raw.notes, *found.notes),
+    )
 
 
 def _column(rows: Sequence[tuple[int, list[str]]], index: int) -> Texts:
-    return np.array([cells[index] for _, cells in rows], dtype=object)
+    return np.array([row[index] for _, row in rows], dtype=object)
 
 
 def _frame(columns: dict[str, list[str]]) -> pd.DataFrame | None:
@@ -252,23 +267,17 @@ def _frame(columns: dict[str, list[str]]) -> pd.DataFrame | None:
     return pd.DataFrame(columns)
 
 
-def _chain(
-    first: tuple[int, list[str]], rest: Iterator[tuple[int, list[str]]]
-) -> Iterator[tuple[int, list[str]]]:
-    yield first
-    yield from rest
-
-
 def _cell(value: object) -> str:
     return " ".join(str(value).replace("\t", " ").splitlines())
 
 
-CSV = Format("csv", (".csv",), "text, read only", open_file)
+CSV = Format("csv", (".csv", ".csv.gz"), "text, read only", open_file)
 TSV = Format(
     "tsv",
-    (".tsv",),
+    (".tsv", ".tsv.gz"),
     "text, for the TensorBoard projector",
     open_file,
     write_tsv,
     metadata_file,
+    inside=projector_in,
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO, Protocol
@@ -12,7 +12,8 @@ import numpy as np
 
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source
-from anisoalign_core.io.chunks import About, Chunk, ShardFacts, facts_of
+from anisoalign_core.io.chunks import About, Chunk, ShardFacts, facts_of, table_shape
+from anisoalign_core.io.columns import Meaning
 from anisoalign_core.numerics import blocks
 
 
@@ -25,6 +26,9 @@ class Opened(Protocol):
 
     def facts(self, key: str) -> ShardFacts:
         """Return rows, dimension and type of one array."""
+
+    def said(self, key: str) -> About:
+        """Return what the file itself says of all rows."""
 
     def chunks(
         self,
@@ -95,9 +99,13 @@ class Format:
     plane : bool
         Keeps where rows lie in the plane.
     uploads : bool
-        Read from uploads and by :func:`anisoalign_core.load`.
+        Read from uploads.
+    loads : bool
+        Read by :func:`anisoalign_core.load`.
     folder : bool
-        What is written is a folder, never a single file.
+        A set is a folder, never a single file.
+    inside : callable (folder) -> files, or None
+        The files of vectors in a folder of this format; none where it is no such folder.
     """
 
     name: str
@@ -115,6 +123,8 @@ class Format:
     plane: bool = False
     uploads: bool = True
     folder: bool = False
+    loads: bool = True
+    inside: Callable[[Path], Sequence[Path]] | None = None
 
     @property
     def suffix(self) -> str:
@@ -131,6 +141,8 @@ class WholeFile:
         For messages.
     keys : tuple of str
     read : callable (key) -> (Chunk, metadata)
+    meanings : callable () -> dict of str to Meaning, optional
+        What each column is, where the file has columns.
     """
 
     def __init__(
@@ -138,13 +150,20 @@ class WholeFile:
         name: str,
         keys: tuple[str, ...],
         read: Callable[[str], tuple[Chunk, Mapping[str, str]]],
+        meanings: Callable[[], Mapping[str, Meaning]] = dict,
     ) -> None:
         self.name, self.keys, self._read = name, keys, lru_cache(maxsize=1)(read)
+        self.meanings = meanings
+
+    def said(self, key: str) -> About:
+        """Return what the file says of all rows."""
+        return self._read(key)[0].about
 
     def facts(self, key: str) -> ShardFacts:
         """Return what is known once the array is read."""
         chunk, metadata = self._read(key)
-        return facts_of(chunk.array.shape, chunk.array.dtype, self.name, metadata)
+        array = chunk.array
+        return facts_of(array.shape, array.dtype, self.name, metadata, chunk.stored)
 
     def chunks(
         self,
@@ -158,6 +177,9 @@ class WholeFile:
     ) -> Iterator[Chunk]:
         """Cut the array into chunks."""
         whole = self._read(key)[0]
+        shape = table_shape(whole.array.shape)
+        if shape is not None and whole.array.ndim > 2:
+            whole = replace(whole, array=whole.array.reshape(shape))
         count = len(whole.array)
         stop = count if stop is None else min(stop, count)
         if about and (start, stop) == (0, count) and 0 < count <= rows:

@@ -7,17 +7,14 @@ from typing import Literal
 
 from anisoalign_core.errors import FormatError
 from anisoalign_core.files.source import printable
+from anisoalign_core.io.columns import GENERIC_NAMES, SOURCE_NAMES, TARGET_NAMES, plain_name
 
 Role = Literal["target", "source"]
-
-TARGET_NAMES = ("image", "target", "images", "image_embedding", "image_embeddings", "img_emb")
-SOURCE_NAMES = ("text", "source", "texts", "text_embedding", "text_embeddings", "text_emb")
-GENERIC_NAMES = ("embedding", "embeddings", "vector", "vectors", "features")
 
 
 def role_of(modality: str) -> Role | None:
     """Return the side that a modality names by itself: images are targets, texts sources."""
-    name = modality.lower()
+    name = plain_name(modality)
     if name in TARGET_NAMES:
         return "target"
     return "source" if name in SOURCE_NAMES else None
@@ -34,11 +31,11 @@ def find_key(keys: Sequence[str], modality: str, role: Role | None = None) -> st
         By default the side that the modality names by itself, if any.
     """
     role = role or role_of(modality)
-    name = modality.lower()
-    wanted = [name, f"{name}s", f"{name}_embedding", f"{name}_embeddings", f"{name}_emb"]
+    name = plain_name(modality)
+    wanted = [name, f"{name}s", *(f"{name}_{each}" for each in GENERIC_NAMES)]
     if role is not None:
         wanted += TARGET_NAMES if role == "target" else SOURCE_NAMES
-    lowered = {key.lower(): key for key in reversed(keys)}
+    lowered = {plain_name(key): key for key in reversed(keys)}
     return next((lowered[want] for want in wanted if want in lowered), None)
 
 
@@ -80,12 +77,12 @@ def select_key(
                 f'is meant, choose it by name: key="{printable(keys[0], 60)}".'
             )
         return keys[0]
-    generic = [each for each in keys if each.lower() in GENERIC_NAMES]
+    generic = [each for each in keys if plain_name(each) in GENERIC_NAMES]
     if len(generic) == 1:
         return generic[0]
     raise FormatError(
         f"{name} holds several arrays ({found}), and none is named "
-        f'"{printable(modality, 60)}". Choose one by name with key.'
+        f'"{printable(modality, 60)}". Choose one by name: key="{printable(keys[0], 60)}".'
     )
 
 

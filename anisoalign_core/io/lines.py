@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.errors import FormatError
 from anisoalign_core.files.limits import Limits, check_text_size
 from anisoalign_core.files.source import Source, Texts
 from anisoalign_core.io.chunks import About
@@ -65,27 +65,6 @@ def read_sidecar(source: Source, ending: str, limits: Limits) -> Texts | None:
     check_text_size(beside.size, beside.name, limits)
     with beside.open() as stream:
         return np.array(parse_lines(stream.read(), beside.name), dtype=object)
-
-
-def read_beside(source: Source, rows: int, limits: Limits) -> About:
-    """Return what the files beside say about all rows.
-
-    Raises
-    ------
-    ShapeError
-        If a file does not have one line for each row.
-    """
-    found = {
-        ending: read_sidecar(source, ending, limits) for ending in (IDS_ENDING, CAPTIONS_ENDING)
-    }
-    for ending, texts in found.items():
-        if texts is not None and len(texts) != rows:
-            raise ShapeError(
-                f"{source.name} has {rows:,} rows, but its {ending.removeprefix('.')} has "
-                f"{len(texts):,} lines. Give one line per row."
-            )
-    ids, captions = found.values()
-    return About(ids, captions)
 
 
 def sidecars(about: About, path: Path) -> dict[Path, bytes]:

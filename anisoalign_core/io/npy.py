@@ -18,10 +18,12 @@ from anisoalign_core.files.limits import Limits, check_declared
 from anisoalign_core.files.places import is_local
 from anisoalign_core.files.source import Source, malformed, pickle_error, readable, wrong_kind
 from anisoalign_core.io.chunks import (
+    About,
     Chunk,
     ShardFacts,
     facts_of,
     read_rows,
+    table_shape,
     write_behind_head,
 )
 from anisoalign_core.io.format import Format
@@ -65,7 +67,7 @@ class Header:
         check_declared(rows, math.prod(self.shape[1:]), itemsize, name, limits)
 
 
-def parse_header(head: bytes, name: str) -> Header:
+def parse_header(head: bytes, name: str, *, objects: bool = False) -> Header:
     """Read the header of a ``.npy`` from its first bytes.
 
     Parameters
@@ -73,6 +75,8 @@ def parse_header(head: bytes, name: str) -> Header:
     head : bytes
         The first 16 KiB, or all.
     name : str
+    objects : bool
+        Return the header of Python objects too, for the caller to leave them alone.
 
     Raises
     ------
@@ -95,7 +99,14 @@ def parse_header(head: bytes, name: str) -> Header:
         if any(side < 0 for side in shape):
             raise ValueError(f"the shape {shape} is negative")
     if dtype.hasobject:
+        if objects:
+            return Header(shape, dtype, bool(fortran_order), stream.tell())
         raise pickle_error(name)
+    if dtype.kind == "V" and dtype.itemsize == 2 and dtype.names is None:
+        raise FormatError(
+            f"{name} holds two-byte values of a type that NumPy does not name, as bfloat16 is "
+            'saved. Save it as float32: np.save(path, array.astype("float32")).'
+        )
     if dtype.itemsize == 0 or dtype.kind == "V":
         raise FormatError(
             f"{name} holds records or nothing ({str(dtype)[:60]}), not real numbers. Save the "
@@ -169,6 +180,10 @@ class NpyFile:
         """Return rows, dimension and type from the header."""
         return facts_of(self.header.shape, self.header.dtype, self.source.name)
 
+    def said(self, key: str) -> About:
+        """Return what the file says of the rows: nothing."""
+        return About()
+
     def chunks(
         self,
         key: str,
@@ -181,10 +196,12 @@ class NpyFile:
     ) -> Iterator[Chunk]:
         """Read rows ``start`` to ``stop``, at most ``rows`` at a time."""
         source, header = self.source, self.header
-        count, dim = header.shape
+        count, dim = table_shape(header.shape) or (0, 0)
         stop = count if stop is None else min(stop, count)
         if header.fortran_order:
-            array = _mapped(source, header, self.limits)[start:stop]
+            array = _mapped(source, header, self.limits).reshape((count, dim), order="F")[
+                start:stop
+            ]
             yield from (Chunk(np.array(array[part])) for part in blocks(len(array), rows))
             return
         with source.open() as stream:

@@ -8,8 +8,10 @@ import struct
 import sys
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
@@ -18,9 +20,17 @@ from numpy.lib import format as npy_format
 
 from anisoalign_core.errors import FormatError, LimitError, ParameterError
 from anisoalign_core.files.limits import MIB, Limits, check_bytes, check_declared, size_text
-from anisoalign_core.files.source import Source, Texts, malformed, printable, wrong_kind
+from anisoalign_core.files.source import (
+    Source,
+    Texts,
+    malformed,
+    pickle_error,
+    printable,
+    wrong_kind,
+)
 from anisoalign_core.files.zips import declared_directory
-from anisoalign_core.io.chunks import MAX_LABELS, About, Chunk, joined
+from anisoalign_core.io import named
+from anisoalign_core.io.chunks import Chunk, joined, table_shape
 from anisoalign_core.io.format import Format, WholeFile
 from anisoalign_core.io.npy import HEAD_BYTES, Header, check_size, parse_header
 
@@ -28,7 +38,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK = MIB
-LABEL_PREFIX = "label_"
+FEW_MEMBERS = 64
+"""Archives of more members must be within the limit together, not only each by itself."""
 METADATA = "metadata"
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -72,10 +83,10 @@ def checked_archive(source: Source, limits: Limits, kind: str) -> Iterator[zipfi
 
 
 def open_file(source: Source, limits: Limits) -> WholeFile:
-    """Read the headers of all arrays.
+    """Read the headers of all arrays; those of Python objects are left alone.
 
-    Ids are looked for under ``<key>_ids`` and ``ids``, captions under ``<key>_captions`` and
-    ``captions``; other one-axis arrays of as many entries as there are rows become labels.
+    What says something of the rows is told by :mod:`anisoalign_core.io.columns`; a file of one
+    array for each id holds one row for each.
 
     Raises
     ------
@@ -83,25 +94,51 @@ def open_file(source: Source, limits: Limits) -> WholeFile:
     """
     name, kind = source.name, "a .npz archive"
     with checked_archive(source, limits, kind) as archive:
-        headers = _headers(archive, name, limits)
+        headers, objects = _headers(archive, name, limits)
+    if objects and not headers:
+        raise pickle_error(f"{name}:{printable(objects[0], 60)}.npy")
+
+    held: list[zipfile.ZipFile] = []  # open while one array is read with all that belongs to it
+
+    def member(key: str) -> npt.NDArray[Any]:
+        if held:
+            return _read_member(held[-1], key, headers[key], name)
+        with checked_archive(source, limits, kind) as archive:
+            return _read_member(archive, key, headers[key], name)
+
+    def texts(key: str) -> Any:
+        return _as_texts(member(key)).reshape(headers[key].shape)
+
+    entries = [
+        named.Entry(key, header.shape, "text", partial(texts, key))
+        if header.dtype.kind in "SU"
+        else named.Entry(key, header.shape, "number", partial(member, key))
+        for key, header in headers.items()
+        if key != METADATA
+    ]
 
     def read(key: str) -> tuple[Chunk, dict[str, str]]:
         with checked_archive(source, limits, kind) as archive:
-            array = _read_member(archive, key, headers[key], name)
-            rows = array.shape[0] if array.ndim else 0
-            texts: dict[str, Texts | None] = {}
-            for what in ("ids", "captions"):
-                names = (f"{key}_{what}", what)
-                member = next((each for each in names if each in headers), None)
-                texts[what] = None
-                if member is not None:
-                    texts[what] = _as_texts(_read_member(archive, member, headers[member], name))
-            labels = _read_labels(archive, headers, key, rows, name)
-            model = _read_model(archive, headers, name)
-        said = About(texts["ids"], texts["captions"], labels)
-        return Chunk(array, said), {} if model is None else {"model": model}
+            held.append(archive)
+            try:
+                return _read(key)
+            finally:
+                held.pop()
 
-    return WholeFile(name, _embedding_keys(headers), read)
+    def _read(key: str) -> tuple[Chunk, dict[str, str]]:
+        if named.holds_ids(entries):
+            chunk = named.stacked(entries, name, limits)
+        else:
+            array = member(key)
+            shape = table_shape(array.shape)
+            rows = shape[0] if shape else len(array) if array.ndim else 0
+            chunk = Chunk(array, named.said(entries, key, rows, source))
+        notes = (*chunk.about.notes, *named.objects_note(objects, name))
+        model = _read_model(member, headers)
+        about = replace(chunk.about, notes=notes)
+        return replace(chunk, about=about), {} if model is None else {"model": model}
+
+    return WholeFile(name, named.keys_of(entries), read, lambda: named.meanings(entries, source))
 
 
 def read_members(source: Source, limits: Limits, required: str) -> dict[str, npt.NDArray[Any]]:
@@ -116,7 +153,9 @@ def read_members(source: Source, limits: Limits, required: str) -> dict[str, npt
     """
     name = source.name
     with checked_archive(source, limits, "a .npz archive") as archive:
-        headers = _headers(archive, name, limits)
+        headers, objects = _headers(archive, name, limits)
+        if objects:
+            raise pickle_error(f"{name}:{printable(objects[0], 60)}.npy")
         if required not in headers:
             raise FormatError(f'{name} has no array "{required}".')
         check_bytes(sum(each.size for each in headers.values()), f"{name} declares", name, limits)
@@ -143,7 +182,7 @@ def write(
             members[f"{modality}_{what}"] = np.array(texts.tolist(), dtype=np.str_)
     if about.labels is not None:
         for column in about.labels.columns:
-            members[f"{LABEL_PREFIX}{column}"] = _label_array(about.labels[column])
+            members[f"{named.LABEL_PREFIX}{column}"] = _label_array(about.labels[column])
     if metadata:
         members[METADATA] = np.array(json.dumps(dict(metadata), sort_keys=True))
     write_members(stream, members)
@@ -173,6 +212,9 @@ def _check_members(members: list[zipfile.ZipInfo], name: str, limits: Limits) ->
         raise _too_many(name, len(members), limits)
     if len({info.filename for info in members}) < len(members):
         raise FormatError(f"{name} holds two members of one name. Write it again.")
+    if len(members) > FEW_MEMBERS:
+        total = sum(info.file_size for info in members)
+        check_bytes(total, f"{name} declares", name, limits)
     for info in members:
         member = f"{name}:{printable(info.filename, 60)}"
         if info.flag_bits & 0x1:
@@ -193,31 +235,28 @@ def _check_members(members: list[zipfile.ZipInfo], name: str, limits: Limits) ->
             )
 
 
-def _headers(archive: zipfile.ZipFile, name: str, limits: Limits) -> dict[str, Header]:
+def _headers(
+    archive: zipfile.ZipFile, name: str, limits: Limits
+) -> tuple[dict[str, Header], list[str]]:
+    """Return the headers of all arrays, and the names of those that hold Python objects."""
     headers: dict[str, Header] = {}
+    objects: list[str] = []
     for info in archive.infolist():
         if not info.filename.endswith(".npy"):
             continue
         member = f"{name}:{printable(info.filename, 60)}"
         with archive.open(info) as stream:
-            header = parse_header(stream.read(HEAD_BYTES), member)
+            header = parse_header(stream.read(HEAD_BYTES), member, objects=True)
+        if header.dtype.hasobject:
+            objects.append(info.filename.removesuffix(".npy"))
+            continue
         if header.dtype.kind in "SU":
             rows = header.shape[0] if header.shape else 1
             check_declared(rows, 1, header.dtype.itemsize, member, limits)
         header.check(member, limits)
         check_size(header, info.file_size, member)
         headers[info.filename.removesuffix(".npy")] = header
-    return headers
-
-
-def _embedding_keys(headers: Mapping[str, Header]) -> tuple[str, ...]:
-    numeric = [
-        key
-        for key, header in headers.items()
-        if not _is_about_rows(key) and header.dtype.kind not in "SU"
-    ]
-    tables = [key for key in numeric if len(headers[key].shape) == 2]
-    return tuple(tables or numeric)
+    return headers, objects
 
 
 def _is_about_rows(key: str) -> bool:
@@ -244,35 +283,13 @@ def _read_member(archive: zipfile.ZipFile, key: str, header: Header, name: str) 
     return flat.reshape(header.shape, order="F" if header.fortran_order else "C")
 
 
-def _read_labels(
-    archive: zipfile.ZipFile, headers: Mapping[str, Header], key: str, rows: int, name: str
-) -> pd.DataFrame | None:
-    columns = [
-        member
-        for member, header in headers.items()
-        if member not in (key, METADATA)
-        and not _is_about_rows(member)
-        and header.shape == (rows,)
-        and header.dtype.kind in "fiubSU"
-    ][:MAX_LABELS]
-    if not columns:
-        return None
-    import pandas as pd
-
-    values: dict[str, Any] = {}
-    for member in columns:
-        array = _read_member(archive, member, headers[member], name)
-        native = array.astype(array.dtype.newbyteorder("="), copy=False)
-        text = array.dtype.kind in "SU"
-        values[member.removeprefix(LABEL_PREFIX)] = _as_texts(array) if text else native
-    return pd.DataFrame(values)
-
-
-def _read_model(archive: zipfile.ZipFile, headers: Mapping[str, Header], name: str) -> str | None:
+def _read_model(
+    member: Callable[[str], npt.NDArray[Any]], headers: Mapping[str, Header]
+) -> str | None:
     header = headers.get(METADATA)
     if header is None or header.dtype.kind != "U" or header.shape != ():
         return None
-    text = str(_as_texts(_read_member(archive, METADATA, header, name))[0])
+    text = str(_as_texts(member(METADATA))[0])
     metadata = json.loads(text) if text.startswith("{") else {}
     model = metadata.get("model")
     return model if isinstance(model, str) else None

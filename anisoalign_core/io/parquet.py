@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, BinaryIO
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -15,15 +15,15 @@ from anisoalign_core.files.places import is_local
 from anisoalign_core.files.source import Source, malformed, printable
 from anisoalign_core.io import arrow
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts
-from anisoalign_core.io.format import Format
+from anisoalign_core.io.columns import Meaning, Roles, check_choice, roles
+from anisoalign_core.io.format import Format, WholeFile
 from anisoalign_core.io.parquet_footer import Footer, check_pages, read_footer
-
-if TYPE_CHECKING:
-    pass
 
 ROW_GROUP = 16_384
 """Rows of one row group that is written: its vectors wait in memory until it is full."""
 READ_BUFFER = MIB
+HEAD_ROWS = 16_384
+"""Rows that tell what a column is, where its name does not."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,7 @@ class ParquetTable:
         """Return rows from the footer; the dimension of variable lists from the first row."""
         kind, rows, name = self.schema.field(key).type, self.footer.rows, self.source.name
         dtype = np.dtype(kind.value_type.to_pandas_dtype())
-        if hasattr(kind, "list_size"):
-            dim = kind.list_size
-        else:
-            dim = next((c.array.shape[1] for c in self.chunks(key, rows=1, stop=1)), 0)
+        dim = self._dim(key)
         itemsize = max(dtype.itemsize, 4) if dtype.kind == "f" else 8
         check_declared(rows, dim, itemsize, name, self.limits)
         model = (self.schema.metadata or {}).get(b"model")
@@ -93,8 +90,9 @@ class ParquetTable:
             return
         if source.path is None or is_local(source.path):  # elsewhere each look is a request
             check_pages(source, self.footer, range(groups[0], groups[-1] + 1))
-        known = self.about() if about and not native else About()
-        dim = None
+        known = self.about(key) if about and not native else About()
+        found = self.roles(key) if about and native else Roles()
+        dim = self._dim(key) if start else None
         with self._file(()) as file:
             columns = None if about and native else [key]
             for batch in file.iter_batches(batch_size=rows, row_groups=groups, columns=columns):
@@ -102,10 +100,13 @@ class ParquetTable:
                 if skip < keep:
                     part, begin = batch.slice(skip, keep - skip), first + skip
                     array = arrow.vectors(part.column(key), key, source.name, begin, dim)
+                    if not array.shape[1]:  # all of these rows are missing
+                        dim = self._dim(key)
+                        array = arrow.vectors(part.column(key), key, source.name, begin, dim)
                     dim = array.shape[1]
                     said = known.take(np.arange(begin, begin + len(array)))
                     if about and native:
-                        said = About(native=arrow.columns(part, key, source.name, begin))
+                        said = About(native=arrow.columns(part, key, source.name, begin, found))
                     yield Chunk(array, said)
                 first += batch.num_rows
                 if first >= stop:
@@ -114,22 +115,57 @@ class ParquetTable:
                 f"{source.name} declares {stop:,} rows, but {first:,} were found. Write it again."
             )
 
-    def about(
-        self,
-        id_columns: Sequence[str] = arrow.ID_COLUMNS,
-        caption_columns: Sequence[str] = arrow.CAPTION_COLUMNS,
-    ) -> About:
-        """Return what is said of all rows."""
+    def about(self, key: str = "", ids: str | None = None) -> About:
+        """Return what is said of all rows; ``ids`` names the column of ids, if there is such."""
         check_pages(self.source, self.footer)
         with self._file([field.name for field in self.schema if arrow.is_text(field.type)]) as file:
             return arrow.about_of(
-                self.schema,
                 lambda columns: file.read(columns=columns),
                 self.source.name,
                 self.limits,
-                id_columns=id_columns,
-                caption_columns=caption_columns,
+                self.roles(key, ids),
             )
+
+    def said(self, key: str) -> About:
+        """Return what is said of all rows."""
+        return self.about(key)
+
+    def roles(self, key: str, ids: str | None = None) -> Roles:
+        """Say which columns hold ids, captions and labels."""
+        choice = self.source.choice
+        check_choice(choice, self.schema.names, self.source.name)
+        if ids in self.schema.names and choice.id_column is None:
+            choice = replace(choice, id_column=ids)
+        return roles(arrow.fields_of(self.schema, self._head), self.source.name, choice, key=key)
+
+    def meanings(self) -> dict[str, Meaning]:
+        """Return what each column is, by its name."""
+        return arrow.meanings(self.schema, self.keys, self.roles(""))
+
+    def _head(self, columns: list[str]) -> Any:
+        """Return some columns of the first rows."""
+        import pyarrow as pa
+
+        with self._file(()) as file:
+            batch = next(file.iter_batches(batch_size=HEAD_ROWS, columns=columns), None)
+            if batch is None:
+                return self.schema.empty_table().select(columns)
+            return pa.Table.from_batches([batch])
+
+    def _dim(self, key: str) -> int:
+        """Return the length of lists; of variable ones that of the first that is not missing."""
+        kind = self.schema.field(key).type
+        if hasattr(kind, "list_size"):
+            return int(kind.list_size)
+        for rows in (1, HEAD_ROWS):  # nearly always the first row tells
+            with self._file(()) as file:
+                for batch in file.iter_batches(batch_size=rows, columns=[key]):
+                    array = arrow.vectors(batch.column(key), key, self.source.name, 0, None)
+                    if array.shape[1]:
+                        return int(array.shape[1])
+                    if rows == 1:
+                        break
+        return 0
 
     @contextmanager
     def _file(self, dictionaries: Sequence[str]) -> Iterator[Any]:
@@ -147,8 +183,37 @@ class ParquetTable:
             )
 
 
-def open_file(source: Source, limits: Limits) -> ParquetTable:
-    """Read the footer.
+def open_file(source: Source, limits: Limits) -> ParquetTable | WholeFile:
+    """Read the footer; a table without lists of numbers is read whole, if its columns are numbered.
+
+    Raises
+    ------
+    FormatError, LimitError
+    """
+    table = open_table(source, limits)
+    if arrow.has_vectors(table.schema):
+        return table
+    bounds = replace(limits, max_bytes=min(limits.max_bytes, Limits.from_env().max_bytes))
+    check_declared(table.footer.rows, len(table.schema.names), 8, source.name, bounds)
+    check_pages(source, table.footer)
+    with _reading(source) as target:
+        found = arrow.wide(pq_read(target), source, bounds).sorted_out()
+    if not found.keys:
+        return table  # which says what it lacks
+    return WholeFile(
+        source.name, tuple(found.keys), lambda key: (found.read(key), {}), found.meanings
+    )
+
+
+def pq_read(target: Any) -> Any:
+    """Read a whole table."""
+    import pyarrow.parquet as pq
+
+    return pq.ParquetFile(target, page_checksum_verification=True).read()
+
+
+def open_table(source: Source, limits: Limits) -> ParquetTable:
+    """Read the footer of a table that need not hold vectors.
 
     Raises
     ------

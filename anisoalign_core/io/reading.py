@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.embeddings import EmbeddingSet, as_stored
 from anisoalign_core.errors import FormatError, LimitError, ShapeError
 from anisoalign_core.files.limits import MIB, Limits
-from anisoalign_core.files.places import changed, stamp_of
-from anisoalign_core.files.source import Source, printable
-from anisoalign_core.io import lines
+from anisoalign_core.files.places import as_path, changed, source_at, stamp_of
+from anisoalign_core.files.source import Choice, Source, printable, readable
+from anisoalign_core.io import beside
+from anisoalign_core.io.captions import Captions, read_captions
 from anisoalign_core.io.chunks import gathered
+from anisoalign_core.io.columns import Meaning
 from anisoalign_core.io.keys import Role, find_key, listed, role_of, select_key
-from anisoalign_core.io.registry import format_of
+from anisoalign_core.io.registry import files_in, format_of
 from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.rows import as_strings
 
 Texts = Sequence[str] | npt.NDArray[Any]
 BATCH_BYTES = 4 * MIB
@@ -34,7 +38,9 @@ def load(
     name: str | None = None,
     limits: Limits | None = None,
     ids: Texts | None = None,
-    captions: Texts | None = None,
+    captions: Texts | Captions | str | Path | None = None,
+    id_column: str | None = None,
+    drop_columns: Sequence[str] = (),
 ) -> EmbeddingSet:
     """Read one set of embeddings from a file, or from a folder that clip-retrieval wrote.
 
@@ -55,8 +61,14 @@ def load(
         What messages call the set; the file name by default.
     limits : Limits, optional
         By default :meth:`Limits.from_env`.
-    ids, captions : sequence of n str, optional
+    ids : sequence of n str, optional
         Instead of those in the file.
+    captions : sequence of n str, Captions, or path, optional
+        Instead of those in the file. Those that name their rows are found by the ids.
+    id_column : str, optional
+        Name of the column, or array, that holds the ids, where it is not told by its own name.
+    drop_columns : sequence of str
+        Columns to leave out.
 
     Returns
     -------
@@ -73,7 +85,7 @@ def load(
     ShapeError, InvalidRowsError
         As :meth:`EmbeddingSet.from_array`.
     """
-    source = _on_disk(path, name)
+    source = _on_disk(path, name, Choice(id_column, tuple(drop_columns)))
     return _load(source, modality, key, drop_invalid, limits, ids=ids, captions=captions)
 
 
@@ -86,7 +98,9 @@ def load_bytes(
     drop_invalid: bool = False,
     limits: Limits | None = None,
     ids: Texts | None = None,
-    captions: Texts | None = None,
+    captions: Texts | Captions | str | Path | None = None,
+    id_column: str | None = None,
+    drop_columns: Sequence[str] = (),
 ) -> EmbeddingSet:
     """Read one set from the bytes of an upload; like :func:`load`.
 
@@ -95,14 +109,14 @@ def load_bytes(
     data : bytes
     name : str
         The uploaded file's name. Its suffix tells the format; it is never used as a path.
-    modality, key, drop_invalid, limits, ids, captions
+    modality, key, drop_invalid, limits, ids, captions, id_column, drop_columns
         As in :func:`load`.
 
     Raises
     ------
     FormatError, LimitError, ShapeError, InvalidRowsError
     """
-    source = _uploaded(data, name)
+    source = _uploaded(data, name, Choice(id_column, tuple(drop_columns)))
     return _load(source, modality, key, drop_invalid, limits, ids=ids, captions=captions)
 
 
@@ -113,6 +127,8 @@ def load_pair(
     source_modality: str = "text",
     drop_invalid: bool = False,
     limits: Limits | None = None,
+    id_column: str | None = None,
+    drop_columns: Sequence[str] = (),
 ) -> EmbeddingPair:
     """Read both sides from one file or folder and pair them.
 
@@ -125,7 +141,7 @@ def load_pair(
     target_modality, source_modality : str
         They also choose the arrays; ``image`` or ``target`` and ``text`` or ``source`` are found
         under any modality.
-    drop_invalid, limits
+    drop_invalid, limits, id_column, drop_columns
         As in :func:`load`.
 
     Raises
@@ -134,7 +150,7 @@ def load_pair(
         Also if the file does not hold both sides, listing what it holds.
     LimitError, ShapeError, InvalidRowsError, JoinError
     """
-    source = _on_disk(path, None)
+    source = _on_disk(path, None, Choice(id_column, tuple(drop_columns)))
     return _load_pair(source, target_modality, source_modality, drop_invalid, limits)
 
 
@@ -146,9 +162,11 @@ def load_pair_bytes(
     source_modality: str = "text",
     drop_invalid: bool = False,
     limits: Limits | None = None,
+    id_column: str | None = None,
+    drop_columns: Sequence[str] = (),
 ) -> EmbeddingPair:
     """Read both sides from the bytes of one upload; like :func:`load_pair`."""
-    source = _uploaded(data, name)
+    source = _uploaded(data, name, Choice(id_column, tuple(drop_columns)))
     return _load_pair(source, target_modality, source_modality, drop_invalid, limits)
 
 
@@ -160,6 +178,26 @@ def array_keys(path: str | Path, *, limits: Limits | None = None) -> tuple[str, 
 def array_keys_bytes(data: bytes, name: str, *, limits: Limits | None = None) -> tuple[str, ...]:
     """Return the names of an upload's arrays that can be embeddings."""
     return _keys(_uploaded(data, name), limits)
+
+
+def columns(path: str | Path, *, limits: Limits | None = None) -> dict[str, Meaning]:
+    """Return what each column, or named array, of a file is taken for; nothing where it has none.
+
+    Raises
+    ------
+    FormatError, LimitError
+    """
+    return _columns(_on_disk(path, None), limits)
+
+
+def columns_bytes(data: bytes, name: str, *, limits: Limits | None = None) -> dict[str, Meaning]:
+    """Return what each column, or named array, of an upload is taken for."""
+    return _columns(_uploaded(data, name), limits)
+
+
+def _columns(source: Source, limits: Limits | None) -> dict[str, Meaning]:
+    opened = format_of(source).open(source, limits or Limits.from_env())
+    return dict(getattr(opened, "meanings", dict)())
 
 
 def has_pair(
@@ -195,7 +233,7 @@ def _load(
     *,
     role: Role | None = None,
     ids: Texts | None = None,
-    captions: Texts | None = None,
+    captions: Texts | Captions | str | Path | None = None,
 ) -> EmbeddingSet:
     limits = limits or Limits.from_env()
     chosen = format_of(source)
@@ -208,10 +246,20 @@ def _load(
     step = max(BATCH_BYTES // (max(facts.dim, 1) * facts.dtype.itemsize), 1)
     chunks = opened.chunks(picked, rows=step if chosen.streams else max(count, 1), about=True)
     raw = gathered(chunks, count, facts.dim, facts.dtype)
-    about = lines.read_beside(source, count, limits) if chosen.lines else raw.about
+    about = raw.about
+    if chosen.lines:
+        about = beside.read_beside(source, count, limits, opened.said(picked))
     label = f"{source.name}:{printable(picked, 60)}" if len(found) > 1 else source.name
-    ids = about.ids if ids is None else ids
-    captions = about.captions if captions is None else captions
+    if ids is not None:
+        given, note = beside.one_a_row(as_strings(ids), count, "the list of ids", label)
+        about = replace(about, ids=given, notes=(*about.notes, *note))
+    if isinstance(captions, str | Path):
+        captions = read_captions(source_at(as_path(captions)), limits)
+    if captions is not None and not isinstance(captions, Captions):
+        captions = Captions("the list of captions", None, tuple(as_strings(captions)))
+    if captions is not None:
+        about = beside.with_captions(about, captions, count, label)
+    ids, captions = about.ids, about.captions
     _check_texts(ids, "id", label, limits.max_id_length)
     _check_texts(captions, "caption", label, None)
     with np.errstate(invalid="ignore"):  # signalling NaNs are reported as rows, not as a warning
@@ -225,10 +273,11 @@ def _load(
             files=(source.path.name if source.path is not None else source.name,),
             model=facts.metadata.get("model"),
             drop_invalid=drop_invalid,
+            notes=(*facts.notes, *about.notes),
         )
     if source.path is not None and stamp_of(source.path) != stamp:
         raise changed(source.name)
-    return found_set
+    return as_stored(found_set, facts.stored)
 
 
 def _load_pair(
@@ -277,6 +326,20 @@ def _paired(source: EmbeddingSet, target: EmbeddingSet) -> EmbeddingPair:
     )
 
 
+def pair_words(pair: EmbeddingPair) -> str:
+    """Say how the rows of a pair belong together, and which ids have no partner."""
+    words = f"Paired: {len(pair.source):,} rows correspond."
+    if not pair.matched.are_rows:
+        words = f"Paired by id: {pair.in_words()}. Rows of one thing count as one."
+    lost = [
+        f"{len(ids):,} {side} id{'s' if len(ids) > 1 else ''} "
+        f"({', '.join(printable(str(key), 40) for key in ids[:3])}{', …' if len(ids) > 3 else ''})"
+        for side, ids in (("source", pair.unmatched_source), ("target", pair.unmatched_target))
+        if ids
+    ]
+    return f"{words} Left out, having no partner: {' and '.join(lost)}." if lost else words
+
+
 def _kept(embedding_set: EmbeddingSet) -> npt.NDArray[np.intp]:
     provenance = embedding_set.provenance
     return np.setdiff1d(np.arange(provenance.rows_read), provenance.dropped_rows).astype(np.intp)
@@ -294,16 +357,20 @@ def _pair_keys(
     return (target, source) if target != source else (target, None)
 
 
-def _on_disk(path: str | Path, name: str | None) -> Source:
-    path = Path(path)
+def _on_disk(path: str | Path, name: str | None, choice: Choice | None = None) -> Source:
+    path = as_path(path)
     shown = printable(path.name or str(path)) if name is None else printable(name)
-    if "\0" in str(path) or not path.exists():
+    with readable(shown):
+        there = "\0" not in str(path) and path.exists()
+    if not there:
         raise FormatError(f'There is no file or folder "{printable(str(path))}". Check the path.')
-    return Source(shown, path)
+    files = files_in(path) if path.is_dir() else []
+    return Source(shown, files[0] if len(files) == 1 else path, choice=choice or Choice())
 
 
-def _uploaded(data: bytes, name: str) -> Source:
-    return Source(printable(PurePosixPath(name).name) or "upload", data=data)
+def _uploaded(data: bytes, name: str, choice: Choice | None = None) -> Source:
+    shown = printable(PurePosixPath(name).name) or "upload"
+    return Source(shown, data=data, choice=choice or Choice())
 
 
 def _check_texts(values: Texts | None, what: str, name: str, longest: int | None) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from anisoalign_core.errors import FormatError
 from anisoalign_core.files.source import Source, pickle_error, printable
 from anisoalign_core.io import (
     clip_retrieval,
+    datasets,
     delimited,
+    indexes,
     npy,
     npz,
     parquet,
@@ -28,6 +30,9 @@ FORMATS: dict[str, Format] = {
     "tsv": delimited.TSV,
     "clip-retrieval": clip_retrieval.FORMAT,
     "revision": revision.FORMAT,
+    "datasets": datasets.FORMAT,
+    "mteb-cache": indexes.CACHE,
+    "faiss": indexes.FAISS,
 }
 """Every format by name. The first of a suffix is meant by a file that has it."""
 
@@ -35,6 +40,12 @@ FORMATS: dict[str, Format] = {
 def by_suffix(suffix: str) -> Format | None:
     """Return the format of files with a suffix, in any case, if there is one."""
     return next((each for each in FORMATS.values() if suffix.lower() in each.suffixes), None)
+
+
+def suffix_of(name: str) -> str:
+    """Return the suffix that tells a file's format, in lower case: ``.csv``, ``.csv.gz``."""
+    parts = PurePosixPath(name.lower()).suffixes
+    return "".join(parts[-2:] if parts[-1:] == [".gz"] else parts[-1:])
 
 
 def suffixes(*, uploads: bool = False, written: bool = False, several: bool = False) -> list[str]:
@@ -65,21 +76,44 @@ def streamed() -> dict[str, Format]:
     return {name: each for name, each in FORMATS.items() if each.streams and each.write}
 
 
+def files_in(folder: Path) -> list[Path]:
+    """Return the files of vectors in a folder that some tool writes so; none in any other.
+
+    Raises
+    ------
+    FormatError
+        If it is such a folder and cannot be read as one.
+    """
+    for each in FORMATS.values():
+        found = [] if each.inside is None else list(each.inside(folder))
+        if found:
+            return found
+    return []
+
+
+def file_format(path: Path) -> Format | None:
+    """Return the format of a file by its name, and by what lies beside it."""
+    return indexes.CACHE if indexes.is_cache(path) else by_suffix(suffix_of(path.name))
+
+
 def format_of(source: Source) -> Format:
-    """Return the format that a source's suffix names; folders are clip-retrieval's.
+    """Return the format that a source's suffix names; folders are clip-retrieval's or datasets'.
 
     Raises
     ------
     FormatError
     """
-    if source.path is not None and source.path.is_dir():
-        return clip_retrieval.FORMAT
-    called = source.name if source.path is None else source.path.name
-    suffix = PurePosixPath(called).suffix.lower()
-    found = by_suffix(suffix)
-    if found is not None and found.uploads:
+    path = source.path
+    if path is not None and path.is_dir():
+        return datasets.FORMAT if datasets.files_in(path) else clip_retrieval.FORMAT
+    found = by_suffix(suffix_of(source.name)) if path is None else file_format(path)
+    if found is not None and found.loads and (found.uploads or path is not None):
         return found
-    if found is not None or suffix in (".pickle", ".joblib"):
+    if found is not None and found.loads:
+        raise FormatError(
+            f"{source.name} is read from disk only ({found.description}). Save the vectors as .npy."
+        )
+    if found is not None or suffix_of(source.called) in (".pickle", ".joblib"):
         refused = pickle_error(source.name)
         if found is None:
             raise refused

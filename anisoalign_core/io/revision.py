@@ -278,4 +278,5 @@ FORMAT = Format(
     every_id=True,
     uploads=False,
     folder=True,
+    loads=False,
 )

@@ -11,6 +11,7 @@ import math
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property, partial
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -19,14 +20,17 @@ import numpy.typing as npt
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.files.limits import Limits, check_declared, size_text
 from anisoalign_core.files.source import Source, looks_like, malformed, printable, wrong_kind
+from anisoalign_core.io import named
 from anisoalign_core.io.chunks import (
+    About,
     Chunk,
     ShardFacts,
     facts_of,
     read_rows,
     write_behind_head,
 )
-from anisoalign_core.io.format import Format
+from anisoalign_core.io.columns import Meaning
+from anisoalign_core.io.format import Format, WholeFile
 from anisoalign_core.io.lines import sidecars
 
 MAX_HEADER = 16_000_000
@@ -74,8 +78,33 @@ class SafetensorsFile:
     @property
     def keys(self) -> tuple[str, ...]:
         """Names of the tensors that can be embeddings."""
-        tables = [key for key, tensor in self.tensors.items() if len(tensor.shape) == 2]
-        return tuple(tables or self.tensors)
+        return named.keys_of(self.entries)
+
+    @cached_property
+    def entries(self) -> list[named.Entry]:
+        """All tensors."""
+        return [
+            named.Entry(key, tensor.shape, "number", partial(self._whole, key))
+            for key, tensor in self.tensors.items()
+        ]
+
+    def _whole(self, key: str) -> npt.NDArray[Any]:
+        """Return all numbers of a tensor on one axis."""
+        tensor = self.tensors[key]
+        stored, count = np.dtype(DTYPES[tensor.dtype]), math.prod(tensor.shape)
+        with self.source.open() as stream:
+            stream.seek(tensor.start)
+            parts = list(read_rows(stream, self.source.name, stored, 1, count, max(count, 1)))
+        return _widened(parts[0], tensor).reshape(-1) if parts else np.empty(0, dtype=stored)
+
+    def said(self, key: str) -> About:
+        """Return what tensors of one axis say of the rows."""
+        known = [entry for entry in self.entries if self.tensors[entry.name].dtype in DTYPES]
+        return named.said(known, key, self.facts(key).rows, self.source)
+
+    def meanings(self) -> dict[str, Meaning]:
+        """Return what each tensor is, by its name."""
+        return named.meanings(self.entries, self.source)
 
     def facts(self, key: str) -> ShardFacts:
         """Return rows, dimension, type and metadata from the header."""
@@ -85,10 +114,12 @@ class SafetensorsFile:
                 f"{name} holds {printable(tensor.dtype, 20)} numbers, which NumPy cannot. Save it "
                 "as float32 or float16."
             )
-        dtype = np.dtype(np.float32 if tensor.dtype == "BF16" else DTYPES[tensor.dtype])
-        facts = facts_of(tensor.shape, dtype, name, self.metadata)
+        narrow = tensor.dtype == "BF16"
+        dtype = np.dtype(np.float32 if narrow else DTYPES[tensor.dtype])
+        stored = "bfloat16" if narrow else ""
+        facts = facts_of(tensor.shape, dtype, name, self.metadata, stored)
         itemsize = 8 if dtype.kind in "iu" else max(dtype.itemsize, 4)
-        check_declared(tensor.shape[0], facts.dim, itemsize, name, self.limits)
+        check_declared(facts.rows, facts.dim, itemsize, name, self.limits)
         return facts
 
     def chunks(
@@ -103,7 +134,7 @@ class SafetensorsFile:
     ) -> Iterator[Chunk]:
         """Read rows ``start`` to ``stop``, at most ``rows`` at a time."""
         facts, tensor = self.facts(key), self.tensors[key]
-        count, stored = tensor.shape[0], np.dtype(DTYPES[tensor.dtype])
+        count, stored = facts.rows, np.dtype(DTYPES[tensor.dtype])
         stop = count if stop is None else min(stop, count)
         with self.source.open() as stream:
             stream.seek(tensor.start + start * stored.itemsize * facts.dim)
@@ -146,7 +177,7 @@ def _head_text(
     return json.dumps(header, separators=(",", ":")).encode("ascii")
 
 
-def open_file(source: Source, limits: Limits) -> SafetensorsFile:
+def open_file(source: Source, limits: Limits) -> SafetensorsFile | WholeFile:
     """Read and check the header.
 
     Raises
@@ -188,7 +219,12 @@ def open_file(source: Source, limits: Limits) -> SafetensorsFile:
             f"{name} {what}: its header declares {end:,} bytes in all, but {size:,} were found. "
             "Copy or write it again."
         )
-    return SafetensorsFile(source, limits, tensors, metadata)
+    found = SafetensorsFile(source, limits, tensors, metadata)
+    if not named.holds_ids(found.entries):
+        return found
+    return WholeFile(
+        name, found.keys, lambda key: (named.stacked(found.entries, name, limits), metadata)
+    )
 
 
 def _tensor(key: str, entry: dict[str, Any], base: int) -> Tensor:

@@ -7,7 +7,7 @@ and bytes do not apply. A single file is a set of one shard.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from pathlib import Path, PurePosixPath
 
@@ -26,13 +26,13 @@ from anisoalign_core.files.places import (
     source_at,
     stamp_of,
 )
-from anisoalign_core.files.source import Source, printable, readable
-from anisoalign_core.io import clip_retrieval, lines
+from anisoalign_core.files.source import Choice, Source, printable, readable
+from anisoalign_core.io import beside, clip_retrieval
 from anisoalign_core.io.chunks import About, Chunk, ShardFacts
 from anisoalign_core.io.delimited import METADATA_ENDING
 from anisoalign_core.io.format import Format
 from anisoalign_core.io.keys import select_key
-from anisoalign_core.io.registry import by_suffix, suffixes
+from anisoalign_core.io.registry import by_suffix, file_format, files_in, suffix_of, suffixes
 from anisoalign_core.rows import as_real_matrix
 
 UNLIMITED = 2**62
@@ -55,6 +55,8 @@ class Shard:
         The file that says what the rows are, in a folder of clip-retrieval.
     stamps : tuple of (Path, Stamp or None)
         The file and those that belong to it, as they were when it was opened.
+    choice : Choice
+        What was said of its columns.
     """
 
     path: Path
@@ -63,6 +65,7 @@ class Shard:
     facts: ShardFacts
     metadata: Path | None = None
     stamps: tuple[tuple[Path, Stamp | None], ...] = ()
+    choice: Choice = field(default_factory=Choice)
 
     @property
     def format(self) -> Format:
@@ -94,7 +97,7 @@ class Shard:
         AnisoAlignError
             If the file is not what its header says, or has changed since it was opened.
         """
-        source = replace(source_at(self.path, self.name), digest=digest)
+        source = replace(source_at(self.path, self.name), digest=digest, choice=self.choice)
         limits = stream_limits()
         self.check_unchanged()
         known = self.about() if about else None
@@ -138,7 +141,9 @@ class Shard:
         if self.metadata is not None:
             return clip_retrieval.read_metadata(self.metadata, rows, stream_limits())
         if self.format.lines:
-            return lines.read_beside(source_at(self.path, self.name), rows, stream_limits())
+            source = replace(source_at(self.path, self.name), choice=self.choice)
+            inside = self.format.open(source, stream_limits()).said(self.key)
+            return beside.read_beside(source, rows, stream_limits(), inside)
         return None
 
 
@@ -189,7 +194,9 @@ class ShardedSet:
             shard.check_unchanged(alone=True)
 
 
-def open_shards(where: Where, *, modality: str, key: str | None = None) -> ShardedSet:
+def open_shards(
+    where: Where, *, modality: str, key: str | None = None, choice: Choice | None = None
+) -> ShardedSet:
     """Find the shards of a set and read their headers.
 
     Parameters
@@ -203,6 +210,8 @@ def open_shards(where: Where, *, modality: str, key: str | None = None) -> Shard
         Chooses among several arrays, as in :func:`anisoalign_core.load`.
     key : str, optional
         Name of the array or column.
+    choice : Choice, optional
+        Which column holds the ids, and which are left out, where names do not tell.
 
     Raises
     ------
@@ -212,22 +221,23 @@ def open_shards(where: Where, *, modality: str, key: str | None = None) -> Shard
     ShapeError
         If shards differ in dimension, or none has rows.
     """
+    choice = choice or Choice()
     if isinstance(where, Sequence) and not isinstance(where, str):
         if not where:
             raise FormatError("No file or folder was given. Name at least one.")
         if len(where) != 1:
             paths = sorted((as_path(each) for each in where), key=natural)
-            return _of_files(f"{len(paths)} files", paths, modality, key)
+            return _of_files(f"{len(paths)} files", paths, modality, key, choice)
         where = where[0]
     path = as_path(where)
     shown = printable(path.name or str(path))
     with readable(shown):
         if path.is_dir():
-            return _of_folder(path, shown, modality, key)
+            return _of_folder(path, shown, modality, key, choice)
         if path.exists():
-            return _of_files(shown, [path], modality, key, "file")
+            return _of_files(shown, [path], modality, key, choice, "file")
     if MAGIC.search(str(where)):
-        return _of_files(shown, matching(str(where)), modality, key)
+        return _of_files(shown, matching(str(where)), modality, key, choice)
     raise FormatError(f'There is no file or folder "{printable(str(where))}". Check the path.')
 
 
@@ -235,7 +245,7 @@ def _stamps(path: Path, metadata: Path | None = None) -> tuple[tuple[Path, Stamp
     """Stamps of a file and of those that belong to it, whether they are there or not."""
     also = [] if metadata is None else [metadata]
     if _format_of(path, path.name).lines:
-        also += [path.with_suffix(end) for end in (lines.IDS_ENDING, lines.CAPTIONS_ENDING)]
+        also += [path.with_suffix(end) for end in beside.ENDINGS]
     return tuple((each, stamp_of(each)) for each in (path, *also))
 
 
@@ -246,18 +256,23 @@ def stream_limits() -> Limits:
     )
 
 
-def _of_folder(path: Path, shown: str, modality: str, key: str | None) -> ShardedSet:
+def _of_folder(
+    path: Path, shown: str, modality: str, key: str | None, choice: Choice
+) -> ShardedSet:
     if any((path / part).is_dir() for part in clip_retrieval.FOLDERS.values()):
         return _of_clip_retrieval(path, shown, modality, key)
+    special = files_in(path)
+    if special:
+        return _of_files(shown, special, modality, key, choice)
     found = [
         each
         for each in path.iterdir()
-        if by_suffix(each.suffix) is not None
+        if by_suffix(suffix_of(each.name)) is not None
         and not each.name.startswith(".")
         and not each.name.endswith(METADATA_ENDING)
         and each.is_file()
     ]
-    kinds = sorted({each.suffix.lower() for each in found})
+    kinds = sorted({suffix_of(each.name) for each in found})
     if not found:
         raise FormatError(
             f"{shown} is a folder without shards: it holds none of {', '.join(suffixes())}, nor "
@@ -268,7 +283,7 @@ def _of_folder(path: Path, shown: str, modality: str, key: str | None) -> Sharde
             f"{shown} holds shards of several formats ({', '.join(kinds)}). Name those that are "
             f'meant, for example "{shown}/*{kinds[0]}".'
         )
-    return _of_files(shown, sorted(found, key=natural), modality, key)
+    return _of_files(shown, sorted(found, key=natural), modality, key, choice)
 
 
 def _of_clip_retrieval(path: Path, shown: str, modality: str, key: str | None) -> ShardedSet:
@@ -294,12 +309,17 @@ def _of_clip_retrieval(path: Path, shown: str, modality: str, key: str | None) -
 
 
 def _of_files(
-    shown: str, paths: list[Path], modality: str, key: str | None, layout: str = "folder"
+    shown: str,
+    paths: list[Path],
+    modality: str,
+    key: str | None,
+    choice: Choice,
+    layout: str = "folder",
 ) -> ShardedSet:
     limits = stream_limits()
     shards: list[Shard] = []
     for path in paths:
-        source = source_at(path)
+        source = replace(source_at(path), choice=choice)
         how = _format_of(path, source.name)
         # files that must be read whole keep their limits
         bounds = limits if how.streams else Limits.from_env()
@@ -311,7 +331,7 @@ def _of_files(
         facts = opened.facts(picked)
         if facts.rows == 0:
             continue
-        shards.append(Shard(path, path.name, picked, facts, stamps=stamps))
+        shards.append(Shard(path, path.name, picked, facts, stamps=stamps, choice=choice))
         if facts.dim != shards[0].facts.dim:
             raise ShapeError(
                 f"{source.name} has rows of {facts.dim} numbers, {shards[0].name} of "
@@ -324,7 +344,7 @@ def _of_files(
 
 
 def _format_of(path: Path, name: str) -> Format:
-    found = by_suffix(path.suffix)
+    found = file_format(path)
     if found is None:
         raise FormatError(
             f"{name} has no known suffix. Known are {', '.join(suffixes())}, and folders that "

@@ -27,6 +27,7 @@ from anisoalign_core.engine.streaming import (
 )
 from anisoalign_core.engine.write import Change, preflight
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
+from anisoalign_core.files.source import Choice
 from anisoalign_core.io import save
 from anisoalign_core.io.preflight import Preflight
 from anisoalign_core.io.registry import FORMATS, by_suffix
@@ -61,6 +62,8 @@ class FitJob:
     rows : int or None
         Fit on a sample of at most this many rows of each side, in memory.
     sample_seed : int
+    source_columns, target_columns : Choice
+        Which column of each side holds the ids, and which are left out.
     """
 
     source: tuple[str, ...]
@@ -78,6 +81,8 @@ class FitJob:
     split_by: SplitBy = "row"  # as jobs before 0.2 were run
     rows: int | None = None
     sample_seed: int = 0
+    source_columns: Choice = field(default_factory=Choice)
+    target_columns: Choice = field(default_factory=Choice)
 
     @property
     def streams(self) -> bool:
@@ -89,8 +94,14 @@ class FitJob:
 
     def open(self) -> tuple[ShardedSet, ShardedSet]:
         """Find the shards of source and target."""
-        source = open_shards(self.source, modality=self.source_modality, key=self.source_key)
-        target = open_shards(self.target, modality=self.target_modality, key=self.target_key)
+        sides = (
+            (self.source, self.source_modality, self.source_key, self.source_columns),
+            (self.target, self.target_modality, self.target_key, self.target_columns),
+        )
+        source, target = (
+            open_shards(places, modality=modality, key=key, choice=columns)
+            for places, modality, key, columns in sides
+        )
         return source, target
 
     def run(self, engine: Engine | None = None, progress: Progress | None = None) -> Aligner:
@@ -181,6 +192,8 @@ class ApplyJob:
     normalise : bool
         Where nothing is corrected: place the rows on the unit sphere all the same. ReVision chunks
         always are.
+    columns : Choice
+        Which column holds the ids, and which are left out.
     """
 
     source: tuple[str, ...]
@@ -193,6 +206,7 @@ class ApplyJob:
     drop_invalid: bool = False
     training_json: str | None = None
     normalise: bool = False
+    columns: Choice = field(default_factory=Choice)
 
     @property
     def suffix(self) -> str:
@@ -208,7 +222,7 @@ class ApplyJob:
 
     def open(self) -> ShardedSet:
         """Find the shards of the input."""
-        return open_shards(self.source, modality=self.modality, key=self.key)
+        return open_shards(self.source, modality=self.modality, key=self.key, choice=self.columns)
 
     def run_whole(self, method: Aligner | None, partners: EmbeddingSet | None = None) -> int:
         """Correct or convert the set in memory, as one file; return its rows.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Literal
 
 import pandas as pd
@@ -10,6 +11,7 @@ import streamlit as st
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import InvalidRowsError
+from anisoalign_core.io.reading import columns, pair_words
 from anisoalign_core.io.registry import suffixes
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.splitting import equal_rows
@@ -25,6 +27,7 @@ from app.loading import (
     within,
 )
 from app.session import Loaded, ask_for_room, split, use_pair
+from app.widgets.columns import column_choice, upload_choice
 from app.widgets.common import guard, plain, three
 
 PAIRING = {"By row": "row", "By id": "id", "Unpaired": "none"}
@@ -89,21 +92,22 @@ def upload_form() -> None:
     target_name, source_name = target_name or "image", source_name or "text"
     if layout == "One file with both":
         both_in_one = suffixes(uploads=True, several=True)
-        both = _taken(
-            st.file_uploader(
-                f"A file with both sets ({', '.join(both_in_one)})",
-                type=both_in_one,
-                key=f"both_{turn}",
-                help='Arrays named "image" and "text" (or "target" and "source"), paired by row.',
-            )
+        uploaded = st.file_uploader(
+            f"A file with both sets ({', '.join(both_in_one)})",
+            type=both_in_one,
+            key=f"both_{turn}",
+            help='Arrays named "image" and "text" (or "target" and "source"), paired by row.',
         )
+        both, choice = _taken(uploaded), upload_choice(uploaded, f"both_{turn}")
         if both is None:
             st.caption("Choose a file to go on.")
             return
         with guard():
             _attempt(
                 "both",
-                lambda drop: pair_from_upload(both, target_name, source_name, drop_invalid=drop),
+                lambda drop: pair_from_upload(
+                    both, target_name, source_name, drop_invalid=drop, choice=choice
+                ),
                 both.name,
                 lambda: len(both.data),
             )
@@ -117,17 +121,23 @@ def upload_form() -> None:
             help="Rows are embeddings, columns dimensions. Any float or integer type.",
         )
         with column.expander("Ids and captions (optional)"):
-            ids = st.file_uploader("Ids, one per line", type=["txt", "csv"], key=f"{role}_i{turn}")
-            words = st.file_uploader(
-                "Captions, one per line", type=["txt", "csv"], key=f"{role}_c{turn}"
+            ids = st.file_uploader(
+                "Ids, one per line", type=["txt", "csv", "tsv"], key=f"{role}_i{turn}"
             )
-        sides.append((name, _taken(vectors), _taken(ids), _taken(words)))
+            words = st.file_uploader(
+                "Captions, one per line, or with the ids they belong to",
+                type=["txt", "csv", "tsv", "jsonl", "json", "token"],
+                key=f"{role}_c{turn}",
+            )
+        with column:
+            choice = upload_choice(vectors, f"{role}_{turn}")
+        sides.append(Side(name, _taken(vectors), _taken(ids), _taken(words), choice))
     by = _pairing("upload_pairing")
-    (target_name, x, x_ids, x_words), (source_name, y, y_ids, y_words) = sides
+    target, source = sides
+    x, y = target.vectors, source.vectors
     if x is None or y is None:
         st.caption("Choose both files to go on.")
         return
-    target, source = Side(target_name, x, x_ids, x_words), Side(source_name, y, y_ids, y_words)
     with guard():
         _attempt(
             "two",
@@ -151,11 +161,16 @@ def server_form() -> None:
         target = left.selectbox("Target file or folder", files, key="server_target")
         source = right.selectbox("Source file or folder", files, key="server_source")
         st.caption("Pick the same file or folder twice when it holds both sets.")
+        choices = []
+        for column, role, name in ((right, "source", source), (left, "target", target)):
+            with column:
+                path = within(root, name)
+                choices.append(column_choice(name, partial(columns, path), f"server_{role}"))
         by = _pairing("server_pairing")
         _attempt(
             "server",
             lambda drop: pair_from_server(
-                root, source, target, ("text", "image"), by, drop_invalid=drop
+                root, source, target, ("text", "image"), by, drop_invalid=drop, choices=choices
             ),
             target if target == source else f"{target} + {source}",
             lambda: sum(size_below(within(root, name)) for name in {target, source}),
@@ -170,19 +185,12 @@ def set_table(pair: EmbeddingPair) -> None:
     }
     st.table(pd.DataFrame(columns))  # wraps; its cells are Markdown
     if pair.paired:
-        words = f"Paired: {len(pair.source):,} rows correspond."
-        if not pair.matched.are_rows:
-            words = f"Paired by id: {pair.in_words()}. Rows of one thing count as one."
-        lost = len(pair.unmatched_source), len(pair.unmatched_target)
-        if any(lost):
-            words += (
-                f" Left out, having no partner: {lost[0]:,} source rows and {lost[1]:,} target "
-                "rows."
-            )
-        st.caption(words)
+        st.caption(plain(pair_words(pair)))
     else:
         st.caption("Unpaired: nothing that needs pairs is computed.")
     for side, _ in _sides(pair):
+        for note in side.provenance.notes:
+            st.caption(plain(note))
         if len(side) < pair.dim:
             st.warning(
                 f"{plain(side.name)} has fewer rows ({len(side)}) than dimensions ({pair.dim}): "

@@ -474,7 +474,7 @@ WRONG = [
     (["none.npy"], "z.npy", [], "has no rows"),
     (["huge.npy"], "z.npy", [], "too large for float32"),
     (["ragged.parquet"], "z.npy", [], "Row 1 of ragged.parquet has 1 numbers"),
-    (["holes.parquet"], "z.npy", [], "Row 1 of holes.parquet has no embedding"),
+    (["holes.parquet"], "z.npy", ["--normalise"], "Row 1 of holes.parquet is not finite"),
     (["short/b.npy"], "z.npy", [], "has 200 rows, but its ids.txt has 2 lines"),
     (["short/b.npy"], "z.parquet", [], "has 200 rows, but its ids.txt has 2 lines"),
     (["bad/b.npy"], "z.npy", ["--normalise"], "all zeros"),

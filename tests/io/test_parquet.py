@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from anisoalign_core.embeddings import EmbeddingSet
-from anisoalign_core.errors import AnisoAlignError, FormatError, LimitError
+from anisoalign_core.errors import AnisoAlignError, FormatError, InvalidRowsError, LimitError
 from anisoalign_core.files.source import Source
 from anisoalign_core.io import Limits, array_keys_bytes, load_bytes, load_pair_bytes, to_bytes
 from anisoalign_core.io.parquet_footer import read_footer
@@ -103,15 +103,21 @@ def test_ragged_lists_name_the_row(array: NDArray[np.float32]) -> None:
         load_bytes(as_bytes({"embedding": rows}), "a.parquet", modality="image")
 
 
-def test_rows_without_embedding_are_named(array: NDArray[np.float32]) -> None:
-    rows = [*array.tolist()[:4], None]
-    with pytest.raises(FormatError, match=r"Row 4 of a\.parquet has no embedding"):
-        load_bytes(as_bytes({"embedding": rows}), "a.parquet", modality="image")
+def test_rows_without_embedding_are_dropped_like_nan(array: NDArray[np.float32]) -> None:
+    data = as_bytes({"embedding": [*array.tolist()[:4], None, []]})
+    with pytest.raises(
+        InvalidRowsError, match=r"Rows 4, 5 of a\.parquet are not finite"
+    ) as refused:
+        load_bytes(data, "a.parquet", modality="image")
+    assert refused.value.rows == (4, 5)
+    found = load_bytes(data, "a.parquet", modality="image", drop_invalid=True)
+    assert found.provenance.dropped_rows == (4, 5)
+    np.testing.assert_array_equal(found.vectors, array[:4])
 
 
 def test_text_instead_of_vectors_is_named() -> None:
     with pytest.raises(FormatError, match=r'Column "embedding" of a\.parquet holds string'):
-        load_bytes(as_bytes({"embedding": ["[1, 2]"]}), "a.parquet", modality="image")
+        load_bytes(as_bytes({"embedding": ["one, two"]}), "a.parquet", modality="image")
     with pytest.raises(FormatError, match='no column of number lists; it has "a", "b"'):
         load_bytes(as_bytes({"a": [1], "b": [2]}), "a.parquet", modality="image")
 

@@ -107,20 +107,29 @@ def test_numbers_of_any_real_type(dtype: Any, fixed: bool) -> None:
     assert found.dtype == rows.dtype
 
 
-@pytest.mark.parametrize(
-    ("row", "value", "message"),
-    [
-        (130, [1.0, 2.0], r'Row 130 of a\.parquet has 2 numbers in "e", those before it have 5'),
-        (130, None, r"Row 130 of a\.parquet has no embedding"),
-    ],
-)
-def test_rows_that_are_no_vectors_are_named(row: int, value: Any, message: str) -> None:
+def test_rows_of_another_length_are_named() -> None:
     rows = [list(vector) for vector in vectors()]
-    rows[row] = value
+    rows[130] = [1.0, 2.0]
     table = pa.table({"e": pa.array(rows, KINDS["list"])})
+    message = r'Row 130 of a\.parquet has 2 numbers in "e", those before it have 5'
     for start in (0, 120):
         with pytest.raises(FormatError, match=message):
             list(read_chunks(source_of(table), LIMITS, "e", rows=120 - start or 60, start=start))
+
+
+@pytest.mark.parametrize("missing", [(130,), (0, 1, 2), range(120, 180)], ids=str)
+def test_missing_rows_are_not_numbers(missing: Any) -> None:
+    rows: list[Any] = [list(vector) for vector in vectors()]
+    for number, row in enumerate(missing):
+        rows[row] = None if number % 2 else []
+    source = source_of(pa.table({"e": pa.array(rows, KINDS["list"])}))
+    assert shard_facts(source, LIMITS, "e").dim == 5
+    for start in (0, 120):
+        found = np.concatenate(
+            [c.array for c in read_chunks(source, LIMITS, "e", rows=60, start=start)]
+        )
+        wanted = [row in missing for row in range(start, len(rows))]
+        assert np.isnan(found).all(axis=1).tolist() == wanted
 
 
 def test_a_hole_within_a_vector_is_no_number() -> None:

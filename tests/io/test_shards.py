@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import pickle
 from collections.abc import Callable, Iterator
@@ -69,13 +70,14 @@ def write_npz(path: Path, rows: Any) -> None:
 
 
 def write_csv(path: Path, rows: Any) -> None:
-    tab = "\t" if path.suffix == ".tsv" else ","
+    tab = "\t" if ".tsv" in path.suffixes else ","
     head = ["id", "caption", *(f"x{column}" for column in range(rows.shape[1]))]
     lines = [head] + [
         [key, caption, *map(repr, map(float, row))]
         for key, caption, row in zip(IDS, CAPTIONS, rows, strict=True)
     ]
-    path.write_text("".join(tab.join(line) + "\n" for line in lines))
+    text = "".join(tab.join(line) + "\n" for line in lines).encode()
+    path.write_bytes(gzip.compress(text) if path.suffix == ".gz" else text)
 
 
 WRITE: dict[str, Callable[[Path, Any], None]] = {
@@ -86,6 +88,8 @@ WRITE: dict[str, Callable[[Path, Any], None]] = {
     ".npz": write_npz,
     ".csv": write_csv,
     ".tsv": write_csv,
+    ".csv.gz": write_csv,
+    ".tsv.gz": write_csv,
 }
 
 
@@ -107,7 +111,7 @@ def joined(chunks: Iterator[Chunk]) -> NDArray[Any]:
 
 
 def test_every_format_is_tried_here() -> None:
-    assert set(suffixes()) - set(WRITE) == {".pt", ".pth"}
+    assert set(suffixes()) - set(WRITE) == {".pt", ".pth", ".arrow", ".faiss", ".index"}
 
 
 @pytest.mark.parametrize("suffix", WRITE)

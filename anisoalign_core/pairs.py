@@ -316,22 +316,36 @@ class EmbeddingPair:
 
 
 def fit_rows(
-    pair: EmbeddingPair, needs_pairs: bool, split: Split | None
-) -> tuple[EmbeddingSet, EmbeddingSet, Float64 | None]:
+    pair: EmbeddingPair,
+    needs_pairs: bool,
+    split: Split | None,
+    weigh: Literal["row", "thing"] = "row",
+) -> tuple[EmbeddingSet, EmbeddingSet, Float64 | tuple[Float64 | None, Float64 | None] | None]:
     """Return the source and target sets a method is fitted on: all rows, or a split's parts.
 
     A method that needs pairs gets every link of a thing, row by row, and weights that give each
-    thing weight one; they are None where all are equal to one.
+    thing weight one; any other gets the rows of each side, which count the same or, weighed by
+    thing, give each thing weight one. Weights are None where all are equal to one.
     """
     if not needs_pairs:
-        if split is None:
-            return pair.source, pair.target, None
-        return pair.source.take(split.fit_source), pair.target.take(split.fit_target), None
+        source, target = pair.source, pair.target
+        if split is not None:
+            source, target = source.take(split.fit_source), target.take(split.fit_target)
+        sides = (_thing_weights(source.ids), _thing_weights(target.ids))
+        weighs = weigh == "thing" and any(side is not None for side in sides)
+        return source, target, sides if weighs else None
     fitted = pair if split is None else pair.take(split.fit_pairs)
     if fitted.things is None or fitted.things.are_rows:
         return fitted.source, fitted.target, None
     links = fitted.things.links
     return fitted.source.take(links.source), fitted.target.take(links.target), links.weights
+
+
+def _thing_weights(ids: Strings) -> Float64 | None:
+    """Weights of the rows of one side that give each id weight one."""
+    of = numbers(ids)
+    size = np.bincount(of)
+    return None if (size == 1).all() else 1.0 / size[of]
 
 
 def _first_rows(ids: Strings) -> dict[str, int]:

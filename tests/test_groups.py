@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 import anisoalign_core as aa
+from anisoalign_core.cli import main
 from anisoalign_core.compare.splits import Run
 from anisoalign_core.compare.study import Study
 from anisoalign_core.compare.use.labels import classes_of
@@ -351,3 +352,42 @@ def test_pairs_refuse_groups_that_do_not_fit():
         alone.take([0])
     with pytest.raises(NeedsPairsError, match="unpaired"):
         aa.Procrustes().fit_pair(alone)
+
+
+def test_unpaired_fits_may_weigh_by_thing(tmp_path):
+    y, of_y, x, of_x = scene(n=90, captions=UNEVEN[0], photos=UNEVEN[1])
+    pair = joined(y, of_y, x, of_x)
+    by_row, by_thing = (aa.MeanShift().fit_pair(pair, weigh=w) for w in ("row", "thing"))
+    means = np.array([y[of_y == g].mean(axis=0) for g in range(90)])
+    np.testing.assert_allclose(by_row.map_.source_mean, y.mean(axis=0), atol=1e-6)
+    np.testing.assert_allclose(by_thing.map_.source_mean, means.mean(axis=0), atol=1e-6)
+    for name, side in (("text", pair.source), ("image", pair.target)):
+        aa.save(side, tmp_path / f"{name}.parquet")
+    sides = [
+        "--target",
+        str(tmp_path / "image.parquet"),
+        "--source",
+        str(tmp_path / "text.parquet"),
+    ]
+    out = tmp_path / "model.npz"
+    asked = ["--method", "mean-shift", "--join-ids", "--weigh", "thing", "--out", str(out)]
+    assert main(["fit", *asked, *sides]) == 0
+    loaded = aa.load_aligner(out)
+    np.testing.assert_allclose(loaded.map_.source_mean, by_thing.map_.source_mean, atol=1e-12)
+
+
+def test_the_command_line_says_how_many_things_and_what_did_not_join(tmp_path, capsys):
+    y, of_y, x, of_x = scene(captions=3)
+    pair = joined(y, of_y, x, of_x)
+    aa.save(pair.source, tmp_path / "text.parquet")
+    aa.save(pair.target.take(np.arange(100)), tmp_path / "image.parquet")
+    sides = [
+        "--target",
+        str(tmp_path / "image.parquet"),
+        "--source",
+        str(tmp_path / "text.parquet"),
+    ]
+    assert main(["diagnose", *sides, "--join-ids"]) == 0
+    said = capsys.readouterr().err
+    assert "100 things: 100 image rows (1 each) and 300 text rows (3 each)" in said
+    assert "20 source" in said

@@ -115,12 +115,14 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         pair: EmbeddingPair,
         split: Split | None = None,
         *,
+        weigh: Literal["row", "thing"] = "row",
         progress: Progress | None = None,
     ) -> Self:
         """Fit on what the method may see of a pair: all of it, or the fit parts of a split.
 
         A method that needs pairs gets every pair of rows of a thing, each thing with weight one;
-        any other gets all source rows and all target rows.
+        any other gets all source rows and all target rows, and ``weigh`` says whether each row
+        counts the same or each thing.
 
         Raises
         ------
@@ -131,7 +133,7 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
             raise NeedsPairsError(
                 f"{self.label} needs to know which rows belong together; this pair is unpaired."
             )
-        source, target, weights = fit_rows(pair, self.needs_pairs, split)
+        source, target, weights = fit_rows(pair, self.needs_pairs, split, weigh)
         return self.fit(source, target, sample_weight=weights, progress=progress)
 
     def fit_sums(

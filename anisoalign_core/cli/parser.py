@@ -149,6 +149,12 @@ def _fit(verb: Verb) -> None:
     fit.add_argument("--split-seed", type=int, help="fit on the fit parts of this split only")
     fit.add_argument("--holdout", type=float, default=0.2)
     fit.add_argument(
+        "--weigh",
+        choices=("row", "thing"),
+        default="row",
+        help="what has weight one: each row, or all rows of an id together (default: row)",
+    )
+    fit.add_argument(
         "--rows", type=int, metavar="N", help="fit on a sample of N rows of each side, in memory"
     )
     add_sample_seed(fit)

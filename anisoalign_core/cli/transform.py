@@ -48,6 +48,7 @@ def fit(options: argparse.Namespace) -> None:
         options.split_seed,
         options.holdout,
         "thing",
+        options.weigh,
         options.rows,
         options.sample_seed,
         columns_of(options, "source"),

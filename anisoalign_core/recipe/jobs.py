@@ -59,6 +59,8 @@ class FitJob:
     holdout : float
     split_by : {"thing", "row"}
         What a split keeps together.
+    weigh : {"row", "thing"}
+        Whether each row or each thing (the rows of one id) has weight one.
     rows : int or None
         Fit on a sample of at most this many rows of each side, in memory.
     sample_seed : int
@@ -79,6 +81,7 @@ class FitJob:
     split_seed: int | None = None
     holdout: float = 0.2
     split_by: SplitBy = "row"  # as jobs before 0.2 were run
+    weigh: SplitBy = "row"
     rows: int | None = None
     sample_seed: int = 0
     source_columns: Choice = field(default_factory=Choice)
@@ -89,7 +92,7 @@ class FitJob:
         """Whether the fit needs no rows in memory: only moments, of all rows of each side."""
         pairs_matter = self.pairing == "id" or (self.pairing == "row" and self.drop_invalid)
         method = ALIGNERS[self.method]
-        all_rows = self.split_seed is None and self.rows is None
+        all_rows = self.split_seed is None and self.rows is None and self.weigh == "row"
         return method.moments is not None and all_rows and not pairs_matter
 
     def open(self) -> tuple[ShardedSet, ShardedSet]:
@@ -169,7 +172,7 @@ class FitJob:
             if self.split_seed is None
             else pair.split(self.split_seed, self.holdout, self.split_by)
         )
-        method.fit_pair(pair, split, progress=progress)
+        method.fit_pair(pair, split, weigh=self.weigh, progress=progress)
         return found[0], found[1]
 
 

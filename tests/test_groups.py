@@ -391,3 +391,21 @@ def test_the_command_line_says_how_many_things_and_what_did_not_join(tmp_path, c
     said = capsys.readouterr().err
     assert "100 things: 100 image rows (1 each) and 300 text rows (3 each)" in said
     assert "20 source" in said
+
+
+def test_captions_around_their_picture_are_not_read_as_a_lack_of_mixing():
+    """Mixing is read at one row a side, as it would be with one caption a picture."""
+    r, of_x = np.random.default_rng(0), np.arange(120)
+    z, of_y = r.normal(size=(120, 24)), np.repeat(of_x, 5)
+    y = unit(z[of_y] + 0.3 * r.normal(size=(600, 24)))
+    x = unit(z + 0.3 * r.normal(size=(120, 24)))
+    pair = joined(y, of_y, x, of_x)
+    names = ("mixing_penetration", "mixing_coverage", "mixed_gallery_bias")
+    found = aa.evaluate(aa.Identity().fit_pair(pair), pair, k=4, metrics=names)
+    rows = np.random.default_rng(0).permutation(len(y))
+    once = pair.source.take(rows).take(np.unique(of_y[rows], return_index=True)[1])
+    single = aa.EmbeddingPair.join(once, pair.target)
+    wanted = aa.evaluate(aa.Identity().fit_pair(single), single, k=4, metrics=names)
+    for name in names:
+        assert found[name].value == pytest.approx(wanted[name].value, abs=0.15)
+    assert found["mixing_coverage"].value > 0.6

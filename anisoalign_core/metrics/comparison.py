@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
 
+import numpy as np
+
 from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.metrics.cosines import Cosines, mean_rows
 from anisoalign_core.metrics.neighbours import Neighbours, nearest
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Integers
+from anisoalign_core.numerics import Float32, Float64, Integers, generator
 from anisoalign_core.things import Things
 
 Found = TypeVar("Found")
@@ -241,6 +243,14 @@ class Comparison:
     ) -> Comparison:
         """Return a comparison of two sets alone, for metrics that ask of no correction."""
         return cls(after, after, target, paired, k)
+
+    @cached_property
+    def one_each(self) -> Comparison:
+        """The comparison on one row a side of every thing, drawn with the seed."""
+        if self.things is None or self.things.are_rows:
+            return self
+        drawn = self.things.one_each(generator(self.random_state))
+        return self.half(*(np.sort(rows) for rows in drawn))
 
     def half(self, source_rows: Integers, target_rows: Integers) -> Comparison:
         """Return the comparison on half of the rows, with the same k where they allow it.

@@ -92,8 +92,10 @@ def mixing(c: Comparison) -> Mixing:
     ``M_k = mean_u H₂(p_k(u)) / E_shuffled[H₂]`` with p_k(u) the share of target rows among the k
     nearest rows of the pool, u itself left out. 0 for separate clouds, about 1 when a row's
     origin cannot be told from its neighbours; penetration averages over corrected rows, coverage
-    over target rows.
+    over target rows. Of things with several rows one row a side is drawn: a picture whose nearest
+    rows are its own five captions is not badly covered.
     """
+    c = c.one_each
     depth, n_z, n_x = c.fixed.depth, len(c.after), len(c.target)
     after_in_target = nearest(c.cross_cosines, depth)
     target_in_after = nearest(c.cross_cosines.transposed, depth)

@@ -176,7 +176,8 @@ def _ranks(c: Comparison) -> MatchRanks:
 def _bias(c: Comparison) -> float:
     # The mean, not the rows: both sets are the gallery, so halves must search anew.
     share = c.once(mixing).after_share
-    return float(mixed_gallery_bias(share, len(c.after), len(c.target)).mean())
+    n_target = len(c.one_each.target)
+    return float(mixed_gallery_bias(share, len(share), n_target).mean())
 
 
 def chance_of_hit(things: Things, at: int, *, forward: bool) -> float:

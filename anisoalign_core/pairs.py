@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet
-from anisoalign_core.errors import JoinError, ShapeError
+from anisoalign_core.errors import JoinError, ParameterError, ShapeError
 from anisoalign_core.numerics import Float32, Float64, Integers
 from anisoalign_core.rows import Strings
 from anisoalign_core.splitting import Split, split_rows
@@ -62,9 +62,16 @@ class EmbeddingPair:
     def __post_init__(self) -> None:
         """Refuse sets that cannot belong together."""
         source, target = self.source, self.target
+        for side, name in ((source, "source"), (target, "target")):
+            if not isinstance(side, EmbeddingSet):
+                raise ParameterError(
+                    f"The {name} of a pair is {kind_of(side)}, and should be an EmbeddingSet: wrap "
+                    "rows with aa.EmbeddingSet.from_array(rows, modality=...), or aa.load a file."
+                )
         if source.dim != target.dim:
             raise ShapeError(
-                f"{source.name} has {source.dim} dimensions and {target.name} has {target.dim}. "
+                f"{_called(source, 'The source')} has {source.dim} dimensions and "
+                f"{_called(target, 'the target')} has {target.dim}. "
                 "Both must come from one encoder's shared space: check the files."
             )
         if not self.paired:
@@ -75,8 +82,9 @@ class EmbeddingPair:
             return
         if len(source) != len(target):
             raise ShapeError(
-                f"{source.name} has {len(source)} rows and {target.name} has {len(target)}, so "
-                "row i cannot belong to row i. Join them by id, or load them as unpaired."
+                f"{_called(source, 'The source')} has {len(source)} rows and "
+                f"{_called(target, 'the target')} has {len(target)}, so row i "
+                "cannot belong to row i. Join them by id, or load them as unpaired."
             )
         by_row = source.provenance.ids_are_rows and target.provenance.ids_are_rows
         dropped = source.provenance.dropped_rows or target.provenance.dropped_rows
@@ -313,6 +321,33 @@ class EmbeddingPair:
             If a part would have fewer than two rows.
         """
         return split_rows(self.source, self.target, self.things, random_state, holdout, by)
+
+
+def check_pair(value: object, function: str, first: str = "") -> None:
+    """Refuse what is no pair, and say what the function wants.
+
+    Raises
+    ------
+    ParameterError
+    """
+    if not isinstance(value, EmbeddingPair):
+        raise ParameterError(
+            f"aa.{function} got {kind_of(value)} where it wants an EmbeddingPair: "
+            f"aa.{function}({first}aa.EmbeddingPair(source=texts, target=images, paired=True))."
+        )
+
+
+def _called(side: EmbeddingSet, role: str) -> str:
+    """Return a set's name, or its role where it has none of its own."""
+    return role if side.name == "array" else side.name
+
+
+def kind_of(value: object) -> str:
+    """Say what something is, for a message."""
+    if isinstance(value, np.ndarray):
+        return f"an array of shape {value.shape}"
+    name = type(value).__name__
+    return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def fit_rows(

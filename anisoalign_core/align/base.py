@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator
 
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.knobs import Knob, Sweep, Values
+from anisoalign_core.align.sketch import seen, sketch
 from anisoalign_core.align.weights import SideWeights, Weights, checked
 from anisoalign_core.embeddings import EmbeddingSet, as_vectors
 from anisoalign_core.errors import (
@@ -108,7 +109,20 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
                 self._fit(y, x, progress)
             else:
                 self._fit_weighted(y, x, weights)
+            self._sketch = sketch(y)
         return self
+
+    def saw(self, rows: Float32) -> bool:
+        """Whether this object was fitted on (most of) these unit source rows; a model file forgets.
+
+        Floors and controls learn nothing that flatters them.
+
+        Parameters
+        ----------
+        rows : (n, d) float32
+        """
+        known = None if self.is_floor or self.is_control else vars(self).get("_sketch")
+        return known is not None and seen(known, rows)
 
     def fit_pair(
         self,

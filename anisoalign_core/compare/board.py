@@ -31,7 +31,7 @@ from anisoalign_core.matrices import eigh
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.registry import Metric, applicable, measure
 from anisoalign_core.numerics import Float32, Float64, Progress, generator
-from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.pairs import EmbeddingPair, check_pair
 from anisoalign_core.recipe import InputFacts, versions
 from anisoalign_core.splitting import equal_rows
 
@@ -46,7 +46,7 @@ Numbers = dict[str, float]
 
 def leaderboard(
     pair: EmbeddingPair,
-    methods: Sequence[str] | None = None,
+    methods: Sequence[Any] | None = None,
     *,
     splits: int = 5,
     holdout: float = 0.25,
@@ -70,9 +70,12 @@ def leaderboard(
     ----------
     pair : EmbeddingPair
         Paired or not; what needs pairs is left out, and said, when it is not.
-    methods : sequence of str, optional
-        ``method`` or ``method:parameter=value,…``; every registered method by default. The raw
-        source, ReAlign and the target's own rows are always on the board.
+    methods : sequence, optional
+        Names, ``method`` or ``method:parameter=value,…``; estimators of this library, fitted or
+        not (their parameters count); or any object with ``fit(source, target)`` and
+        ``transform(rows)`` on arrays of unit rows, see :class:`~.given.Given`. Every registered
+        method by default. The raw source, ReAlign and the target's own rows are always on the
+        board.
     splits : int, default 5
         Split i uses seed ``random_state + i``.
     holdout : float, default 0.25
@@ -104,7 +107,8 @@ def leaderboard(
     """
     if splits < 1:
         raise ParameterError(f"splits is {splits}; choose at least 1 (intervals need 2).")
-    board, notes = entries(methods, pair.paired)
+    check_pair(pair, "leaderboard")
+    board, notes, given = entries([methods] if isinstance(methods, str) else methods, pair.paired)
     classes = classes_of(pair, columns, keywords)
     if classes is None:
         notes.append(
@@ -127,7 +131,7 @@ def leaderboard(
         for side in (pair.source, pair.target)
         if equal_rows(side)
     ]
-    run = Run(pair, holdout, k, random_state, classes)
+    run = Run(pair, holdout, k, random_state, classes, given)
     first = run.round(0)
     setting = Setting(
         source=_facts(pair.source),
@@ -247,7 +251,7 @@ def _one_split(one: Round, board: Leaderboard, telling: _Telling, curves: bool) 
                 _ceiling(one, entry, found)
             else:
                 begun = time.perf_counter()
-                method = one.fit(entry.build(), tell)
+                method = one.fit(one.run.given.get(entry.name) or entry.build(), tell)
                 found.seconds[entry.name] = time.perf_counter() - begun
                 _score(one, entry, method, found)
                 if entry.name in owners:

@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from anisoalign_core.align import ALIGNERS, Curve, Knob, ReAlign
 from anisoalign_core.align.base import Aligner
+from anisoalign_core.compare.given import Given
 from anisoalign_core.errors import ParameterError
+from anisoalign_core.pairs import kind_of
 
 Role = Literal["floor", "method", "reference", "control", "ceiling"]
 ROLES: dict[Role, str] = {
@@ -66,7 +68,7 @@ class Entry:
     @property
     def trains(self) -> bool:
         """Whether fitting trains a network."""
-        return self.method != CEILING and ALIGNERS[self.method].trains
+        return self.method in ALIGNERS and ALIGNERS[self.method].trains
 
 
 def entry(text: str) -> Entry:
@@ -92,6 +94,11 @@ def entry(text: str) -> Entry:
             parameters[key] = json.loads(value)
         except json.JSONDecodeError:
             parameters[key] = value
+    return _made(text.strip(), method(), parameters)
+
+
+def _made(name: str, method: Aligner, parameters: dict[str, Any]) -> Entry:
+    """Return the entry of a method with the parameters that are not its defaults."""
     pairs = method.needs_pairs or method.needs_partners
     role: Role = "floor" if method.is_floor else "reference" if pairs else "method"
     if method.is_control:
@@ -100,13 +107,36 @@ def entry(text: str) -> Entry:
     if set(parameters) == {"variant"}:
         shown = str(parameters["variant"])
     return Entry(
-        text.strip(),
-        method.label + (f" ({shown})" if shown else ""),
         name,
+        method.label + (f" ({shown})" if shown else ""),
+        method.name,
         role,
         "fit-free" if method.is_floor else "paired" if pairs else "unpaired",
         parameters,
     )
+
+
+def given_entry(one: object) -> tuple[Entry, Aligner]:
+    """Return the entry of an estimator of this library or of any object with fit and transform.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither.
+    """
+    if isinstance(one, type) or not (hasattr(one, "fit") and hasattr(one, "transform")):
+        what = f"the class {one.__name__}" if isinstance(one, type) else kind_of(one)
+        raise ParameterError(
+            f'methods holds {what}. Give names ("bounded:bound=0.2"), estimators '
+            "(aa.BoundedTransport(0.2)), or objects with fit(source, target) and transform(rows)."
+        )
+    if not isinstance(one, Aligner) or type(one) not in ALIGNERS.values():
+        method = one if isinstance(one, Aligner) else Given(one)
+        return _made(method.label, method, {}), method
+    usual = type(one)().plain_params()
+    changed = {key: value for key, value in one.plain_params().items() if value != usual[key]}
+    words = ",".join(f"{key}={value}" for key, value in changed.items())
+    return _made(one.name + (f":{words}" if words else ""), one, changed), one
 
 
 def ceiling() -> Entry:
@@ -114,8 +144,12 @@ def ceiling() -> Entry:
     return Entry(CEILING, "Target rows themselves", CEILING, "ceiling", "unpaired")
 
 
-def entries(names: Sequence[str] | None, paired: bool) -> tuple[tuple[Entry, ...], list[str]]:
+def entries(
+    names: Sequence[object] | None, paired: bool
+) -> tuple[tuple[Entry, ...], list[str], dict[str, Aligner]]:
     """Read the methods asked for, all by default, and say which need pairs that are not there.
+
+    Estimators among them are returned by the name of their entry.
 
     The floor, ReAlign and the ceiling always stand on the board: the rest is read against them.
 
@@ -124,7 +158,14 @@ def entries(names: Sequence[str] | None, paired: bool) -> tuple[tuple[Entry, ...
     ParameterError
         If a method is unknown or named twice.
     """
-    wanted = [entry(name) for name in (default_names() if names is None else names)]
+    wanted, given = [], dict[str, Aligner]()
+    for one in default_names() if names is None else names:
+        if isinstance(one, str):
+            wanted.append(entry(one))
+        else:
+            made, method = given_entry(one)
+            wanted.append(made)
+            given[made.name] = method
     for needed in (BASELINE, FLOOR):
         if all(one.name != needed for one in wanted):
             wanted.insert(0, entry(needed))
@@ -139,12 +180,12 @@ def entries(names: Sequence[str] | None, paired: bool) -> tuple[tuple[Entry, ...
         notes.append(
             f"Left out, since they need to know which rows are pairs: {', '.join(left_out)}."
         )
-    return (*kept, ceiling()), notes
+    return (*kept, ceiling()), notes, given
 
 
 def dial_of(entry: Entry) -> tuple[Knob, Curve] | None:
     """Return the knob that runs a method from little to much correction, and its curve."""
-    if entry.method == CEILING:
+    if entry.method not in ALIGNERS:
         return None
     knobs = ALIGNERS[entry.method].knobs
     return next(((knob, knob.curve) for knob in knobs if knob.curve is not None), None)

@@ -184,9 +184,12 @@ class Leaderboard:
     def answer(self, entry: str, metric: str, other: str = BASELINE) -> Answer | None:
         """Whether an entry is better than another on a metric, as far as the interval can tell.
 
-        None where there is nothing to ask: the same entry, a metric that one of them lacks, a
-        metric without a better side, or fewer than two splits.
+        None where there is nothing to ask: the same entry, a control (it shows what a number means
+        and stands in no race), a metric that one of them lacks, a metric without a better side, or
+        fewer than two splits.
         """
+        if any(one.name == entry and one.role == "control" for one in self.entries):
+            return None
         direction = described(metric).direction
         both = self.has(entry, metric) and self.has(other, metric)
         if entry == other or not both or direction == "neutral" or self.splits < 2:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
@@ -41,6 +41,8 @@ class Run:
         Split i is drawn with seed ``random_state + i``.
     classes : Classes or None
         What classifiers are taught.
+    given : mapping of entry to Aligner
+        Estimators that people gave in place of names.
     """
 
     pair: EmbeddingPair
@@ -48,6 +50,7 @@ class Run:
     k: int
     random_state: int
     classes: Classes | None = None
+    given: Mapping[str, Aligner] = field(default_factory=dict)
 
     def split(self, number: int) -> Split:
         """Return a numbered split."""

@@ -59,7 +59,7 @@ from anisoalign_core.metrics.structure import (
 )
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Progress, generator, row_norms, unit_rows
-from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.pairs import EmbeddingPair, check_pair
 from anisoalign_core.splitting import equal_rows
 from anisoalign_core.things import Things
 
@@ -99,6 +99,7 @@ def diagnose(
     thing weight one, halves and re-pairings are drawn by thing, and structure is compared between
     things, each at the direction of the mean of its rows.
     """
+    check_pair(pair, "diagnose")
     y, x = pair.source.vectors, pair.target.vectors
     if min(len(y), len(x)) < 2:
         raise ShapeError(

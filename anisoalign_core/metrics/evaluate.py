@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from typing import Any, Protocol
 
@@ -22,7 +23,7 @@ from anisoalign_core.metrics.metric import Metric
 from anisoalign_core.metrics.registry import applicable, measure
 from anisoalign_core.metrics.scores import Score, Scores
 from anisoalign_core.numerics import Float64, Integers, Progress, generator
-from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.pairs import EmbeddingPair, check_pair
 from anisoalign_core.things import Things
 
 Rows = EmbeddingSet | npt.NDArray[np.floating[Any]]
@@ -145,6 +146,13 @@ def evaluate(
     Scores
         A mapping: ``scores["psi"].value``.
     """
+    check_pair(pair, "evaluate", "method, ")
+    if not hasattr(method, "transform"):
+        raise ParameterError(
+            f"aa.evaluate got a {type(method).__name__} as method; it wants a fitted method first, "
+            "then the pair."
+        )
+    _warn_of_fitted_rows(method, pair)
     held = len(pair.source), len(pair.target)
     source_rows, target_rows = _sample(held, pair.things, max_rows, random_state)
     source = pair.source if len(source_rows) == held[0] else pair.source.take(source_rows)
@@ -163,6 +171,22 @@ def evaluate(
         source.vectors, after, goal, pair.paired, k, random_state, things=things
     )
     return score(comparison, metrics=metrics, intervals=intervals, held=held, progress=progress)
+
+
+def _warn_of_fitted_rows(method: object, pair: EmbeddingPair) -> None:
+    saw = getattr(method, "saw", None)
+    if saw is not None and saw(pair.source.vectors):
+        warnings.warn(
+            f"{getattr(method, 'label', 'The method')} was fitted on these very source rows, so "
+            "the scores flatter it. Fit on pair.split() and evaluate on what is held out: "
+            "method.fit_pair(pair, split), then pair.take(split.holdout_pairs).",
+            FittedRowsWarning,
+            stacklevel=3,
+        )
+
+
+class FittedRowsWarning(UserWarning):
+    """Scores are of rows that the method was fitted on."""
 
 
 def score(

@@ -1,0 +1,115 @@
+"""Public functions say what they got and what they want, and take what people naturally give."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+
+import anisoalign_core as aa
+from anisoalign_core.compare.results import Leaderboard
+from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.metrics.evaluate import FittedRowsWarning
+
+RNG = np.random.default_rng(0)
+Y = RNG.normal(size=(200, 12))
+X = Y + 0.5 * RNG.normal(size=(200, 12)) + 1
+
+
+def side(rows, modality):
+    return aa.EmbeddingSet.from_array(rows, modality=modality)
+
+
+@pytest.fixture(scope="module")
+def pair():
+    return aa.EmbeddingPair(side(Y, "text"), side(X, "image"), paired=True)
+
+
+class Shift:
+    """A method of one's own: two functions are enough."""
+
+    def fit(self, source, target):
+        self.step = target.mean(axis=0) - source.mean(axis=0)
+
+    def transform(self, rows):
+        return rows + self.step
+
+
+def test_a_swapped_call_says_which_way_round(pair):
+    method = aa.ReAlign().fit(Y, X)
+    with pytest.raises(ParameterError, match="got a ReAlign where it wants an EmbeddingPair"):
+        aa.evaluate(pair, method)
+    with pytest.raises(ParameterError, match="fitted method first"):
+        aa.evaluate(3, pair)
+    with pytest.raises(ParameterError, match=r"got an array of shape \(200, 12\)"):
+        aa.diagnose(Y)
+    with pytest.raises(ParameterError, match="wants an EmbeddingPair"):
+        aa.leaderboard(Y, ["realign"])
+
+
+def test_arrays_in_a_pair_are_refused_with_the_way_to_wrap_them():
+    with pytest.raises(ParameterError, match=r"source of a pair is an array.*from_array"):
+        aa.EmbeddingPair(Y, X)
+
+
+def test_sets_without_a_name_are_called_by_their_part():
+    with pytest.raises(ShapeError, match="The source has 12 dimensions and the target has 5"):
+        aa.EmbeddingPair(side(Y, "text"), side(X[:, :5], "image"))
+    with pytest.raises(ShapeError, match="The source has 200 rows and the target has 7"):
+        aa.EmbeddingPair(side(Y, "text"), side(X[:7], "image"), paired=True)
+
+
+def test_boards_take_names_estimators_and_objects_with_fit_and_transform(pair):
+    fitted = aa.BoundedTransport(0.3).fit(Y, X)
+    board = aa.leaderboard(
+        pair, [aa.ReAlign(), fitted, Shift(), "mean-shift", "oracle"], splits=2, curves=False
+    )
+    assert not board.failures
+    names = [one.name for one in board.entries]
+    assert names == [
+        "identity",
+        "realign",
+        "bounded:bound=0.3",
+        "Shift",
+        "mean-shift",
+        "oracle",
+        "target",
+    ]
+    plain = aa.leaderboard(pair, ["bounded:bound=0.3"], splits=2, curves=False)
+    ours, given = (b.score("bounded:bound=0.3", "psi").value for b in (plain, board))
+    assert ours == given
+    shift, mine = (board.score(name, "psi").value for name in ("mean-shift", "Shift"))
+    assert mine == pytest.approx(shift, abs=1e-5)
+    again = Leaderboard.from_dict(board.to_dict())
+    assert [one.name for one in again.entries] == names
+
+
+def test_boards_refuse_what_is_no_method(pair):
+    with pytest.raises(ParameterError, match="the class ReAlign"):
+        aa.leaderboard(pair, [aa.ReAlign])
+    with pytest.raises(ParameterError, match="an int"):
+        aa.leaderboard(pair, [3])
+
+
+def test_controls_stand_in_no_race(pair):
+    frame = aa.leaderboard(
+        pair, ["oracle", "permuted", "bounded"], splits=3, curves=False
+    ).to_frame()
+    answers = frame.groupby("entry")["better_than_realign"].count()
+    assert answers["oracle"] == answers["permuted"] == 0
+    assert answers["bounded"] > 0
+
+
+def test_scores_of_fitted_rows_come_with_a_warning(pair, tmp_path):
+    split = pair.split(0)
+    held = pair.take(split.holdout_pairs)
+    method = aa.BoundedTransport().fit_pair(pair)
+    for rows in (pair, held):
+        with pytest.warns(FittedRowsWarning, match="these very source rows"):
+            aa.evaluate(method, rows, k=5, intervals=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FittedRowsWarning)
+        aa.evaluate(method.fit_pair(pair, split), held, k=5, intervals=False)
+        method.save(tmp_path / "m.npz")
+        aa.evaluate(aa.load_aligner(tmp_path / "m.npz"), held, k=5, intervals=False)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from argparse import _SubParsersAction
 
 import numpy as np
 import pytest
 
 import anisoalign_core as aa
+from anisoalign_core.cli import main
+from anisoalign_core.cli.parser import PARTS as COMMAND_LINE_PARTS
+from anisoalign_core.cli.parser import build_parser
 from anisoalign_core.compare.results import Leaderboard
 from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.gap.diagnose import PARTS
 from anisoalign_core.metrics.evaluate import FittedRowsWarning
 
 RNG = np.random.default_rng(0)
@@ -113,3 +118,60 @@ def test_scores_of_fitted_rows_come_with_a_warning(pair, tmp_path):
         aa.evaluate(method.fit_pair(pair, split), held, k=5, intervals=False)
         method.save(tmp_path / "m.npz")
         aa.evaluate(aa.load_aligner(tmp_path / "m.npz"), held, k=5, intervals=False)
+
+
+def test_the_command_line_warns_of_fitted_rows_too(tmp_path, capsys):
+    for name, rows in (("text", Y), ("image", X), ("other", Y[:90])):
+        np.save(tmp_path / f"{name}.npy", rows)
+    model, image = str(tmp_path / "m.npz"), str(tmp_path / "image.npy")
+    sides = ["--target", image, "--source", str(tmp_path / "text.npy")]
+    assert main(["fit", "--method", "realign", *sides, "--out", model]) == 0
+    assert main(["evaluate", "--model", model, *sides, "--k", "5"]) == 0
+    assert "fitted on these very source rows" in capsys.readouterr().err
+    sides[-1] = str(tmp_path / "other.npy")
+    assert main(["evaluate", "--model", model, *sides, "--k", "5"]) == 0
+    assert "fitted on these very source rows" not in capsys.readouterr().err
+
+
+def test_every_option_has_words_and_its_default():
+    verbs = next(
+        action for action in build_parser()._actions if isinstance(action, _SubParsersAction)
+    )
+    names: dict[str, set[tuple[str, ...]]] = {}
+    for verb in verbs.choices.values():
+        if verb.methods is not None:
+            verb.methods(verb)
+        for action in verb._actions:
+            assert action.help, (verb.prog, action.option_strings)
+            if action.default not in (None, False, [], "==SUPPRESS=="):
+                assert "default" in action.help, (verb.prog, action.option_strings)
+            for name in action.option_strings:
+                names.setdefault(name, set()).add(action.dest)
+    for name in ("--modality", "--source-modality", "--key", "--source-key"):
+        assert names[name] <= {"source_modality", "source_key"}, name
+
+
+def test_a_diagnosis_can_leave_out_parts_and_rows(pair):
+    whole = aa.diagnose(pair)
+    some = aa.diagnose(pair, parts=("residual",))
+    assert some.residual.trace == whole.residual.trace
+    assert some.bias.centroid_gap == whole.bias.centroid_gap
+    assert not some.subspaces and some.structure is None and np.isnan(some.separability)
+    assert some.verdict.level == "unknown"
+    part = aa.diagnose(pair, rows=50)
+    assert (part.n_source, part.n_target) == (50, 50)
+    assert any("sample of 50 source" in note for note in part.notes)
+    with pytest.raises(ParameterError, match='no part "spectrum"'):
+        aa.diagnose(pair, parts=["spectrum"])
+    with pytest.raises(ParameterError, match="rows is 1"):
+        aa.diagnose(pair, rows=1)
+
+
+def test_the_command_line_leaves_out_parts(tmp_path, capsys):
+    for name, rows in (("text", Y), ("image", X)):
+        np.save(tmp_path / f"{name}.npy", rows)
+    sides = ["--target", str(tmp_path / "image.npy"), "--source", str(tmp_path / "text.npy")]
+    assert main(["diagnose", *sides, "--paired", "--parts", "residual"]) == 0
+    said = capsys.readouterr().out
+    assert "residual_trace" in said and "mutual_knn" not in said
+    assert set(PARTS) == set(COMMAND_LINE_PARTS)

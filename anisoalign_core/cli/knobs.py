@@ -14,7 +14,7 @@ OPTION = "knob_"
 
 def add_methods(parser: argparse.ArgumentParser) -> None:
     """Add ``--method``, an option for every knob that has one, and the list of all knobs."""
-    parser.add_argument("--method", choices=tuple(ALIGNERS), default=USUAL)
+    parser.add_argument("--method", choices=tuple(ALIGNERS), default=USUAL, help="which correction")
     owners: dict[str, list[tuple[str, Knob]]] = {}
     lines = ["parameters that are often changed (--param NAME=VALUE):"]
     for name, method in ALIGNERS.items():
@@ -40,7 +40,9 @@ def add_variant(parser: argparse.ArgumentParser) -> None:
     """Add the variants of the method that is taken apart."""
     (variant,) = (knob for knob in AnisoAlign.knobs if knob.parameter == "variant")
     known = tuple(variant.choices)
-    parser.add_argument("--variant", choices=known, default=known[0])
+    parser.add_argument(
+        "--variant", choices=known, default=known[0], help="the published method, or this project's"
+    )
 
 
 def given(options: argparse.Namespace) -> dict[str, Any]:

@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from anisoalign_core.cli.common import (
+    SAMPLE,
     emit,
     emit_json,
+    open_set,
     parameters_of,
     read_pair,
     sample_note,
@@ -25,7 +27,7 @@ def diagnose(options: argparse.Namespace) -> None:
 
     pair, sample = read_pair(options)
     with telling(options) as tell:
-        report = diagnosed(pair, random_state=options.seed, progress=tell)
+        report = diagnosed(pair, random_state=options.seed, parts=options.parts, progress=tell)
     if options.json:
         body = json.loads(report.to_json())
         emit_json(body | {"sample": sample} if sample else body, options.json)
@@ -44,6 +46,12 @@ def evaluate(options: argparse.Namespace) -> None:
 
     method = load_aligner(options.model)
     pair, sample = read_pair(options)
+    if _fitted_on(options, vars(method).get("fitted_on_")):
+        say(
+            options,
+            f"warning: {options.model} was fitted on these very source rows, so the scores flatter "
+            "it. Fit with --split-seed, or evaluate other rows.",
+        )
     scores = evaluated(method, pair, k=options.k, random_state=options.seed)
     if options.json:
         body = scores.to_dict()
@@ -53,6 +61,21 @@ def evaluate(options: argparse.Namespace) -> None:
         print(table.to_string(float_format=lambda value: f"{value:.4g}", na_rep=""))
         for sentence in (scores.rows_note, *sample_note(sample)):
             print(sentence)
+
+
+def _fitted_on(options: argparse.Namespace, known: dict[str, Any] | None) -> bool:
+    """Whether a source file is one that the model was fitted on, as a whole."""
+    from anisoalign_core.engine.facts import FileFacts
+
+    if known is None or known["job"]["split_seed"] is not None or known["job"]["rows"] is not None:
+        return False
+    then = {(one["bytes"], one["digest"]) for one in known["source"]["files"]}
+    sizes = {size for size, _ in then}
+    if any(place.startswith(SAMPLE) for place in options.source):
+        return False
+    files = [one for one in open_set(options, "source").shards if one.path.is_file()]
+    alike = [FileFacts.of(one) for one in files if one.path.stat().st_size in sizes]
+    return any((one.bytes, one.digest) in then for one in alike)
 
 
 def compare(options: argparse.Namespace) -> None:

@@ -44,7 +44,8 @@ def add_sides(parser: ArgumentParser) -> None:
     words = "the set to be corrected (texts)"
     parser.add_argument("--source", required=True, nargs="+", metavar="PLACE", help=words)
     for side, modality in (("target", "image"), ("source", "text")):
-        parser.add_argument(f"--{side}-modality", default=modality, metavar="NAME")
+        words = "what its rows are; also chooses among the arrays of a file"
+        parser.add_argument(f"--{side}-modality", default=modality, metavar="NAME", help=words)
         parser.add_argument(f"--{side}-key", metavar="NAME", help="name of the array or column")
     add_columns(parser, "source", "target")
     add_drop(parser)
@@ -58,10 +59,22 @@ def add_source(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--source", required=True, nargs="+", metavar="PLACE", help="file, folder or pattern"
     )
-    parser.add_argument("--source-modality", "--modality", default="text", metavar="NAME")
-    parser.add_argument("--source-key", metavar="NAME", help="name of the array or column")
+    add_naming(parser, "text")
     add_columns(parser)
     add_drop(parser)
+
+
+def add_naming(parser: ArgumentParser, modality: str | None) -> None:
+    """Add what the rows of the one set are, and which array holds them."""
+    usual = "" if modality else "; default: text, or the first"
+    parser.add_argument(
+        "--source-modality",
+        "--modality",
+        default=modality,
+        metavar="NAME",
+        help=f"what its rows are; also chooses among the arrays of a file{usual}",
+    )
+    parser.add_argument("--source-key", "--key", metavar="NAME", help="name of the array or column")
 
 
 def add_columns(parser: ArgumentParser, *sides: str) -> None:
@@ -93,8 +106,8 @@ def add_json(parser: ArgumentParser, words: str) -> None:
 
 def add_neighbours(parser: ArgumentParser) -> None:
     """Add the neighbours that scores count, and their seed."""
-    parser.add_argument("--k", type=int, default=20, help="neighbours (default 20)")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--k", type=int, default=20, help="neighbours")
+    parser.add_argument("--seed", type=int, default=0, help="seed of all that is drawn")
 
 
 def add_sample_seed(parser: ArgumentParser) -> None:
@@ -113,14 +126,14 @@ class _Written:
 
 def add_output(parser: ArgumentParser) -> None:
     """Add where and how a set is written."""
-    parser.add_argument("--out", required=True, metavar="FILE or FOLDER")
+    parser.add_argument("--out", required=True, metavar="FILE or FOLDER", help="what is written")
     parser.add_argument(
         "--format",
         choices=_Written(),
         metavar="NAME",
         help="%(choices)s; default: by the suffix, else as the input",
     )
-    parser.add_argument("--dtype", choices=("float32", "float16"))
+    parser.add_argument("--dtype", choices=("float32", "float16"), help="default: as the input")
     parser.add_argument("--shard-rows", type=int, metavar="N", help="cut anew, N rows to a file")
     parser.add_argument(
         "--training-json",
@@ -143,8 +156,8 @@ def add_sampling(parser: ArgumentParser) -> None:
 
 def add_splits(parser: ArgumentParser, splits: int) -> None:
     """Add how a pair is split."""
-    parser.add_argument("--splits", type=int, default=splits)
-    parser.add_argument("--holdout", type=float, default=0.25)
+    parser.add_argument("--splits", type=int, default=splits, help="repeated splits")
+    parser.add_argument("--holdout", type=float, default=0.25, help="share held out by each")
     add_neighbours(parser)
 
 

@@ -13,6 +13,7 @@ from anisoalign_core.cli.options import (
     add_drop,
     add_engine,
     add_json,
+    add_naming,
     add_neighbours,
     add_output,
     add_parameters,
@@ -24,6 +25,7 @@ from anisoalign_core.cli.options import (
 )
 
 WRONG = 2
+PARTS = ("subspaces", "separability", "residual", "structure")  # gap.diagnose.PARTS, not imported
 EXAMPLES = """examples:
   anisoalign info texts/
   anisoalign diagnose --target image.npy --source text.npy --paired --json report.json
@@ -52,6 +54,13 @@ class Parser(argparse.ArgumentParser):
     """
 
     methods: Callable[[Any], Any] | None = None
+
+    def add_argument(self, *names: Any, **given: Any) -> Any:
+        """Add an argument; its words end with its default where it has one."""
+        usual, words = given.get("default"), given.get("help", "")
+        if usual not in (None, False, []) and words and "default" not in words:
+            given["help"] = f"{words} (default: {usual})"
+        return super().add_argument(*names, **given)
 
     def parse_known_args(self, *given: Any) -> Any:  # type: ignore[override]
         """Add what depends on the methods, then read the arguments."""
@@ -114,10 +123,7 @@ def _info(verb: Verb) -> None:
         "anisoalign info texts/ --json -",
     )
     info.add_argument("source", nargs="+", metavar="PLACE", help="a set, a model, or a recipe")
-    info.add_argument(
-        "--modality", dest="source_modality", help="of several arrays; default: text, or the first"
-    )
-    info.add_argument("--key", dest="source_key", help="name of the array or column")
+    add_naming(info, None)
     add_columns(info)
     add_json(info, "everything")
 
@@ -131,7 +137,14 @@ def _diagnose(verb: Verb) -> None:
     )
     add_sides(diagnose)
     add_sampling(diagnose)
-    diagnose.add_argument("--seed", type=int, default=0)
+    diagnose.add_argument("--seed", type=int, default=0, help="seed of halves and samples")
+    diagnose.add_argument(
+        "--parts",
+        nargs="*",
+        choices=PARTS,
+        default=PARTS,
+        help="what is measured besides means and spectra (default: all of %(choices)s)",
+    )
     add_json(diagnose, "the whole report")
 
 
@@ -147,19 +160,19 @@ def _fit(verb: Verb) -> None:
     fit.methods = _run("knobs", "add_methods")
     add_parameters(fit, "any other parameter of the method, as JSON; repeatable")
     fit.add_argument("--split-seed", type=int, help="fit on the fit parts of this split only")
-    fit.add_argument("--holdout", type=float, default=0.2)
+    fit.add_argument("--holdout", type=float, default=0.2, help="share that the split holds out")
     fit.add_argument(
         "--weigh",
         choices=("row", "thing"),
         default="row",
-        help="what has weight one: each row, or all rows of an id together (default: row)",
+        help="what has weight one: each row, or all rows of an id together",
     )
     fit.add_argument(
         "--rows", type=int, metavar="N", help="fit on a sample of N rows of each side, in memory"
     )
     add_sample_seed(fit)
     add_engine(fit)
-    fit.add_argument("--out", required=True, metavar="MODEL.npz")
+    fit.add_argument("--out", required=True, metavar="MODEL.npz", help="where the model goes")
     add_json(fit, "what was read and fitted")
 
 
@@ -170,7 +183,7 @@ def _apply(verb: Verb) -> None:
         "correct a set with a saved model, shard by shard; the same command goes on after a stop",
         "anisoalign apply --model model.npz --source texts/ --out aligned/",
     )
-    apply.add_argument("--model", required=True)
+    apply.add_argument("--model", required=True, help="what fit wrote")
     add_source(apply)
     apply.add_argument("--target-partners", metavar="FILE", help="for the oracle control only")
     add_output(apply)
@@ -189,7 +202,7 @@ def _evaluate(verb: Verb) -> None:
     )
     add_sides(evaluate)
     add_sampling(evaluate)
-    evaluate.add_argument("--model", required=True)
+    evaluate.add_argument("--model", required=True, help="what fit wrote")
     add_neighbours(evaluate)
     add_json(evaluate, "all scores")
 
@@ -278,7 +291,9 @@ def _encode(verb: Verb) -> None:
         help="what the checkpoint is for, instead of --model; default: NAME.json or "
         "open_clip_config.json beside it",
     )
-    encode.add_argument("--batch-size", type=int, default=64, metavar="N")
+    encode.add_argument(
+        "--batch-size", type=int, default=64, metavar="N", help="items encoded at once"
+    )
     encode.add_argument("--precision", default="fp32", metavar="NAME", help="fp32, fp16 or bf16")
     encode.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda, cuda:1 or mps")
     encode.add_argument("--out-images", metavar="FILE", help="where the images' embeddings go")
@@ -321,7 +336,7 @@ def _replay(verb: Verb) -> None:
         "build a recipe's output again and check it; exit code 1 if it differs",
         "anisoalign replay aligned.recipe.json --out again/",
     )
-    replay.add_argument("recipe")
+    replay.add_argument("recipe", help="what apply, or the Export page, wrote")
     replay.add_argument("--target", nargs="+", help="where the target lies now")
     replay.add_argument("--source", nargs="+", help="where the source lies now")
     add_drop(replay)
@@ -329,6 +344,6 @@ def _replay(verb: Verb) -> None:
         "--apply-to", nargs="+", help="the corrected set, where it is not the fitted source"
     )
     replay.add_argument("--model", help="use this model instead of fitting again")
-    replay.add_argument("--out", required=True, metavar="FILE or FOLDER")
+    replay.add_argument("--out", required=True, metavar="FILE or FOLDER", help="what is written")
     add_engine(replay)
     add_json(replay, "what was found")

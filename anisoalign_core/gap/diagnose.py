@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from anisoalign_core.errors import ShapeError
+from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.gap.report import (
     Bias,
     GapReport,
@@ -16,8 +16,17 @@ from anisoalign_core.gap.report import (
     SideSpectrum,
     SpectraFacts,
     Structure,
+    Verdict,
 )
-from anisoalign_core.gap.sample import STRUCTURE_ROWS, Sample, draw, spread_of
+from anisoalign_core.gap.sample import (
+    NULL_ROWS,
+    STRUCTURE_ROWS,
+    Sample,
+    draw,
+    notes_of,
+    sampled,
+    spread_of,
+)
 from anisoalign_core.gap.verdict import FEWEST_ROWS, judge
 from anisoalign_core.geometry.residual import (
     Residual,
@@ -60,18 +69,22 @@ from anisoalign_core.metrics.structure import (
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Progress, generator, row_norms, unit_rows
 from anisoalign_core.pairs import EmbeddingPair, check_pair
-from anisoalign_core.splitting import equal_rows
 from anisoalign_core.things import Things
 
 ORIGIN = 1e-12
 """Rows shorter than this have no direction."""
-NULL_ROWS = 1000
-"""Measures of all pairs of rows, and their nulls, use at most this many."""
+PARTS = ("subspaces", "separability", "residual", "structure")
+"""What a diagnosis can leave out; its means and spectra are always there."""
 NULL_PERMUTATIONS = 10
 
 
 def diagnose(
-    pair: EmbeddingPair, *, random_state: int = 0, progress: Progress | None = None
+    pair: EmbeddingPair,
+    *,
+    random_state: int = 0,
+    parts: Sequence[str] = PARTS,
+    rows: int | None = None,
+    progress: Progress | None = None,
 ) -> GapReport:
     """Measure the gap between two sets, each number with its null or floor.
 
@@ -80,6 +93,11 @@ def diagnose(
     pair : EmbeddingPair
     random_state : int, default 0
         Seeds halves, permutations and samples.
+    parts : sequence of {"subspaces", "separability", "residual", "structure"}
+        What is measured besides means and spectra; without "subspaces" and "structure" there is
+        no verdict.
+    rows : int, optional
+        Measure a sample of about this many rows of each side, drawn by thing; the notes say so.
     progress : callable(fraction, words), optional
 
     Returns
@@ -90,6 +108,8 @@ def diagnose(
     ------
     ShapeError
         If a side has fewer than two rows.
+    ParameterError
+        If a part is unknown, or ``rows`` is below two.
 
     Notes
     -----
@@ -100,6 +120,16 @@ def diagnose(
     things, each at the direction of the mean of its rows.
     """
     check_pair(pair, "diagnose")
+    unknown = [part for part in parts if part not in PARTS]
+    if unknown or (rows is not None and rows < 2):
+        raise ParameterError(
+            f'There is no part "{unknown[0]}"; choose among {", ".join(PARTS)}.'
+            if unknown
+            else f"rows is {rows}; measure at least 2."
+        )
+    told: tuple[str, ...] = ()
+    if rows is not None:
+        pair, told = sampled(pair, rows, random_state)
     y, x = pair.source.vectors, pair.target.vectors
     if min(len(y), len(x)) < 2:
         raise ShapeError(
@@ -122,13 +152,16 @@ def diagnose(
     )
     bias = _bias(y, x, source, target, frame, things, random_state)
     tell(0.45, "Comparing subspaces")
-    subspaces = _subspaces(y, x, u_y, u_x, things, random_state)
+    subspaces = {}
+    if "subspaces" in parts:
+        subspaces = _subspaces(y, x, u_y, u_x, things, random_state)
     tell(0.6, "Training a linear separator")
-    auc = _separability(sample, random_state)
+    auc = _separability(sample, random_state) if "separability" in parts else math.nan
     residual, structure = None, None
-    if things is not None:
+    if things is not None and "residual" in parts:
         tell(0.7, "Splitting off the residual")
         residual = _residual(y, x, things, Residual.of(y, x, things), sample, random_state)
+    if things is not None and "structure" in parts:
         tell(0.85, "Comparing neighbourhoods")
         structure = _structure(sample, random_state)
     tell(1.0, "Done")
@@ -146,8 +179,10 @@ def diagnose(
         separability=auc,
         residual=residual,
         structure=structure,
-        verdict=judge(subspaces, structure, sample.size),
-        notes=_notes(pair, len(y_sample), len(x_sample)),
+        verdict=judge(subspaces, structure, sample.size)
+        if {"subspaces", "structure"} <= set(parts)
+        else Verdict("unknown", "Not judged: parts of the diagnosis were left out.", ()),
+        notes=(*told, *notes_of(pair, len(y_sample), len(x_sample))),
     )
 
 
@@ -363,34 +398,3 @@ def _structure(sample: Sample, seed: int) -> Structure | None:
         rmg=rmg(x, y, things),
         alignment=alignment(x, y, things=things),
     )
-
-
-def _notes(pair: EmbeddingPair, used_y: int, used_x: int) -> tuple[str, ...]:
-    notes, n_y, n_x = [], len(pair.source), len(pair.target)
-    if (used_y, used_x) != (n_y, n_x):
-        notes.append(
-            f"Retrieval, neighbours, separability and intervals use a seeded sample of {used_y:,} "
-            f"source and {used_x:,} target rows of {n_y:,} and {n_x:,}."
-        )
-    if max(used_y, used_x) > NULL_ROWS:
-        what = "Mutual k-NN, CKA and RSA with their nulls, hubness" if pair.paired else "Hubness"
-        notes.append(f"{what} and uniformity use {NULL_ROWS:,} random rows.")
-    for side in (pair.source, pair.target):
-        if len(side) < pair.dim:
-            notes.append(
-                f"{side.name} has {len(side)} rows in {pair.dim} dimensions: its covariance is "
-                "singular. Spectra and overlaps are biased at this size; corrections use "
-                "Ledoit–Wolf shrinkage."
-            )
-        if side.duplicate_rows:
-            kept = " Splits keep them together; rows of one thing count once if given one id."
-            notes.append(
-                f"{side.name} has {side.duplicate_rows} repeated rows; they distort neighbours."
-                f"{kept if equal_rows(side) else ''}"
-            )
-    if pair.things is not None and not pair.things.are_rows:
-        notes.append(
-            f"{pair.in_words()}. Each thing has weight one; a query finds its thing when any of "
-            "its rows is found."
-        )
-    return tuple(notes)

@@ -11,8 +11,12 @@ import numpy as np
 
 from anisoalign_core.metrics.intervals import Interval, balanced_halves, interval
 from anisoalign_core.numerics import Float32, generator
+from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.splitting import equal_rows
 from anisoalign_core.things import Things
 
+NULL_ROWS = 1000
+"""Measures of all pairs of rows, and their nulls, use at most this many."""
 STRUCTURE_ROWS = 4000
 """Neighbour, retrieval and separability measures use at most this many rows, and say so."""
 
@@ -88,3 +92,55 @@ def spread_of(
     replicates = value + (found - found.mean()) * math.sqrt(held / rows)
     low, high = interval(value, replicates, bounds)
     return Interval(value, float(low), float(high))
+
+
+def sampled(
+    pair: EmbeddingPair, rows: int, random_state: int
+) -> tuple[EmbeddingPair, tuple[str, ...]]:
+    """Return about ``rows`` rows of each side, drawn by thing, and a sentence about them."""
+    rng, held = generator(random_state), (len(pair.source), len(pair.target))
+    if max(held) <= rows:
+        return pair, ()
+    if pair.things is not None:
+        count = max(pair.things.within(rows), 2)
+        part = pair.take(np.sort(rng.choice(pair.things.count, count, replace=False)))
+    else:
+        source, target = (np.sort(rng.permutation(n)[:rows]) for n in held)
+        part = EmbeddingPair(pair.source.take(source), pair.target.take(target))
+    words = (
+        f"A seeded sample of {len(part.source):,} source and {len(part.target):,} target rows of "
+        f"{held[0]:,} and {held[1]:,}."
+    )
+    return part, (words,)
+
+
+def notes_of(pair: EmbeddingPair, used_y: int, used_x: int) -> tuple[str, ...]:
+    """Say what a report's reader has to know of the rows behind it."""
+    notes, n_y, n_x = [], len(pair.source), len(pair.target)
+    if (used_y, used_x) != (n_y, n_x):
+        notes.append(
+            f"Retrieval, neighbours, separability and intervals use a seeded sample of {used_y:,} "
+            f"source and {used_x:,} target rows of {n_y:,} and {n_x:,}."
+        )
+    if max(used_y, used_x) > NULL_ROWS:
+        what = "Mutual k-NN, CKA and RSA with their nulls, hubness" if pair.paired else "Hubness"
+        notes.append(f"{what} and uniformity use {NULL_ROWS:,} random rows.")
+    for side in (pair.source, pair.target):
+        if len(side) < pair.dim:
+            notes.append(
+                f"{side.name} has {len(side)} rows in {pair.dim} dimensions: its covariance is "
+                "singular. Spectra and overlaps are biased at this size; corrections use "
+                "Ledoit–Wolf shrinkage."
+            )
+        if side.duplicate_rows:
+            kept = " Splits keep them together; rows of one thing count once if given one id."
+            notes.append(
+                f"{side.name} has {side.duplicate_rows} repeated rows; they distort neighbours."
+                f"{kept if equal_rows(side) else ''}"
+            )
+    if pair.things is not None and not pair.things.are_rows:
+        notes.append(
+            f"{pair.in_words()}. Each thing has weight one; a query finds its thing when any of "
+            "its rows is found."
+        )
+    return tuple(notes)

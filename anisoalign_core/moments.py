@@ -151,6 +151,12 @@ class Moments:
         scatter = within + _between(step, self.n * other.n / n, within)
         return Moments(n, read_only(mean), kept(scatter))
 
+    def __radd__(self, other: object) -> Moments:
+        """Let ``sum`` start at 0."""
+        if other != 0:
+            return NotImplemented
+        return self
+
     def without(self, other: Moments) -> Moments:
         """Moments of the rows that are left when those of ``other`` are taken away.
 

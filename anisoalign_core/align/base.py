@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
+import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, TransformerMixin
 
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.knobs import Knob, Sweep, Values
@@ -30,7 +31,7 @@ from anisoalign_core.splitting import Split
 Rows = EmbeddingSet | npt.ArrayLike
 
 
-class Aligner(BaseEstimator):  # type: ignore[misc]
+class Aligner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Base of every method that turns source embeddings into stand-ins for target embeddings.
 
     Subclasses declare themselves as class attributes, from which command lines, boards and screens
@@ -74,8 +75,8 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
 
     def fit(
         self,
-        source: Rows,
-        target: Rows,
+        source: Rows | Moments,
+        target: Rows | Moments,
         *,
         sample_weight: Weights | None = None,
         progress: Progress | None = None,
@@ -84,9 +85,10 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
 
         Parameters
         ----------
-        source : EmbeddingSet or (n_y, d) array
-            Rows to be corrected; arrays are L2-normalised first.
-        target : EmbeddingSet or (n_x, d) array
+        source : EmbeddingSet, (n_y, d) array or Moments
+            Rows to be corrected; arrays are L2-normalised first. Moments of unit rows, on both
+            sides, where a method needs no more.
+        target : EmbeddingSet, (n_x, d) array or Moments
             Rows to stand in for. Row i belongs to source row i only if ``needs_pairs``.
         sample_weight : (n,) array, or (source weights, target weights), optional
             One weight per pair for methods that need pairs; for methods fitted from moments one
@@ -102,6 +104,10 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         ParameterError
             If the method takes no weights, or one is not positive and finite.
         """
+        if isinstance(source, Moments) and isinstance(target, Moments):
+            return self._fit_sums_alone(source, target)
+        if isinstance(source, Moments) or isinstance(target, Moments):
+            raise ParameterError("Give moments of both sides, or rows of both.")
         y, x = as_vectors(source, "source"), as_vectors(target, "target")
         weights = checked(sample_weight, (len(y), len(x)), self.label, by_pair=self.needs_pairs)
         with self._fitting(y.shape, x.shape):
@@ -116,10 +122,6 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
         """Whether this object was fitted on (most of) these unit source rows; a model file forgets.
 
         Floors and controls learn nothing that flatters them.
-
-        Parameters
-        ----------
-        rows : (n, d) float32
         """
         known = None if self.is_floor or self.is_control else vars(self).get("_sketch")
         return known is not None and seen(known, rows)
@@ -149,6 +151,27 @@ class Aligner(BaseEstimator):  # type: ignore[misc]
             )
         source, target, weights = fit_rows(pair, self.needs_pairs, split, weigh)
         return self.fit(source, target, sample_weight=weights, progress=progress)
+
+    def _fit_sums_alone(self, source: Moments, target: Moments) -> Self:
+        if self.moments is None or self.recentres or any(map(len, self.wanted_rows(source.n))):
+            raise ParameterError(
+                f"{self.label} looks at the rows themselves, so their moments are not enough. Fit "
+                "it on rows."
+            )
+        return self.fit_sums(source, target, [], lambda fitted: fitted.target_mean)
+
+    def partial_fit(self, source: Rows, target: Rows) -> Self:
+        """Fit on these rows and those of earlier calls together; refused as moments are."""
+        sums = [Moments.of(as_vectors(rows, "rows")) for rows in (source, target)]
+        before = vars(self).get("_sums", (0, 0))
+        source_sum, target_sum = (old + new for new, old in zip(sums, before, strict=True))
+        self._fit_sums_alone(source_sum, target_sum)
+        self._sums = source_sum, target_sum
+        return self
+
+    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[Any]:
+        """Return names of the d dimensions of corrected rows, for ``set_output``."""
+        return np.asarray([f"{self.name}{i}" for i in range(self.n_features_in_)], dtype=object)
 
     def fit_sums(
         self,

@@ -64,6 +64,9 @@ def affine_module(affine: AffineMap) -> Any:
                 tensor = torch.tensor(np.array(value), dtype=torch.float32)
                 self.register_buffer(name, tensor, persistent=tensor.numel() > 0)
 
+        def __reduce__(self) -> tuple[Any, ...]:
+            return _again, (affine, self.state_dict())
+
         def forward(self, rows: torch.Tensor) -> torch.Tensor:
             rows = torch.nn.functional.normalize(rows.to(self.source_mean.dtype), dim=-1)
             centred = rows - self.source_mean
@@ -78,3 +81,11 @@ def affine_module(affine: AffineMap) -> Any:
             return mapped
 
     return AffineCorrection().eval()
+
+
+def _again(affine: AffineMap, state: dict[str, Any]) -> Any:
+    """Build a module again from its pickle, with the buffers, dtype and device that it had."""
+    like = state["source_mean"]
+    module = affine_module(affine).to(like.device, like.dtype)
+    module.load_state_dict(state)
+    return module

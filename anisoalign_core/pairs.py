@@ -8,6 +8,7 @@ halves, re-pairings) is drawn by thing, so that no thing is both fitted and held
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -105,7 +106,9 @@ class EmbeddingPair:
     ) -> EmbeddingPair:
         """Pair rows that carry the same id; an id may occur any number of times on either side.
 
-        Where no id repeats, rows come in the target's order; otherwise both sides keep their own.
+        Where no id repeats, rows come in the target's order; otherwise both sides keep their own,
+        and target rows of one id that are equal bit by bit count once: an image that is written
+        again for each of its captions is one image.
 
         Parameters
         ----------
@@ -152,6 +155,7 @@ class EmbeddingPair:
         shared, groups = set(common), None
         if duplicates == "group" and any(len(ids) for _, ids in repeated):
             rows = [[r for r, key in enumerate(s.ids) if key in shared] for s in (source, target)]
+            rows[1] = without_copies(target, rows[1])
             groups = Things.of(source.ids[rows[0]], target.ids[rows[1]])
         else:
             rows = [[found[key] for key in common] for found in (source_row, target_row)]
@@ -390,4 +394,15 @@ def _first_rows(ids: Strings) -> dict[str, int]:
     return rows
 
 
-__all__ = ["EmbeddingPair", "Repeats", "Split", "fit_rows"]
+def without_copies(side: EmbeddingSet, rows: Iterable[int] | None = None) -> list[int]:
+    """Return (some of) the rows without those that have the id and the bytes of one before."""
+    rows = range(len(side)) if rows is None else rows
+    if not len(side.repeated_ids):
+        return list(rows)
+    first: dict[tuple[str, bytes], int] = {}
+    for row in rows:
+        first.setdefault((side.ids[row], side.vectors[row].tobytes()), row)
+    return list(first.values())
+
+
+__all__ = ["EmbeddingPair", "Repeats", "Split", "fit_rows", "without_copies"]

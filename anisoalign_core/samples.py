@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -53,8 +53,18 @@ SAMPLES = {
             "the same CLIP before training",
             "The same scenes through the same encoder before training: a negative control.",
         ),
+        Sample(
+            "scenes-captions",
+            "Captioned scenes, three captions each",
+            "scenes",
+            "small CLIP trained on rendered scenes",
+            "1,000 of the scenes with 3,000 captions, three true sentences for each.",
+        ),
     )
 }
+
+COMPOSED = ("scenes-captions",)
+"""Samples that are parts of several files."""
 
 
 def load_sample(name: str = "scenes") -> EmbeddingPair:
@@ -62,7 +72,8 @@ def load_sample(name: str = "scenes") -> EmbeddingPair:
 
     Parameters
     ----------
-    name : {"scenes", "scenes-untrained"}
+    name : {"scenes", "scenes-untrained", "scenes-captions"}
+        In the last, each of 1,000 scenes has three captions: rows are joined by id.
 
     Raises
     ------
@@ -73,25 +84,46 @@ def load_sample(name: str = "scenes") -> EmbeddingPair:
     """
     import pandas as pd
 
-    folder = sample_file(name, "image").parent
-    sample = SAMPLES[name]
+    sample = _known(name)
+    folder = _beside(ROOT / sample.folder)
     table = pd.read_parquet(ROOT / "scenes" / "metadata.parquet")
     thumbnails = _tiles(ROOT / "scenes" / "thumbnails.png", len(table))
 
-    def side(modality: str) -> EmbeddingSet:
+    def side(
+        modality: str, vectors: Any, rows: Integers, captions: Any, *files: str
+    ) -> EmbeddingSet:
         return EmbeddingSet.from_array(
-            np.load(folder / f"{modality}.npy", allow_pickle=False),
+            vectors,
             modality=modality,
-            ids=table["id"].to_numpy(),
-            captions=table["caption"].to_numpy(),
-            labels=table[list(LABELS)],
-            thumbnails=thumbnails,
+            ids=table["id"].to_numpy()[rows],
+            captions=captions,
+            labels=table[list(LABELS)].iloc[rows].reset_index(drop=True),
+            thumbnails=thumbnails[rows],
             name=f"{name}/{modality}.npy",
-            files=(f"sample_data/{sample.folder}/{modality}.npy",),
+            files=tuple(f"sample_data/{sample.folder}/{file}" for file in files),
             model=sample.model,
         )
 
-    return EmbeddingPair(source=side("text"), target=side("image"), paired=True)
+    def stored(file: str) -> Any:
+        return np.load(folder / file, allow_pickle=False)
+
+    first, every = table["caption"].to_numpy(), np.arange(len(table))
+    if name not in COMPOSED:
+        source, target = (
+            side(modality, stored(f"{modality}.npy"), every, first, f"{modality}.npy")
+            for modality in ("text", "image")
+        )
+        return EmbeddingPair(source=source, target=target, paired=True)
+    more = pd.read_parquet(folder / "more_captions.parquet")
+    shown = np.flatnonzero(table["id"].isin(more["id"]))
+    rows = np.concatenate([shown, pd.Index(table["id"]).get_indexer(more["id"])])
+    order = np.argsort(rows, kind="stable")
+    vectors = np.concatenate([stored("text.npy")[shown], stored("more_text.npy")])
+    captions = np.concatenate([first[shown], more["caption"].to_numpy()])
+    return EmbeddingPair.join(
+        side("text", vectors[order], rows[order], captions[order], "text.npy", "more_text.npy"),
+        side("image", stored("image.npy")[shown], shown, first[shown], "image.npy"),
+    )
 
 
 def sample_file(name: str, modality: str) -> Path:
@@ -102,10 +134,20 @@ def sample_file(name: str, modality: str) -> Path:
     ParameterError, FormatError
         As :func:`load_sample`.
     """
+    sample = _known(name)
+    if name in COMPOSED:
+        alone = ", ".join(one for one in SAMPLES if one not in COMPOSED)
+        raise ParameterError(
+            f"The sample {name!r} is put together from parts of several files, so it is no file to "
+            f"be read piece by piece. Take one of {alone}, or save load_sample({name!r}) first."
+        )
+    return _beside(ROOT / sample.folder) / f"{modality}.npy"
+
+
+def _known(name: str) -> Sample:
     if name not in SAMPLES:
         raise ParameterError(f"There is no sample {name!r}; choose one of {', '.join(SAMPLES)}.")
-    folder = ROOT / SAMPLES[name].folder
-    return _beside(folder) / f"{modality}.npy"
+    return SAMPLES[name]
 
 
 def _beside(folder: Path) -> Path:

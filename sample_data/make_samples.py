@@ -8,6 +8,10 @@ occur together in the training set.
 
     python sample_data/make_samples.py --out sample_data --steps 850 --seed 0
 
+A second and a third caption for some of the scenes are encoded by the encoder that was kept:
+
+    python sample_data/make_samples.py --more-captions
+
 torch and open_clip are imported only where the model is needed, so that drawing and describing
 scenes works without them.
 """
@@ -41,6 +45,7 @@ SHEET_COLUMNS = 80
 SUPERSAMPLING = 8
 SCALE_OF_LOGITS = 100.0
 RECALL_ROWS = 2000
+MORE_SCENES, MORE_EACH = 1000, 2
 # Few tones and few shifts of the scenery: the eye does not miss the rest, and the sheet of
 # thumbnails, which has to be lossless, takes half the room.
 TONE = 7
@@ -420,9 +425,14 @@ def caption(scene: Scene, rng: np.random.Generator) -> str:
     return _polished(text, written_out=bool(rng.random() < 0.5))
 
 
-def distinct_captions(scenes: Iterable[Scene], rng: np.random.Generator) -> list[str]:
-    """Describe scenes so that no two captions have the same words, by drawing again on a clash."""
-    taken: set[tuple[str, ...]] = set()
+def distinct_captions(
+    scenes: Iterable[Scene], rng: np.random.Generator, known: Iterable[str] = ()
+) -> list[str]:
+    """Describe scenes so that no two captions have the same words, by drawing again on a clash.
+
+    No caption has the words of a ``known`` one either.
+    """
+    taken = {tuple(Tokenizer.words(text)) for text in known}
     captions = []
     for scene in scenes:
         text = caption(scene, rng)
@@ -747,6 +757,28 @@ def draw(settings: Settings) -> Drawn:
     )
 
 
+def make_more(settings: Settings, out: Path) -> dict[str, Any]:
+    """Describe the first scenes again and again, and encode that with the encoder that was kept.
+
+    Written are ``more_captions.parquet``, scene by scene, and ``more_text.npy``, row by row.
+    """
+    from anisoalign_core.encode import load_encoder
+
+    known = pd.read_parquet(out / "scenes" / "metadata.parquet")
+    rng = np.random.default_rng([settings.seed, 1])
+    _, scenes = sample_scenes(settings.train_scenes, settings.held_out_scenes, rng)
+    told = [scene for scene in scenes[:MORE_SCENES] for _ in range(MORE_EACH)]
+    rng = np.random.default_rng([settings.seed, 3])
+    captions = distinct_captions(told, rng, known["caption"])
+    ids = np.repeat(known["id"].to_numpy()[:MORE_SCENES], MORE_EACH)
+    table = pd.DataFrame({"id": ids, "caption": captions})
+    table.to_parquet(out / "scenes" / "more_captions.parquet", index=False, compression="zstd")
+    encoder = load_encoder(checkpoint=out / "encoder" / "encoder.safetensors")
+    rows = encoder.encode_texts(captions)
+    np.save(out / "scenes" / "more_text.npy", rows.astype(np.float16), allow_pickle=False)
+    return {"more captions": {"rows": len(rows), "dimensions": encoder.dim}}
+
+
 def use_torch(settings: Settings) -> None:
     """Make torch repeat itself: a fixed number of threads, deterministic algorithms."""
     import torch
@@ -787,9 +819,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=defaults["steps"])
     parser.add_argument("--seed", type=int, default=defaults["seed"])
     parser.add_argument("--checkpoint", type=Path, help="also save the weights, as .safetensors")
+    parser.add_argument(
+        "--more-captions", action="store_true", help="only add captions, with the kept encoder"
+    )
     chosen = parser.parse_args(arguments)
     began = time.perf_counter()
-    measured = make(Settings(seed=chosen.seed, steps=chosen.steps), chosen.out, chosen.checkpoint)
+    settings = Settings(seed=chosen.seed, steps=chosen.steps)
+    if chosen.more_captions:
+        measured = make_more(settings, chosen.out)
+    else:
+        measured = make(settings, chosen.out, chosen.checkpoint)
     for name, values in measured.items():
         print(name, *(f"{key} {value:.3f}" for key, value in values.items()), sep="\n  ")
     print(f"{time.perf_counter() - began:.0f} s in all")

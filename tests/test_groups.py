@@ -409,3 +409,23 @@ def test_captions_around_their_picture_are_not_read_as_a_lack_of_mixing():
     for name in names:
         assert found[name].value == pytest.approx(wanted[name].value, abs=0.15)
     assert found["mixing_coverage"].value > 0.6
+
+
+def test_a_folder_that_writes_an_image_again_for_each_caption_gives_groups(tmp_path):
+    """As clip-retrieval has it, row by row; recall is that of the images once, as published."""
+    y, of_y, x, _ = scene(n=60, captions=5, noise=2.5)
+    x = x[np.argsort(scene(n=60, captions=5, noise=2.5)[3])]
+    paths = [f"{thing}.jpg" for thing in of_y]
+    for part, rows in (("img_emb", x[of_y]), ("text_emb", y)):
+        (tmp_path / part).mkdir()
+        np.save(tmp_path / part / f"{part}_0.npy", rows)
+    (tmp_path / "metadata").mkdir()
+    table = pd.DataFrame({"image_path": paths, "caption": [f"c{k}" for k in range(300)]})
+    table.to_parquet(tmp_path / "metadata" / "metadata_0.parquet")
+    pair = aa.load_pair(tmp_path)
+    assert pair.in_words() == "60 things: 60 image rows (1 each) and 300 text rows (5 each)"
+    assert pair.source.ids.tolist() == paths
+    assert pair.source.captions.tolist() == table["caption"].tolist()
+    once = joined(y, of_y, x, np.arange(60))
+    plain = recall(once.source.vectors, once.target.vectors, (1, 5, 10), once.things)
+    assert recall(pair.source.vectors, pair.target.vectors, (1, 5, 10), pair.things) == plain

@@ -15,6 +15,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+import anisoalign_core as aa
+from anisoalign_core.errors import ParameterError
+from anisoalign_core.metrics.retrieval import recall
+from anisoalign_core.samples import load_sample, sample_file
+
 FOLDER = Path(__file__).resolve().parents[1] / "sample_data"
 SETS = ("scenes", "scenes-untrained")
 LABELS = ["shape", "colour", "size", "position", "background"]
@@ -268,6 +273,63 @@ def test_every_caption_of_the_files_fits_the_vocabulary(
     assert tokens.shape == (PAIRS, about["settings"]["context_length"])
     # The end marker is the largest token, once in each caption: the text tower reads there.
     assert ((tokens == tokens.max()).sum(axis=1) == 1).all()
+
+
+def test_a_thousand_scenes_have_three_true_captions(
+    script: ModuleType, about: dict, metadata: pd.DataFrame
+) -> None:
+    more = pd.read_parquet(FOLDER / "scenes" / "more_captions.parquet")
+    assert more["id"].tolist() == np.repeat(metadata["id"][:1000], 2).tolist()
+    labels = metadata.set_index("id")
+    for row in more.to_dict("records"):
+        assert not contradicts(row["caption"], labels.loc[row["id"]]), row["caption"]
+    both = pd.concat([metadata["caption"], more["caption"]])
+    assert both.str.lower().str.replace(r"[^a-z -]", "", regex=True).is_unique
+    settings = about["settings"]
+    rng = np.random.default_rng([settings["seed"], 1])
+    _, scenes = script.sample_scenes(settings["train_scenes"], settings["held_out_scenes"], rng)
+    rng = np.random.default_rng([settings["seed"], 3])
+    told = [scene for scene in scenes[:1000] for _ in range(2)]
+    assert script.distinct_captions(told, rng, metadata["caption"]) == more["caption"].tolist()
+
+
+def test_a_thousand_scenes_with_three_captions_are_a_grouped_pair() -> None:
+    pair, whole = load_sample("scenes-captions"), load_sample()
+    words = "1,000 things: 1,000 image rows (1 each) and 3,000 text rows (3 each)"
+    assert pair.in_words() == words
+    assert pair.source.ids.tolist() == np.repeat(whole.target.ids[:1000], 3).tolist()
+    np.testing.assert_array_equal(pair.target.vectors, whole.target.vectors[:1000])
+    np.testing.assert_array_equal(pair.source.vectors[::3], whole.source.vectors[:1000])
+    assert pair.source.captions[::3].tolist() == whole.source.captions[:1000].tolist()
+    np.testing.assert_array_equal(
+        pair.source.thumbnails, np.repeat(whole.target.thumbnails[:1000], 3, axis=0)
+    )
+    with pytest.raises(ParameterError, match=r"several files.*scenes, scenes-untrained"):
+        sample_file("scenes-captions", "text")
+
+
+def test_recall_of_the_grouped_sample_is_a_plain_count() -> None:
+    """A query hits at k when any row of its scene is among the first k, both ways."""
+    pair = load_sample("scenes-captions")
+    found = recall(pair.source.vectors, pair.target.vectors, (1, 5, 10), pair.things)
+    scores = aa.evaluate(aa.Identity().fit_pair(pair), pair, k=5, intervals=False, max_rows=None)
+    cosines = pair.source.vectors.astype(float) @ pair.target.vectors.astype(float).T
+    scene = np.arange(3000) // 3
+    for k in (1, 5, 10):
+        forward = np.argsort(-cosines, axis=1)[:, :k] == scene[:, None]
+        back = scene[np.argsort(-cosines.T, axis=1)[:, :k]] == np.arange(1000)[:, None]
+        for way, hits in (("source_to_target", forward), ("target_to_source", back)):
+            tie = 0.5 / len(hits)  # two cosines that agree to rounding: drawn, where sorting picks
+            assert found[way][k] == pytest.approx(hits.any(axis=1).mean(), abs=tie + 1e-12)
+            assert scores[f"recall_at_{k}_{way}"].value == pytest.approx(found[way][k], abs=1e-12)
+
+
+@pytest.mark.slow
+def test_the_kept_encoder_gives_the_further_captions_again() -> None:
+    encoder = aa.encode.load_encoder(checkpoint=aa.sample_encoder_path())
+    texts = pd.read_parquet(FOLDER / "scenes" / "more_captions.parquet")["caption"].tolist()
+    stored = np.load(FOLDER / "scenes" / "more_text.npy").astype(np.float32)
+    np.testing.assert_allclose(encoder.encode_texts(texts), stored, atol=2e-3)
 
 
 def test_an_unknown_word_is_refused(script: ModuleType) -> None:

@@ -34,6 +34,8 @@ def encode(options: argparse.Namespace) -> None:
     sides = _sides(options, inputs)
     if options.out_images:
         _check_captions(Path(options.out_images), inputs)
+    if inputs.captions_each[1] > 1:
+        say(options, f"Found {inputs.in_words}.")
     for words in inputs.problems:
         say(options, words)
     encoder = _encoder(options)

@@ -274,7 +274,8 @@ def _encode(verb: Verb) -> None:
     encode.add_argument(
         "--captions",
         metavar="FILE",
-        help="a table with the columns image and caption (.csv, .tsv), JSON or JSON lines, COCO's "
+        help="a table with the columns image and caption (.csv, .tsv), any number of lines for an "
+        "image, JSON or JSON lines, COCO's "
         "annotations, or one caption per line; "
         "default: NAME.txt or NAME.json beside each image",
     )

@@ -11,17 +11,17 @@ from anisoalign_core.files.source import printable
 from anisoalign_core.io.captions import Captions, name_keys, one_line, read_captions
 from anisoalign_core.io.lines import decode_utf8, parse_lines
 
-__all__ = ["Captions", "caption_in", "counted", "match", "one_line", "read_captions"]
+__all__ = ["Captions", "captions_in", "counted", "match", "one_line", "read_captions"]
 
 
 def match(
     captions: Captions, images: Sequence[PurePosixPath]
-) -> tuple[list[str | None], list[str], list[str]]:
-    """Give each image its caption: by name, or in order where the file has no names.
+) -> tuple[list[list[str]], list[str], list[str]]:
+    """Give each image its captions: by name, or one each, in order, where the file has no names.
 
     A name is that of an image if it is the whole path, the path without suffix, the file name, or
-    the file name without suffix, in this order. Returned are a text or None for each image, names
-    that no image has, and sentences about what was left out.
+    the file name without suffix, in this order. Returned are the texts of each image, names that no
+    image has, and sentences about what was left out.
 
     Raises
     ------
@@ -37,24 +37,22 @@ def match(
                 f"{len(images):,} images. Give one for each, or a table with a column of file "
                 "names."
             )
-        return [text or None for text in captions.texts], [], []
+        return [[text] if text else [] for text in captions.texts], [], []
     rows_of: dict[tuple[int, str], list[int]] = {}
     for row, path in enumerate(images):
         for key in name_keys(str(path)):
             rows_of.setdefault(key, []).append(row)
-    found: dict[int, str] = {}
+    found: dict[int, list[str]] = {}
     lost: list[str] = []
-    further = unclear = 0
+    unclear = 0
     for name, text in zip(captions.names, captions.texts, strict=True):
         rows = next((rows_of[key] for key in name_keys(name) if key in rows_of), [])
         if not rows:
             lost.append(name)
         elif len(rows) > 1:
             unclear += 1
-        elif rows[0] in found:
-            further += 1
         elif text:
-            found[rows[0]] = text
+            found.setdefault(rows[0], []).append(text)
     if not found:
         raise FormatError(
             f"No name in {captions.name} is that of one image: it has names like "
@@ -62,20 +60,17 @@ def match(
             "Use the names of the files."
         )
     notes = [
-        f"{counted(count, 'caption')} of {captions.name} left out: {why}."
-        for count, why in (
-            (further, "the image has one before"),
-            (unclear, "several images have that name. Write the folder too"),
-        )
-        if count
+        f"{counted(unclear, 'caption')} of {captions.name} left out: several images have that "
+        "name. Write the folder too."
     ]
-    return [found.get(row) for row in range(len(images))], lost, notes
+    return [found.get(row, []) for row in range(len(images))], lost, notes if unclear else []
 
 
-def caption_in(data: bytes, name: str) -> tuple[str, int]:
-    """Return the caption in a file beside an image, and how many further lines it has.
+def captions_in(data: bytes, name: str) -> list[str]:
+    """Return the captions in a file beside an image.
 
-    ``.txt`` holds the caption; ``.json`` holds it under ``caption``, as img2dataset writes it.
+    ``.txt`` holds one a line; ``.json`` holds one under ``caption``, as img2dataset writes it, or a
+    list of them.
 
     Raises
     ------
@@ -87,10 +82,13 @@ def caption_in(data: bytes, name: str) -> tuple[str, int]:
             body = json.loads(decode_utf8(data, name))
         except (ValueError, RecursionError) as error:
             raise FormatError(f"{name} is not JSON: {error}. Write it again.") from error
-        text = body.get("caption") if isinstance(body, dict) else None
-        return (one_line(text) if isinstance(text, str) else "", 0)
-    lines = [line for line in map(one_line, parse_lines(data, name)) if line]
-    return (lines[0] if lines else "", max(len(lines) - 1, 0))
+        told = body.get("caption") if isinstance(body, dict) else None
+        texts = [text for text in (told if isinstance(told, list) else [told]) if text is not None]
+        if not all(isinstance(text, str) for text in texts):
+            raise FormatError(f"The caption of {name} is no text. Write it again.")
+    else:
+        texts = parse_lines(data, name)
+    return [text for text in map(one_line, texts) if text]
 
 
 def counted(number: int, what: str) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from anisoalign_core.encode.captions import (
     Captions,
-    caption_in,
+    captions_in,
     counted,
     match,
     one_line,
@@ -33,10 +33,12 @@ SIDECARS = (".txt", ".json")
 class Item:
     """An image, a caption, or both.
 
+    Items that share an id show one thing: an image's further captions are items without image.
+
     Attributes
     ----------
     id : str
-        Where the image lies in its folder or archive, without suffix; no two items share one.
+        Where the image lies in its folder or archive, without suffix.
     caption : str or None
     open : callable () -> PIL image, or None
         Reads the image, as red, green and blue; its errors say why it is broken.
@@ -71,6 +73,24 @@ class Inputs:
     notes: tuple[str, ...] = ()
 
     @property
+    def captions_each(self) -> tuple[int, int]:
+        """Fewest and most captions of an image, or of a name, that has any; (0, 0) without."""
+        counts = Counter(one.id for one in self.items if one.caption).values()
+        return min(counts, default=0), max(counts, default=0)
+
+    @property
+    def in_words(self) -> str:
+        """Say what was found: "1,000 images, 5,000 captions, 5 each"."""
+        images = {one.id for one in self.items if one.open is not None}
+        told = [one.id for one in self.items if one.caption]
+        said = [counted(len(images), "image")] if images else []
+        said += [counted(len(told), "caption")] if told else []
+        low, high = self.captions_each
+        if high > 1:
+            said.append(f"{low} each" if low == high else f"{low} to {high} each")
+        return ", ".join(said)
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """Sentences about everything that does not fit together."""
         said = []
@@ -101,15 +121,18 @@ def find_items(
         :class:`~anisoalign_core.files.source.Source` (uploads). Hidden files and what is no image
         by its suffix are left out. Nothing is unpacked; images are read when they are opened.
     captions : place, or sequence of str, optional
-        A table (``.csv``, ``.tsv``), a file of one caption per line, or the captions themselves, in
-        the images' order. Without it, ``<stem>.txt`` beside an image, or the ``caption`` in
-        ``<stem>.json``, as img2dataset writes them.
+        A table or JSON of names and captions, any number for an image, as
+        :func:`~anisoalign_core.io.captions.read_captions` reads it; or a file of one caption per
+        line, or the captions themselves, in the images' order. Without it, the lines of
+        ``<stem>.txt`` beside an image, or the ``caption`` in ``<stem>.json``, as img2dataset writes
+        them.
     limits : ImageLimits, optional
 
     Returns
     -------
     Inputs
-        Images in natural order (2 before 10), or the captions alone where no images are given.
+        Images in natural order (2 before 10), each followed by its further captions; or the
+        captions alone where no images are given.
 
     Raises
     ------
@@ -135,16 +158,20 @@ def find_items(
     ids = _unique([str(path.with_suffix("")) for path in paths], [str(path) for path in paths])
     files = [source.name for source in sources[:16]] + ([table.name] if table else [])
     if table is None:
-        texts, notes = _sidecar_texts(found)
+        captions_of, notes = _sidecar_texts(found)
         lost: list[str] = []
     else:
-        texts, lost, notes = match(table, paths)
+        captions_of, lost, notes = match(table, paths)
     items = tuple(
-        Item(key, text, partial(_opened, one.read, limits))
-        for key, text, one in zip(ids, texts, found, strict=True)
+        item
+        for key, texts, one in zip(ids, captions_of, found, strict=True)
+        for item in (
+            Item(key, texts[0] if texts else None, partial(_opened, one.read, limits)),
+            *(Item(key, further) for further in texts[1:]),
+        )
     )
-    bare = tuple(one.id for one in items if one.caption is None)
-    missing = bare if len(bare) < len(items) or table else ()
+    bare = tuple(key for key, texts in zip(ids, captions_of, strict=True) if not texts)
+    missing = bare if len(bare) < len(ids) or table else ()
     return Inputs(items, tuple(files), missing, tuple(lost), tuple(notes))
 
 
@@ -165,52 +192,44 @@ def _table(captions: Place | Sequence[str] | None) -> Captions | None:
 def _captions_alone(table: Captions) -> Inputs:
     names = table.names or [""] * len(table.texts)
     rows = [
-        (name or str(row), text)
+        (one_line(name) or str(row), text)
         for row, (name, text) in enumerate(zip(names, table.texts, strict=True))
         if text
     ]
     if not rows:
         raise FormatError(f"{table.name} holds no captions.")
-    ids = _unique([name for name, _ in rows])
-    items = tuple(Item(key, text) for key, (_, text) in zip(ids, rows, strict=True))
+    items = tuple(Item(key, text) for key, text in rows)
     empty = len(table.texts) - len(rows)
     notes = (f"{counted(empty, 'line')} of {table.name} left out: empty.",) if empty else ()
     return Inputs(items, (table.name,), notes=notes)
 
 
-def _sidecar_texts(found: Sequence[Found]) -> tuple[list[str | None], list[str]]:
+def _sidecar_texts(found: Sequence[Found]) -> tuple[list[list[str]], list[str]]:
     """Read the captions beside the images; files that cannot be read are named in a note."""
-    texts: list[str | None] = []
+    captions_of: list[list[str]] = []
     wrong: list[str] = []
-    longer = 0
     for one in found:
-        text = ""
+        texts: list[str] = []
         for ending in SIDECARS:
             try:
-                data = None if text else one.beside(ending)
+                data = None if texts else one.beside(ending)
                 if data is not None:
-                    text, more = caption_in(data, one.path.with_suffix(ending).name)
-                    longer += more > 0
+                    texts = captions_in(data, one.path.with_suffix(ending).name)
             except AnisoAlignError as error:
                 wrong.append(str(error))
-        texts.append(text or None)
+        captions_of.append(texts)
     notes = wrong[:3]
     if len(wrong) > 3:
         notes.append(f"{len(wrong) - 3:,} more files beside images cannot be read.")
-    if longer:
-        notes.append(
-            f"{counted(longer, '.txt file')} with several lines: the first is the caption."
-        )
-    return texts, notes
+    return captions_of, notes
 
 
-def _unique(names: Sequence[str], longer: Sequence[str] | None = None) -> list[str]:
+def _unique(names: Sequence[str], longer: Sequence[str]) -> list[str]:
     """Return ids of one line without repeats: with their suffix where that tells them apart."""
     clean = [one_line(name) or "unnamed" for name in names]
     counts = Counter(clean)
-    if longer is not None:
-        pairs = zip(clean, longer, strict=True)
-        clean = [key if counts[key] == 1 else one_line(full) for key, full in pairs]
+    pairs = zip(clean, longer, strict=True)
+    clean = [key if counts[key] == 1 else one_line(full) for key, full in pairs]
     taken = set(clean)
     seen: Counter[str] = Counter()
     for row, key in enumerate(clean):

@@ -100,8 +100,8 @@ class Encoded:
     Attributes
     ----------
     images, texts : EmbeddingSet or None
-        None where nothing was to be encoded. Row i of one belongs to row i of the other, unless
-        ``paired=False`` was asked for.
+        None where nothing was to be encoded. Rows that share an id belong together; where each
+        image has one caption, they are in the same order, unless ``paired=False`` was asked for.
     broken : tuple of Broken
         Images that could not be read.
     left_out : tuple of str
@@ -147,28 +147,33 @@ def assemble(
 ) -> Encoded:
     """Put finished batches together: images of the rows ``read``, captions of the rows ``told``.
 
-    ``both`` says whether the rows of both sides correspond.
+    ``both`` says whether what is read and what is told show the same things.
     """
     broken = tuple(one for batch in state.images for one in batch.broken)
     batches = [batch for batch in state.images if batch.rows]
     tiles = [batch.thumbnails for batch in batches if batch.thumbnails is not None]
 
+    small = np.concatenate(tiles) if tiles else None
+    place = {items[row].id: at for at, row in enumerate(read)}
+
     def made(modality: str, rows: Sequence[int], parts: list[Float32]) -> EmbeddingSet | None:
         if not rows:
             return None
+        shown = small
+        if small is not None and modality == "text" and list(told) != list(read):
+            shown = small[[place[items[row].id] for row in told]] if both else None
         captions = [items[row].caption or "" for row in rows]
         return EmbeddingSet.from_array(
             np.concatenate(parts),
             modality=modality,
             ids=[items[row].id for row in rows],
             captions=captions if any(captions) else None,
-            thumbnails=small if modality == "image" or both else None,
+            thumbnails=shown,
             name=f"{modality}s through {encoder.name}",
             files=files,
             model=encoder.summary,
         )
 
-    small = np.concatenate(tiles) if tiles else None
     kept = {*read, *told} if both else range(len(items))
     gone = {one.id for one in broken}
     return Encoded(

@@ -55,8 +55,9 @@ def encode(
 ) -> Encoded:
     """Turn images and captions into two sets of embeddings.
 
-    Images go first, batch by batch in the order of the items, then the captions of those that could
-    be read. The same items, encoder and ``batch_size`` give the same numbers on the same machine.
+    Images go first, batch by batch in the order of the items, then all captions of those that could
+    be read; items that share an id show one thing. The same items, encoder and ``batch_size`` give
+    the same numbers on the same machine.
 
     Parameters
     ----------
@@ -73,11 +74,11 @@ def encode(
     sides : {"both", "images", "texts"}
         What to encode; the other side is left out even where items have it.
     paired : bool, default True
-        Where items have images and captions, keep those that have both, so that rows correspond. If
-        false, each side keeps all that it has.
+        Where items have images and captions, keep the ids that have both, so that rows, or groups
+        of rows, correspond. If false, each side keeps all that it has.
     thumbnails : int, optional
-        Pixels a side, 32 to 64, or 0 for none. By default 64 for up to 20,000 images, 32 for up to
-        100,000, and none for more.
+        Pixels a side, 32 to 64, or 0 for none. By default 64 for up to 20,000 rows a side,
+        32 for up to 100,000, and none for more.
     files : sequence of str
         Names of the places, for the provenance.
 
@@ -103,13 +104,14 @@ def encode(
         with_text = with_text if sides == "texts" else []
     both = paired and bool(with_image) and bool(with_text)
     if both:
-        with_image = with_text = sorted(set(with_image) & set(with_text))
+        with_image, with_text = _of(items, with_image, with_text), _of(items, with_text, with_image)
     if not with_image and not with_text:
         raise ParameterError(
             "There is nothing to encode: no item has what is asked for. Check which images have "
             "captions, or keep those without partner (paired=False)."
         )
-    side = thumbnail_side(len(with_image)) if thumbnails is None else thumbnails
+    most = max(len(with_image), len(with_text) if both else 0)
+    side = thumbnail_side(most) if thumbnails is None else thumbnails
     state.begin(items, encoder, batch_size, sides, paired, side, usable_cores())
     on_cpu = encoder.device == "cpu"
     workers = max(min(usable_cores(), MAX_WORKERS), 1 if on_cpu else 2)
@@ -134,11 +136,17 @@ def encode(
                 f"Not one of {len(with_image):,} images can be read. The first, "
                 f"{printable(first.id, 80)}: {first.reason}."
             )
-        told = read if both else with_text
+        told = _of(items, with_text, read) if both else with_text
         captions = _text_tasks(items, cut(told, state.texts), encoder)
         told_of = partial(tell, len(with_image), len(told), 0, "captions")
         _work(captions, workers, state.texts, told_of)
     return assemble(items, encoder, state, read, told, tuple(files), both)
+
+
+def _of(items: Sequence[Item], rows: Rows, others: Rows) -> list[int]:
+    """Return the rows whose id some of the others have."""
+    shared = {items[row].id for row in others}
+    return [row for row in rows if items[row].id in shared]
 
 
 def _work(

@@ -21,7 +21,7 @@ from anisoalign_core.io.chunks import gathered
 from anisoalign_core.io.columns import Meaning
 from anisoalign_core.io.keys import Role, find_key, listed, role_of, select_key
 from anisoalign_core.io.registry import files_in, format_of
-from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.pairs import EmbeddingPair, without_copies
 from anisoalign_core.rows import as_strings
 
 Texts = Sequence[str] | npt.NDArray[Any]
@@ -132,8 +132,10 @@ def load_pair(
 ) -> EmbeddingPair:
     """Read both sides from one file or folder and pair them.
 
-    Row i belongs to row i, also when invalid rows were dropped on either side. Where each side
-    brings ids of its own and the two name rows differently, rows are joined by id instead.
+    Row i belongs to row i, also when invalid rows were dropped on either side. Where both sides
+    bring ids that name rows differently, rows are joined by id instead; so they are where target
+    rows are written again under their id: a folder of clip-retrieval that has each image once for
+    each of its captions gives images with groups of captions.
 
     Parameters
     ----------
@@ -309,6 +311,7 @@ def _paired(source: EmbeddingSet, target: EmbeddingSet) -> EmbeddingPair:
     by_row = source.provenance.rows_read == target.provenance.rows_read
     if not (source.provenance.ids_are_rows or target.provenance.ids_are_rows):
         same = by_row and np.array_equal(source.ids[in_source], target.ids[in_target])
+        same = same and len(without_copies(target)) == len(target)
         if not same and (not by_row or set(source.ids) & set(target.ids)):
             return EmbeddingPair.join(source, target)
     if not by_row or len(both) == len(source) == len(target):

@@ -26,7 +26,7 @@ from anisoalign_core.plots.style import (
     points,
     shares,
 )
-from anisoalign_core.teach import Claim, ConeShares
+from anisoalign_core.teach import Bar, Claim, ConeShares
 
 BAR_COLOURS = {
     "measured": GAP,
@@ -236,8 +236,13 @@ def meaning_against_fit(
 
 
 def claim_bars(claim: Claim) -> go.Figure:
-    """Draw the numbers of a claim as bars, each with its value; colours tell what each is of."""
-    bars = claim.bars[::-1]
+    """Draw the numbers of a claim as bars."""
+    return value_bars(claim.bars, claim.axis, claim.top)
+
+
+def value_bars(bars: Sequence[Bar], axis: str, top: float) -> go.Figure:
+    """Draw numbers as bars, each with its value; colours tell what each is of."""
+    bars = bars[::-1]
     figure = go.Figure(
         go.Bar(
             x=[bar.value for bar in bars],
@@ -253,7 +258,7 @@ def claim_bars(claim: Claim) -> go.Figure:
             hoverinfo="skip",
         )
     )
-    figure.update_xaxes(title=as_text(claim.axis), range=[0, claim.top])
+    figure.update_xaxes(title=as_text(axis), range=[0, top])
     figure.update_yaxes(ticksuffix="  ", showgrid=False)
     figure = layout(figure, height=100 + 36 * len(bars), legend=False)
     return figure.update_layout(margin={"r": 40})

@@ -31,11 +31,13 @@ def command(board: Leaderboard) -> str:
     for side in (setting.target, setting.source):
         file = str((side["files"] or [side["name"]])[0])
         bundled = file.startswith("sample_data/")
-        files.append(quote("sample:" + file.split("/")[1] if bundled else file))
+        files.append(quote("sample:" + side["name"].split("/")[0] if bundled else file))
+    pairing = " --join-ids" if "things" in setting.rows else " --paired"
+    pairing = pairing if setting.paired else ""
     names = [quote(one.name) for one in board.entries if one.role != "ceiling"]
     line = (
         f"anisoalign compare --target {files[0]} --source {files[1]}"
-        f"{' --paired' if setting.paired else ''} --methods {' '.join(names)} "
+        f"{pairing} --methods {' '.join(names)} "
         f"--splits {setting.splits} --holdout {setting.holdout:g} --k {setting.k} "
         f"--seed {setting.random_state}"
     )

@@ -15,6 +15,7 @@ from anisoalign_core.teach.ball import (
     two_cones,
 )
 from anisoalign_core.teach.claims import Bar, Claim, claims
+from anisoalign_core.teach.sentences import Sentences
 from anisoalign_core.teach.story import (
     Checkpoint,
     ConeShares,
@@ -36,6 +37,7 @@ __all__ = [
     "Cones",
     "Found",
     "Moved",
+    "Sentences",
     "ball_bound",
     "ball_shift",
     "claims",

@@ -56,7 +56,9 @@ def encode_now(asked: Asked, model: Model) -> None:
     del st.session_state["encode_state"]
     st.session_state["encoded"] = found
     if found.images is not None and found.texts is not None:
-        use_pair(Loaded(found.pair(), f"{asked.title} · {encoder.name}"))
+        pair = found.pair()
+        st.session_state["encoded_digest"] = pair.digest
+        use_pair(Loaded(pair, f"{asked.title} · {encoder.name}"))
     st.rerun()
 
 
@@ -85,7 +87,7 @@ def show_encoded() -> None:
         icon=":material/check:",
     )
     current = loaded()
-    if current is not None and found.images is not None and current.pair.target is found.images:
+    if current is not None and current.pair.digest == st.session_state.get("encoded_digest"):
         st.markdown("They are loaded now: every page works on them.")
         row = st.container(horizontal=True)
         row.page_link(page_path("spectra"), label="Spectra", icon=":material/show_chart:")

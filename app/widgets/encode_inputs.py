@@ -70,10 +70,11 @@ def _uploaded() -> Asked | None:
     )
     words = right.file_uploader(
         "Captions (optional)",
-        type=["csv", "tsv", "txt"],
+        type=["csv", "tsv", "txt", "json", "jsonl", "token"],
         key="encode_captions",
-        help="A table with a column for the file and one for the caption, or one caption a line in "
-        "the order of the pictures' names.",
+        help="A table or JSON with a name of a file and a caption, any number for a picture, "
+        "COCO's annotations, lines name#k and caption, or one caption a line in the order of the "
+        "pictures' names.",
     )
     if not pictures and words is None:
         st.caption("Choose pictures, captions, or both, to go on.")
@@ -146,10 +147,10 @@ def _found(key: tuple[object, ...], title: str, find: Any) -> Asked:
 def show_inputs(asked: Asked) -> None:
     """Say what was found, and what does not fit together."""
     items = asked.inputs.items
-    pictures = sum(item.open is not None for item in items)
-    told = sum(bool(item.caption) for item in items)
     both = sum(item.open is not None and bool(item.caption) for item in items)
-    st.markdown(f"**{pictures:,} pictures, {told:,} captions, {both:,} of them together**")
+    st.markdown(f"**{asked.inputs.in_words}; {both:,} images have captions**")
+    if asked.inputs.captions_each[1] > 1:
+        st.caption("Every caption gives a row; the rows of one image count as one thing.")
     for words in asked.inputs.problems:
         st.caption(plain(words))
     with st.expander("First captions"):

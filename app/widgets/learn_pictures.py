@@ -16,6 +16,7 @@ from anisoalign_core.plots.teach import (
 from anisoalign_core.teach import find_pictures
 from app.widgets import learn_sample as sample
 from app.widgets.common import Number, figure, number_row, plain, three
+from app.widgets.learn_sentences import several_sentences
 
 CAPTIONS = 40
 FIRST_CAPTION = 17
@@ -198,6 +199,7 @@ def residual() -> None:
                 words = str(sample.shown(known.pair.source)[0][row])
                 picture.image(sample.shown(known.pair.target)[1][row], width=40, alt=words)
                 text.markdown(plain(words))
+    several_sentences()
 
 
 def claim() -> None:

@@ -26,6 +26,7 @@ from anisoalign_core.teach import (
     BallBound,
     Claim,
     ConeShares,
+    Sentences,
     ball_bound,
     claims,
     cone_shares,
@@ -40,6 +41,17 @@ END_ROWS = 4
 def pair() -> EmbeddingPair:
     """Return the sample."""
     return shared_sample("scenes")
+
+
+def told() -> EmbeddingPair:
+    """Return the scenes that have three captions each."""
+    return shared_sample("scenes-captions")
+
+
+@st.cache_resource(show_spinner=False)
+def sentences() -> Sentences:
+    """Return what lies between the captions of a scene, and between them and the scene."""
+    return Sentences.of(told().source.vectors, told().target.vectors, told().matched)
 
 
 def control() -> EmbeddingPair:

@@ -275,10 +275,10 @@ def captions(name: str, data: bytes, folder: Path) -> str:
 
 
 def caption(name: str, data: bytes, folder: Path) -> str:
-    from anisoalign_core.encode.captions import caption_in
+    from anisoalign_core.encode.captions import captions_in
 
-    text, more = caption_in(data, name)
-    return f"{bool(text)} {more > 0}"
+    texts = captions_in(data, name)
+    return f"{bool(texts)} {len(texts) > 1}"
 
 
 def config(data: bytes, folder: Path) -> str:

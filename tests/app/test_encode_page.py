@@ -57,7 +57,7 @@ def test_nothing_is_asked_of_a_model_before_there_is_something_to_encode():
 
 def test_a_zip_becomes_the_loaded_pair_and_equals_the_bundled_rows(sample):
     at = upload(open_page("encode"), zipped(sample, broken=True))
-    assert "31 pictures, 31 captions, 31 of them together" in words(at)
+    assert "31 images, 31 captions; 31 images have captions" in words(at)
     start(at)
     assert not at.exception and not at.error
     pair = at.session_state["loaded"].pair
@@ -70,6 +70,23 @@ def test_a_zip_becomes_the_loaded_pair_and_equals_the_bundled_rows(sample):
     at.switch_page("../pages/spectra.py").run()
     assert not at.exception and not at.error
     assert "30 pairs × 128 dimensions" in words(at)
+
+
+def test_every_caption_of_a_picture_gives_a_row(sample):
+    told = "".join(
+        f"{row:03d}.png#{k}\t{'look, ' * k}{sample.target.captions[row]}\n"
+        for row in range(ROWS)
+        for k in range(2)
+    )
+    at = upload(open_page("encode"), zipped(sample, captions=False), told.encode())
+    assert f"{ROWS} images, {2 * ROWS} captions, 2 each; {ROWS} images have captions" in words(at)
+    start(at)
+    assert not at.exception and not at.error
+    pair = at.session_state["loaded"].pair
+    assert pair.in_words() == (
+        f"{ROWS} things: {ROWS} image rows (1 each) and {2 * ROWS} text rows (2 each)"
+    )
+    assert "They are loaded now" in words(at)
 
 
 def test_captions_may_come_in_a_table(sample):

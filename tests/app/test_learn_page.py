@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 import anisoalign_core as aa
 from anisoalign_core.samples import load_training
+from anisoalign_core.teach import Sentences
 from app.session import Loaded
 from tests.conftest import paired_world
 
@@ -224,3 +225,21 @@ def test_the_story_needs_neither_torch_nor_umap():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_one_picture_has_several_sentences_and_a_residual_that_stays():
+    at = open_learn(5)
+    told = words(at)
+    assert "One picture, several true sentences" in told
+    assert "This picture shows a big red crescent at dusk" in told
+    assert "it is big, it is scarlet and it is on the left" in told
+    first = numbers(at)
+    assert float(first["Picture to mean"]) < float(first["Picture to caption"])
+    pair = aa.load_sample("scenes-captions")
+    known = Sentences.of(pair.source.vectors, pair.target.vectors, pair.matched)
+    assert float(first["Two captions apart"]) == pytest.approx(
+        (2 * known.spread[0]) ** 0.5, abs=5e-3
+    )
+    at.selectbox(key="learn_scene").set_value(3).run()
+    assert fine(at)
+    assert numbers(at)["Two captions apart"] != first["Two captions apart"]

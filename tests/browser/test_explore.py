@@ -37,7 +37,7 @@ def test_a_small_zip_is_encoded_and_seen_on_every_page(page, tmp_path):
         out.writestr("a/broken.txt", "a broken one")
     go(page, "Encode")
     page.locator(".st-key-encode_pictures input[type=file]").set_input_files(archive)
-    page.get_by_text("61 pictures, 61 captions, 61 of them together").wait_for()
+    page.get_by_text("61 images, 61 captions; 61 images have captions").wait_for()
     page.locator(".st-key-encode_start button").click()
     page.get_by_text("They are loaded now").wait_for()
     page.get_by_text("1 pictures could not be read").wait_for()

@@ -78,6 +78,21 @@ def test_an_archive_and_a_table_become_two_sets(files, sample, capsys):
     assert about["broken"] == about["notes"] == about["left_out"] == []
 
 
+def test_every_caption_of_an_image_gives_a_row(files, sample, capsys):
+    """And the two files are one grouped pair to every other verb."""
+    with (files / "captions.csv").open("a") as table:
+        for key in sample.target.ids[:20]:
+            table.write(f"{key}.png,a red ring\n")
+    assert main(["encode", *BOTH, *ENCODER, *OUTS]) == 0
+    said = capsys.readouterr().err
+    assert "Found 20 images, 40 captions, 2 each." in said
+    assert "20 images in image.npy and 40 texts in text.npy" in said
+    sides = ["--source", "text.npy", "--target", "image.npy", "--join-ids"]
+    assert main(["diagnose", *sides, "--json", "-"]) == 0
+    said = capsys.readouterr().err
+    assert "20 things: 20 image rows (1 each) and 40 text rows (2 each)" in said
+
+
 def test_json_goes_to_stdout_and_quiet_is_quiet(files, capsys):
     command = ["encode", "--images", "scenes.zip", *ENCODER, "--out-images", "image.parquet"]
     assert main([*command, "--json", "-", "--quiet"]) == 0

@@ -54,14 +54,18 @@ def folder(tmp_path):
 
 def test_a_folder_of_img2dataset(folder):
     inputs = find_items(folder)
-    assert ids(inputs) == [
-        "00000/000000002",
-        "00000/000000010",
-        "00001/000010000",
-        "00001/000010001",
+    assert [(one.id, one.caption) for one in inputs.items] == [
+        ("00000/000000002", "caption of"),
+        ("00000/000000002", "2"),
+        ("00000/000000010", "caption of"),
+        ("00000/000000010", "10"),
+        ("00001/000010000", "caption of"),
+        ("00001/000010000", "10000"),
+        ("00001/000010001", "from json"),
     ]
-    assert captions(inputs) == ["caption of", "caption of", "caption of", "from json"]
-    assert inputs.problems == ("3 .txt files with several lines: the first is the caption.",)
+    assert [one.open is None for one in inputs.items] == [*[False, True] * 3, False]
+    assert inputs.in_words == "4 images, 7 captions, 1 to 2 each"
+    assert inputs.problems == ()
     assert inputs.files == ("data",)
     assert inputs.items[0].open().size == (40, 32)
 
@@ -164,13 +168,12 @@ def test_tabs_separate_without_quotes():
 def test_what_does_not_match_is_listed():
     rows = table("image,caption", "cat.1,first", "cat.1,again", "dog.jpg,whose", "cow,C", "owl,O")
     inputs = find_items(archive(*NAMES), rows)
-    assert captions(inputs) == ["first", None, None]
+    assert captions(inputs) == ["first", "again", None, None]
     assert inputs.captions_without_image == ("cow", "owl")
     assert inputs.images_without_caption == ("train/dog", "val/dog")
     assert inputs.problems == (
         "2 images have no caption: train/dog, val/dog.",
         "2 captions have no image: cow, owl.",
-        "1 caption of captions.csv left out: the image has one before.",
         "1 caption of captions.csv left out: several images have that name. Write the folder too.",
     )
 
@@ -183,6 +186,47 @@ def test_lines_are_in_the_images_order():
     assert captions(find_items(archive("1.png"), ["an  image"])) == ["an image"]
 
 
+KINDS = {
+    "flickr.txt": "cat.jpg#0\tone\ncat.jpg#1\ttwo\ndog.jpg#0\tthree\ndog.jpg#1\tfour\n",
+    "coco.json": json.dumps(
+        {
+            "images": [{"id": 7, "file_name": "cat.jpg"}, {"id": 9, "file_name": "dog.jpg"}],
+            "annotations": [
+                {"image_id": whose, "caption": text}
+                for whose, text in ((7, "one"), (9, "three"), (7, "two"), (9, "four"))
+            ],
+        }
+    ),
+    "metadata.jsonl": "\n".join(
+        json.dumps({"file_name": name, "text": text})
+        for name, text in (("cat.jpg", ["one", "two"]), ("dog.jpg", ["three", "four"]))
+    ),
+    "several.csv": "image,caption\ncat.jpg,one\ndog.jpg,three\ncat.jpg,two\ndog.jpg,four\n",
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_caption_of_an_image_is_kept(name):
+    inputs = find_items(archive("cat.jpg", "dog.jpg"), upload(name, KINDS[name]))
+    assert [(one.id, one.caption, one.open is None) for one in inputs.items] == [
+        ("cat", "one", False),
+        ("cat", "two", True),
+        ("dog", "three", False),
+        ("dog", "four", True),
+    ]
+    assert inputs.in_words == "2 images, 4 captions, 2 each"
+    assert inputs.captions_each == (2, 2)
+    assert inputs.problems == ()
+
+
+def test_json_beside_an_image_may_hold_several_captions():
+    beside = {"a.png": PNG, "a.json": json.dumps({"caption": ["one", " ", "two"]}).encode()}
+    assert captions(find_items(upload("x.zip", zipped(beside)))) == ["one", "two"]
+    odd = find_items(upload("x.zip", zipped(beside | {"a.json": b'{"caption": 3}'})))
+    assert captions(odd) == [None]
+    assert odd.notes == ("The caption of a.json is no text. Write it again.",)
+
+
 def test_captions_alone():
     inputs = find_items(captions=upload("c.txt", "a\n\nb\n"))
     assert [(one.id, one.caption, one.open) for one in inputs.items] == [
@@ -191,7 +235,8 @@ def test_captions_alone():
     ]
     assert inputs.problems == ("1 line of c.txt left out: empty.",)
     named = find_items(captions=table("id,text", "x,A", "x,B", ",C"))
-    assert ids(named) == ["x", "x (2)", "2"]
+    assert ids(named) == ["x", "x", "2"]
+    assert named.in_words == "3 captions, 1 to 2 each"
 
 
 @pytest.mark.parametrize(

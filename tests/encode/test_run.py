@@ -129,6 +129,54 @@ def test_rows_without_partner_are_left_out_or_kept(encoder):
     assert joined.target.ids.tolist() == ["k0", "k3", "k5"]
 
 
+def told_thrice(count, **options):
+    return [
+        item
+        for row, one in enumerate(items(count, **options))
+        for item in (one, *(Item(one.id, f"{WORDS[k]} {phrase(row)}") for k in range(2)))
+    ]
+
+
+def test_an_image_is_encoded_once_and_every_caption_of_it(encoder):
+    opened = Counter()
+
+    def counted(item):
+        def opens():
+            opened[item.id] += 1
+            return item.open()
+
+        return replace(item, open=opens)
+
+    given = [one if one.open is None else counted(one) for one in told_thrice(9, broken=(4,))]
+    found = encode([*given, Item("alone", "a red ring")], encoder, batch_size=4)
+    kept = [f"k{row}" for row in range(9) if row != 4]
+    assert set(opened.values()) == {1}
+    assert found.images.ids.tolist() == kept
+    assert found.texts.ids.tolist() == [key for key in kept for _ in range(3)]
+    assert found.left_out == ("alone",)
+    np.testing.assert_array_equal(found.texts.thumbnails, np.repeat(found.images.thumbnails, 3, 0))
+    with one_torch_thread():
+        spoken = encoder.encode_texts([one.caption for one in given if one.id != "k4"])
+    np.testing.assert_allclose(found.texts.vectors, spoken, atol=1e-6)
+    pair = found.pair()
+    assert pair.in_words() == "8 things: 8 image rows (1 each) and 24 text rows (3 each)"
+    plain = encode(items(9, broken=(4,)), encoder, batch_size=4)
+    np.testing.assert_allclose(pair.target.vectors, plain.images.vectors, atol=1e-6)
+
+
+def test_groups_go_on_after_a_stop(encoder):
+    whole, state = encode(told_thrice(20), encoder, batch_size=4), EncodingState()
+
+    def stop(share, words):
+        if share > 0.5:
+            raise CancelledError
+
+    with pytest.raises(CancelledError):
+        encode(told_thrice(20), encoder, batch_size=4, progress=stop, state=state)
+    again = encode(told_thrice(20), encoder, batch_size=4, state=state)
+    assert same(whole.images, again.images) and same(whole.texts, again.texts)
+
+
 def test_one_side_alone(encoder):
     images = encode(items(5, without_caption=range(5)), encoder)
     assert images.texts is None

@@ -59,3 +59,12 @@ class ParameterError(AnisoAlignError):
 
 class CancelledError(AnisoAlignError):
     """The person asked to stop; nothing was changed."""
+
+
+def kind_of(value: object) -> str:
+    """Say what something is, for a message."""
+    shape = getattr(value, "shape", None)
+    if type(value).__name__ == "ndarray":
+        return f"an array of shape {shape}"
+    name = type(value).__name__
+    return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"

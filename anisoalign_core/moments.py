@@ -120,8 +120,6 @@ class Moments:
         ----------
         chunks : iterable of ((n_i, d) rows, (n_i,) positive weights)
             Weights sum to a whole number: that of the things which the rows show.
-        diagonal : bool, default False
-            Sum the diagonal of the scatter only.
         """
         mass, mean, scatter = 0.0, np.zeros(1), None
         for rows, weights in chunks:
@@ -153,9 +151,7 @@ class Moments:
 
     def __radd__(self, other: object) -> Moments:
         """Let ``sum`` start at 0."""
-        if other != 0:
-            return NotImplemented
-        return self
+        return self if other == 0 else NotImplemented
 
     def without(self, other: Moments) -> Moments:
         """Moments of the rows that are left when those of ``other`` are taken away.

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet
-from anisoalign_core.errors import JoinError, ParameterError, ShapeError
+from anisoalign_core.errors import JoinError, ParameterError, ShapeError, kind_of
 from anisoalign_core.numerics import Float32, Float64, Integers
 from anisoalign_core.rows import Strings
 from anisoalign_core.splitting import Split, split_rows
@@ -344,14 +344,6 @@ def check_pair(value: object, function: str, first: str = "") -> None:
 def _called(side: EmbeddingSet, role: str) -> str:
     """Return a set's name, or its role where it has none of its own."""
     return role if side.name == "array" else side.name
-
-
-def kind_of(value: object) -> str:
-    """Say what something is, for a message."""
-    if isinstance(value, np.ndarray):
-        return f"an array of shape {value.shape}"
-    name = type(value).__name__
-    return f"{'an' if name[:1] in 'AEIOUaeiou' else 'a'} {name}"
 
 
 def fit_rows(

@@ -10,8 +10,7 @@ from typing import Any, Literal
 from anisoalign_core.align import ALIGNERS, Curve, Knob, ReAlign
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.compare.given import Given
-from anisoalign_core.errors import ParameterError
-from anisoalign_core.pairs import kind_of
+from anisoalign_core.errors import ParameterError, kind_of
 
 Role = Literal["floor", "method", "reference", "control", "ceiling"]
 ROLES: dict[Role, str] = {

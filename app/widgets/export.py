@@ -291,6 +291,13 @@ def reproduce(cooked: Cooked, name: str) -> None:
     names = []
     for side in (pair.target, pair.source):
         files = side.provenance.files
+        if len(files) > 1:
+            st.caption(
+                f"{plain(side.name)} is put together from {len(files)} files, so no lines read it "
+                "as one. Save it first (aa.save), and load what is saved; the recipe holds the "
+                "settings."
+            )
+            return
         names.append(files[0] if files else side.name)
     python, shell = st.tabs(["Python", "Command line"])
     if recipe.pairing == "id":

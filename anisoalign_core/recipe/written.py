@@ -52,7 +52,8 @@ class AnyRecipe:
             found.check()
             return found
         except ValueError as error:
-            raise FormatError(f"This is not a recipe written by this library: {error}.") from error
+            why = str(error).rstrip(".")
+            raise FormatError(f"This is not a recipe written by this library: {why}.") from error
 
     def check(self) -> None:
         """Refuse what cannot be replayed, now and not amid a replay.

@@ -226,14 +226,18 @@ def offer(cooked: Cooked, suffix: str, dtype: Dtype, name: str) -> None:
             on_click="ignore",
         )
         known = data.provenance
-        if writer_of(suffix, file)[0].lines and (not known.ids_are_rows or known.dropped_rows):
-            st.download_button(
-                "Download its ids (.ids.txt)",
-                data="\n".join(data.ids.tolist()) + "\n",
-                file_name=f"{Path(file).stem}.ids.txt",
-                key=f"ids_{number}",
-                on_click="ignore",
-            )
+        if not writer_of(suffix, file)[0].lines:
+            continue
+        named = not known.ids_are_rows or bool(known.dropped_rows)
+        for what, values in (("ids", data.ids if named else None), ("captions", data.captions)):
+            if values is not None:
+                st.download_button(
+                    f"Download its {what} (.{what}.txt)",
+                    data="".join(f"{' '.join(value.splitlines())}\n" for value in values),
+                    file_name=f"{Path(file).stem}.{what}.txt",
+                    key=f"{what}_{number}",
+                    on_click="ignore",
+                )
 
 
 def _write_on_server(cooked: Cooked, data: EmbeddingSet, file: str, dtype: Dtype) -> None:

@@ -95,3 +95,11 @@ def test_an_export_keeps_the_order_the_ids_and_the_captions(pair, suffix, monkey
     np.testing.assert_allclose(rows, corrected.vectors, atol=1e-6)
     again = aa.EmbeddingPair.join(aa.load(path, modality="text"), pair.target)
     assert again.in_words() == pair.in_words()
+
+
+def test_a_plain_array_is_offered_with_its_ids_and_captions(pair):
+    at = open_page("export", pair)
+    labels = [each.label for each in at.get("download_button")]
+    assert "Download its ids (.ids.txt)" in labels
+    assert "Download its captions (.captions.txt)" in labels
+    assert "put together from 2 files" in words(at)

@@ -210,5 +210,12 @@ def test_the_bundled_sample_stands_in_for_files(capsys):
     sides = ["--target", "sample:scenes", "--source", "sample:scenes", "--paired"]
     assert main(["diagnose", *sides, "--json", "-", "--quiet"]) == 0
     assert json.loads(capsys.readouterr().out)["n_source"] == 4000
+    grouped = ["sample:scenes-captions" if one == "sample:scenes" else one for one in sides]
+    assert main(["diagnose", *grouped[:-1], "--join-ids", "--json", "-"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["n_source"] == 3000
+    assert "1,000 things: 1,000 image rows (1 each) and 3,000 text rows (3 each)" in said.err
+    assert main(["fit", *grouped[:-1], "--out", "model.npz"]) == 2
+    assert "put together from parts of several files" in capsys.readouterr().err
     assert main(["diagnose", "--target", "sample:x", "--source", "sample:scenes"]) == 2
     assert "no sample 'x'" in capsys.readouterr().err

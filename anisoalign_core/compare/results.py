@@ -184,18 +184,19 @@ class Leaderboard:
     def answer(self, entry: str, metric: str, other: str = BASELINE) -> Answer | None:
         """Whether an entry is better than another on a metric, as far as the interval can tell.
 
-        None where there is nothing to ask: the same entry, a control (it shows what a number means
-        and stands in no race), a metric that one of them lacks, a metric without a better side, or
-        fewer than two splits.
+        None where there is nothing to ask: the same entry, a metric that one of them lacks, a
+        metric without a better side, or fewer than two splits.
         """
-        if any(one.name == entry and one.role == "control" for one in self.entries):
-            return None
         direction = described(metric).direction
         both = self.has(entry, metric) and self.has(other, metric)
         if entry == other or not both or direction == "neutral" or self.splits < 2:
             return None
         sign = self.difference(entry, metric, other).sign * (1 if direction == "higher" else -1)
         return "better" if sign > 0 else "worse" if sign < 0 else "cannot tell"
+
+    def race(self, entry: str, metric: str) -> Answer | None:
+        """Return the answer for tables and figures: None for controls, which stand in no race."""
+        return None if self.named(entry).role == "control" else self.answer(entry, metric)
 
     def floor(self, entry: str, metric: str) -> float | None:
         """Mean of what chance or sampling alone gives this entry."""
@@ -272,7 +273,7 @@ class Leaderboard:
                     "high": score.high,
                     "floor": self.floor(one.name, metric),
                 }
-                answer = self.answer(one.name, metric)
+                answer = self.race(one.name, metric)
                 if answer is not None:
                     gap = self.difference(one.name, metric)
                     row |= {

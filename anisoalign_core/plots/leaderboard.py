@@ -140,9 +140,9 @@ def answers(board: Leaderboard, metric: str) -> go.Figure:
         ("better", CORRECTED, "better than ReAlign"),
         ("worse", SOURCE, "worse"),
         ("cannot tell", NULL, "cannot be told apart"),
-        (None, NULL, "no better side"),
+        (None, NULL, "a control, or no better side"),
     ):
-        rows = [n for n, one in enumerate(shown) if board.answer(one.name, metric) == answer]
+        rows = [n for n, one in enumerate(shown) if board.race(one.name, metric) == answer]
         if not rows:
             continue
         figure.add_trace(

@@ -87,7 +87,7 @@ def table(board: Leaderboard, group: str) -> tuple[list[str], list[list[str]]]:
             if not board.has(one.name, metric):
                 cells.append("–")
                 continue
-            mark = MARKS[board.answer(one.name, metric)]
+            mark = MARKS[board.race(one.name, metric)]
             cells.append(f"{cell(board.score(one.name, metric))} {mark}".strip())
         rows.append([one.label, _reads(one), *cells])
     return header, rows

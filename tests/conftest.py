@@ -33,12 +33,15 @@ SLOW = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what takes long; single tests may mark themselves too."""
+    """Mark what takes long, and begin with it, so that no worker is left with it at the end."""
     root = Path(__file__).parent
     slow = [root / place for place in SLOW]
     for item in items:
         if any(item.path.is_relative_to(place) for place in slow):
             item.add_marker(pytest.mark.slow)
+    late = {path for item in items if "slow" not in item.keywords for path in [item.path]}
+    late -= {root / "test_wide.py"}
+    items.sort(key=lambda item: item.path in late)
 
 
 def paired_world(n: int = 300, d: int = 24, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -17,7 +17,7 @@ QUICK = ("mean-shift", "center-both", "bounded:bound=0.3", "procrustes", "permut
 
 @pytest.fixture(scope="module")
 def pair():
-    return aa.load_sample().take(np.arange(1200))
+    return aa.load_sample().take(np.arange(840))
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_differences_are_paired_and_answers_follow_their_intervals(board):
 
 
 def test_a_floor_that_depends_on_the_method_is_not_called_chance(board):
-    assert board.chance("recall_at_1_source_to_target") == pytest.approx(1 / 300)
+    assert board.chance("recall_at_1_source_to_target") == pytest.approx(1 / 210)
     assert board.chance("matched_cosine") is None
     assert board.floor("mean-shift", "matched_cosine") != board.floor("identity", "matched_cosine")
 
@@ -147,7 +147,7 @@ def test_progress_never_goes_back(pair):
 
 
 def test_unpaired_sets_are_compared_without_what_needs_pairs(pair):
-    unpaired = aa.EmbeddingPair(pair.source, pair.target.take(np.arange(100, 1100)))
+    unpaired = aa.EmbeddingPair(pair.source, pair.target.take(np.arange(20, 820)))
     found = leaderboard(unpaired, splits=2, methods=["mean-shift", "procrustes", "permuted"])
     assert "procrustes" not in found.values and found.metrics("residual") == []
     assert all(m.startswith("mixed_gallery_bias") for m in found.metrics("retrieval"))

@@ -188,7 +188,7 @@ def _gap(pair: EmbeddingPair) -> dict[str, float]:
         ),
     }
     if pair.paired:
-        residual = Residual.of(y, x, pair.things)
+        residual = Residual.of(y, x, pair.things, (source, target))
         found |= {
             "residual_trace": residual.trace,
             "residual_share": residual.share,

@@ -252,14 +252,8 @@ class Trial:
         study = self.study
         if self.sweep is not None:
             return View(study, study.target, self.sweep.at(**values))
-        after = self.method.transform(study.source, self._partners)
+        after = self.method.transform(study.source, study.pair.partners(study.shown[0]))
         return View(study, self.method.transform_target(study.target), FixedRows(after))
-
-    @property
-    def _partners(self) -> Float32 | None:
-        if self.study.things is None or self.study.things.are_rows:
-            return self.study.target
-        return self.study.pair.partners(self.study.shown[0])
 
     def curve(
         self, values: Sequence[float] | None = None, progress: Progress | None = None

@@ -145,10 +145,9 @@ def diagnose(
     values_y, values_x = np.maximum(values_y, 0), np.maximum(values_x, 0)
     frame = eigh(source.covariance + target.covariance)[1]
     sample = draw(y, x, things, random_state)
-    y_sample, x_sample = sample.y, sample.x
     tell(0.3, "Measuring both modalities")
     spectra = _spectra(
-        source, target, values_y, values_x, y_sample[:NULL_ROWS], x_sample[:NULL_ROWS]
+        source, target, values_y, values_x, sample.y[:NULL_ROWS], sample.x[:NULL_ROWS]
     )
     bias = _bias(y, x, source, target, frame, things, random_state)
     tell(0.45, "Comparing subspaces")
@@ -160,7 +159,8 @@ def diagnose(
     residual, structure = None, None
     if things is not None and "residual" in parts:
         tell(0.7, "Splitting off the residual")
-        residual = _residual(y, x, things, Residual.of(y, x, things), sample, random_state)
+        split = Residual.of(y, x, things, (source, target))
+        residual = _residual(y, x, things, split, sample, random_state)
     if things is not None and "structure" in parts:
         tell(0.85, "Comparing neighbourhoods")
         structure = _structure(sample, random_state)
@@ -182,7 +182,7 @@ def diagnose(
         verdict=judge(subspaces, structure, sample.size)
         if {"subspaces", "structure"} <= set(parts)
         else Verdict("unknown", "Not judged: parts of the diagnosis were left out.", ()),
-        notes=(*told, *notes_of(pair, len(y_sample), len(x_sample))),
+        notes=(*told, *notes_of(pair, len(sample.y), len(sample.x))),
     )
 
 

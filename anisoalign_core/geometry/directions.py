@@ -108,7 +108,8 @@ class Directions:
         """
         if not self.pair.paired:
             raise NeedsPairsError("Residual and shared directions need to know the pairs.")
-        return Residual.of(self.pair.source.vectors, self.pair.target.vectors, self.pair.things)
+        y, x = self.pair.source.vectors, self.pair.target.vectors
+        return Residual.of(y, x, self.pair.things, self._moments)
 
     @property
     def kinds(self) -> tuple[str, ...]:

@@ -36,8 +36,16 @@ class Residual:
     moments: Moments
 
     @classmethod
-    def of(cls, y: Float32, x: Float32, things: Things | None = None) -> Residual:
+    def of(
+        cls,
+        y: Float32,
+        x: Float32,
+        things: Things | None = None,
+        sides: tuple[Moments, Moments] | None = None,
+    ) -> Residual:
         """Residual of (n, d) source rows y and target rows x, matched row by row or by thing.
+
+        ``sides`` are the moments of :func:`weighted_sides` where they are known.
 
         Notes
         -----
@@ -45,9 +53,9 @@ class Residual:
         pairs: it is ``Σ_x + Σ_y − C − Cᵀ`` with weighted covariances and the cross-covariance C of
         the things' mean rows. So the split of the squared distance stays exact.
         """
+        source, target = sides or weighted_sides(y, x, things)
         if things is None or things.are_rows:
-            return cls(Moments.of(y), Moments.of(x), Moments.of(x - y))
-        source, target = weighted_sides(y, x, things)
+            return cls(source, target, Moments.of(x - y))
         mean_y, mean_x = (
             things.mean_rows(rows, of_source=rows is y) - side.mean
             for rows, side in ((y, source), (x, target))

@@ -37,6 +37,7 @@ from .metrics import Scores as Scores
 from .metrics import evaluate as evaluate
 from .moments import Moments as Moments
 from .pairs import EmbeddingPair as EmbeddingPair
+from .plots.live import live as live
 from .recipe import Recipe as Recipe
 from .recipe import cook as cook
 from .recipe import replay as replay

@@ -5,17 +5,10 @@ import streamlit as st
 from anisoalign_core.align import ALIGNERS
 from app.server import place
 from app.session import page_path, require_pair
-from app.widgets.common import guard, number_row, page_header
-from app.widgets.correct import (
-    all_metrics,
-    both_clouds,
-    choose_method,
-    current_study,
-    live_numbers,
-    trial_of,
-)
+from app.widgets.common import guard, page_header
+from app.widgets.correct import all_metrics, choose_method, current_study, trial_of
 from app.widgets.falsifiers import falsifiers
-from app.widgets.live import live_control, live_figures
+from app.widgets.live import live_control, live_picture
 from app.widgets.prior import prior_section
 from app.widgets.training import learned_correction
 
@@ -36,17 +29,9 @@ def workbench() -> None:
     """Everything that moves with the bounds."""
     place().touch()
     with guard():
-        values = live_control(trial, choice, learned)
+        values, basis = live_control(trial, choice, learned)
         view = trial.view(values)
-        number_row(live_numbers(view, study))
-        source, target = study.live
-        held = f"{source:,}" if source == target else f"{source:,} + {target:,}"
-        st.caption(
-            f"On {held} held-out rows (k = {study.k}); beside each number, that of the raw "
-            "source. No held-out row was fitted."
-        )
-        both_clouds(study, view)
-        live_figures(trial, choice, view, values)
+        live_picture(trial, choice, learned, view, values, basis)
         if taught is not None:
             prior_section(taught, view)
         all_metrics(trial, choice if learned is None else learned.shown_as, values)

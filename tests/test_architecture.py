@@ -136,7 +136,10 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     "plots": {
         "errors",
         "numerics",
+        "files",
         "embeddings",
+        "splitting",
+        "pairs",
         "moments",
         "geometry",
         "metrics",

@@ -6,7 +6,7 @@ them holds a list of methods or of parameters.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -110,10 +110,60 @@ class Knob:
             return f"automatic {self.parameter}"
         return self.words.format(shown) if self.words else f"{self.parameter} = {shown}"
 
+
+def in_words(knobs: Sequence[Knob], usual: Values, chosen: Values) -> str:
+    """Say a method's parameters: those that are not as usual, or that its knobs always say."""
+    said = []
+    for knob in knobs:
+        name = knob.parameter
+        told = knob.words and not knob.folded
+        if name in chosen and (told or chosen[name] != usual[name]):
+            said.append(knob.say(chosen[name]))
+    return ", ".join(said)
+
+
+@dataclass(frozen=True)
+class Dial:
+    """One number that moves a fitted method: its one live knob, or one share of all of them.
+
+    Attributes
+    ----------
+    name, label : str
+    low, high, step : float
+    shares : mapping of parameter to value
+        What a value multiplies; empty where ``name`` is the knob's own parameter.
+    """
+
+    name: str
+    label: str
+    low: float
+    high: float
+    step: float
+    shares: Values = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, knobs: Sequence[Knob], dim: int, values: Values) -> Dial | None:
+        """Return the dial of live knobs that stand at ``values``; None where one is not enough."""
+        if len(knobs) == 1:
+            (knob,) = knobs
+            return cls(knob.parameter, knob.label, knob.low, knob.most(dim), knob.step)
+        for curve in (knob.curve for knob in knobs):
+            if curve is not None and curve.shares:
+                shares = {name: values[name] for name in curve.shares}
+                ends = [k.most(dim) / shares[k.parameter] for k in knobs if shares[k.parameter]]
+                high = min([max(curve.values), *ends])
+                return cls("share", curve.label, min(curve.values), high, 0.01, shares)
+        return None
+
+    def settings(self, value: float) -> dict[str, Any]:
+        """Return the live knobs' values at one value of the dial."""
+        if not self.shares:
+            return {self.name: value}
+        return {name: value * whole for name, whole in self.shares.items()}
+
     def along(self, count: int = 16) -> tuple[float, ...]:
         """Return evenly spaced values over its range."""
-        values = np.linspace(self.low, self.most(0), count)
-        return tuple(round(float(value), 10) for value in values)
+        return tuple(round(float(v), 10) for v in np.linspace(self.low, self.high, count))
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,6 +210,9 @@ class Sweep(Protocol):
     @property
     def at(self) -> Callable[..., Turned]:
         """The rows under values of live knobs, by parameter; those left out stay as fitted."""
+
+    def paths(self, settings: Sequence[Values], directions: Float64) -> Float32:
+        """Coordinates (len(settings), n, k) of the rows on (d, k) columns, setting by setting."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,9 +16,9 @@ from typing import Any, Literal
 import numpy as np
 
 from anisoalign_core.align.base import Aligner
-from anisoalign_core.align.knobs import FixedRows, Knob, Sweep, Turned, Values
+from anisoalign_core.align.knobs import Dial, FixedRows, Knob, Sweep, Turned, Values
 from anisoalign_core.compare.splits import local
-from anisoalign_core.errors import ShapeError
+from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.geometry.residual import Residual
 from anisoalign_core.geometry.spectrum import effective_dimension
 from anisoalign_core.matrices import eigh, leading
@@ -75,14 +75,18 @@ class Study:
     @cached_property
     def shown(self) -> tuple[Integers, Integers]:
         """Held-out source and target rows that figures show: at most 4000 each, seeded."""
+        return self.at_most(SHOWN_ROWS)
+
+    def at_most(self, limit: int) -> tuple[Integers, Integers]:
+        """Held-out source and target rows, at most so many each; fewer are the first of more."""
         rng = generator(0)
         things = self.pair.things
         if things is not None:
             held = self.split.holdout_pairs
-            return things.rows_of(held[rng.permutation(len(held))[: things.within(SHOWN_ROWS)]])
+            return things.rows_of(held[rng.permutation(len(held))[: things.within(limit)]])
         source, target = self.split.holdout_source, self.split.holdout_target
         order, other = rng.permutation(len(source)), rng.permutation(len(target))
-        return source[order[:SHOWN_ROWS]], target[other[:SHOWN_ROWS]]
+        return source[order[:limit]], target[other[:limit]]
 
     @cached_property
     def things(self) -> Things | None:
@@ -255,18 +259,30 @@ class Trial:
         after = self.method.transform(study.source, study.pair.partners(study.shown[0]))
         return View(study, self.method.transform_target(study.target), FixedRows(after))
 
+    def dial(self, values: Values | None = None) -> Dial | None:
+        """One number that moves the correction through ``values``; None where nothing moves."""
+        if self.sweep is None:
+            return None
+        fitted = self.method.plain_params()
+        return Dial.of(self.moves, self.study.pair.dim, fitted | dict(values or {}))
+
     def curve(
-        self, values: Sequence[float] | None = None, progress: Progress | None = None
+        self,
+        values: Sequence[float] | None = None,
+        progress: Progress | None = None,
+        dial: Dial | None = None,
     ) -> dict[str, Float64]:
-        """Live scores along the method's one live knob: name → one value each, the knob's first."""
-        (knob,) = self.moves
-        values = knob.along() if values is None else values
-        found: dict[str, list[float]] = {knob.parameter: list(values)}
+        """Live scores along the method's dial: name → one value each, the dial's first."""
+        dial = dial or self.dial()
+        if dial is None:
+            raise ParameterError(f"{self.method.label} has nothing that moves after fitting.")
+        values = dial.along() if values is None else values
+        found: dict[str, list[float]] = {dial.name: list(values)}
         for step, value in enumerate(values):
-            for name, score in self.view(value).scores.items():
+            for name, score in self._view(dial.settings(value)).scores.items():
                 found.setdefault(name, []).append(score)
             if progress is not None:
-                progress((step + 1) / len(values), f"{knob.parameter} {value:g}")
+                progress((step + 1) / len(values), f"{dial.name} {value:g}")
         return {name: np.array(along) for name, along in found.items()}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
@@ -202,3 +203,29 @@ def _rings(layer: Layer) -> go.Scattergl:
         showlegend=False,
         hoverinfo="skip",
     )
+
+
+def coded(
+    columns: Sequence[pd.Series | None],
+) -> tuple[list[Rows | None], list[str]]:
+    """Return numbers for the most frequent values of a label over both sides.
+
+    Parameters
+    ----------
+    columns : sequence of Series of str, or None
+        The label of each side's rows, where it has one.
+
+    Returns
+    -------
+    codes : list of (n,) int or None
+        −1 for values beyond the palette.
+    values : list of str
+        In the order of the numbers.
+    """
+    known = pd.concat([column for column in columns if column is not None])
+    values = sorted(known.value_counts().index[: len(PALETTE)].tolist())
+    numbers = {value: number for number, value in enumerate(values)}
+    return [
+        None if column is None else column.map(numbers).fillna(-1).to_numpy(np.int64)
+        for column in columns
+    ], values

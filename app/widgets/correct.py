@@ -6,16 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import streamlit as st
 
 from anisoalign_core.align import ALIGNERS, USUAL, Aligner
-from anisoalign_core.compare.study import Plane, PlaneKind, Range, Study, Trial, View
-from anisoalign_core.metrics import METRICS
-from anisoalign_core.numerics import Float32
-from anisoalign_core.plots import before_after
+from anisoalign_core.compare.study import Plane, PlaneKind, Study, Trial
 from app.session import long_result, require_pair, result, split
-from app.widgets.common import Number, figure, plain, three
+from app.widgets.common import plain
 from app.widgets.parameters import choose_parameters
 
 
@@ -116,21 +112,6 @@ def _tag(name: str) -> str:
     return " (uses pairs)" if method.needs_pairs else ""
 
 
-def live_numbers(view: View, study: Study) -> list[Number]:
-    """Return the live scores that have a card, each beside its value for the uncorrected source."""
-    return [
-        Number(
-            METRICS[name].card,
-            value,
-            f"raw {three(study.uncorrected[name])}",
-            f"{METRICS[name].symbol}: {METRICS[name].description} ({METRICS[name].reference})",
-            METRICS[name].direction,
-        )
-        for name, value in view.scores.items()
-        if METRICS[name].card
-    ]
-
-
 PLANES: dict[str, PlaneKind] = {
     "Gap × leading residual": "gap",
     "Two leading directions of the target": "target",
@@ -177,43 +158,3 @@ def all_metrics(trial: Trial, choice: Choice, values: Mapping[str, Any]) -> None
             },
         )
         st.caption(f"95 % intervals from balanced half-samples. {scores.rows_note}")
-
-
-def both_clouds(study: Study, view: View) -> None:
-    """Show the held-out rows before and after the correction, under the same axes."""
-    pair, basis = study.pair, plane(study)
-    shown = f"{len(study.source):,} + {len(study.target):,} held-out rows of "
-    shown += f"{len(pair.source):,} + {len(pair.target):,}"
-    corrected = view.project(basis.directions)
-    ranges = _holding(corrected, basis.ranges)
-    figure(
-        before_after(
-            view.target @ basis.directions.astype(np.float32),
-            study.source @ basis.directions.astype(np.float32),
-            corrected,
-            names=(pair.target.modality, pair.source.modality),
-            axis_labels=basis.labels,
-            range_x=ranges[0],
-            range_y=ranges[1],
-            target_rows=study.shown[1],
-            source_rows=study.shown[0],
-        ),
-        caption=f"{basis.caption} Uncentred coordinates of unit rows. {shown}. Crosses mark "
-        "the means. The axes stay put while the bound moves.",
-        alt="Two scatter plots under the same axes: before and after the correction",
-        key="before_after",
-    )
-
-
-def _holding(xy: Float32, ranges: tuple[Range, Range]) -> tuple[Range, Range]:
-    """Widen ranges in coarse steps, so that they hold every point and rarely move."""
-    low = np.floor(10 * xy.min(axis=0)) / 10
-    high = np.ceil(10 * xy.max(axis=0)) / 10
-    across, up = (
-        (
-            known[0] if known[0] <= xy[:, axis].min() else float(low[axis]),
-            known[1] if known[1] >= xy[:, axis].max() else float(high[axis]),
-        )
-        for axis, known in enumerate(ranges)
-    )
-    return across, up

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from anisoalign_core.align import ALIGNERS
@@ -16,7 +15,7 @@ from anisoalign_core.metrics.neighbours import NeighbourChange, neighbour_change
 from anisoalign_core.numerics import Float32, Integers, Progress, generator
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots import Layer, density, linked
-from anisoalign_core.plots.explore import PALETTE
+from anisoalign_core.plots.explore import coded
 from anisoalign_core.plots.style import MAX_POINTS
 from app.session import long_result, require_pair, result
 from app.widgets.common import figure, plain, three
@@ -105,7 +104,7 @@ def search_captions(pair: EmbeddingPair) -> Selection:
     return found
 
 
-def _groups(pair: EmbeddingPair, label: str) -> tuple[list[Integers | None], list[str]]:
+def _groups(pair: EmbeddingPair, label: str) -> tuple[list[Any], list[str]]:
     """Give the label's most frequent values numbers; return those of each side's rows."""
     columns = [
         side.labels[label].astype(str)
@@ -113,13 +112,7 @@ def _groups(pair: EmbeddingPair, label: str) -> tuple[list[Integers | None], lis
         else None
         for side in (pair.target, pair.source)
     ]
-    known = pd.concat([column for column in columns if column is not None])
-    values = sorted(known.value_counts().index[: len(PALETTE)].tolist())
-    numbers = {value: number for number, value in enumerate(values)}
-    return [
-        None if column is None else column.map(numbers).fillna(-1).to_numpy(np.int64)
-        for column in columns
-    ], values
+    return coded(columns)
 
 
 def picture(

@@ -1,42 +1,50 @@
-"""What moves without another fit on the Correct page: live knobs, what they promise and buy."""
+"""What moves without another fit on the Correct page: the live picture, and what it promises."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import streamlit as st
 
 from anisoalign_core.align import Knob
-from anisoalign_core.compare.study import Trial, View
-from anisoalign_core.metrics import METRICS
-from anisoalign_core.numerics import Float64
-from anisoalign_core.plots import stretches, tradeoff
-from app.session import long_result, require_pair, result
-from app.widgets.common import figure
-from app.widgets.correct import Choice, usual_values
+from anisoalign_core.align.knobs import Dial
+from anisoalign_core.compare.study import Plane, Trial, View
+from anisoalign_core.plots.live import picture
+from app.session import loaded, long_result, result
+from app.widgets.correct import Choice, plane, usual_values
 from app.widgets.learned import Learned, retrain
+from app.widgets.live_picture import show
+from app.widgets.selections import Selection, show_selection
 
-SLIDER_WIDTH = 240
+BOX_WIDTH = 170
+LINE = "live_line"
+"""Key of the line that several bounds move along together, with the choice it belongs to."""
 
 
-def live_control(trial: Trial, choice: Choice, learned: Learned | None) -> dict[str, float]:
-    """Move the method's live knobs; what is chosen here is what Export takes."""
+def live_control(
+    trial: Trial, choice: Choice, learned: Learned | None
+) -> tuple[dict[str, float], Plane]:
+    """Say the method's live knobs in numbers, which Export takes, and choose what to look along."""
     values = usual_values(type(trial.method)) | ((learned and learned.trained_at) or {})
     knobs = trial.moves
     alone = len(knobs) == 1
-    place: Any = st
-    if knobs and alone and knobs[0].auto:
-        place, right = st.columns([4, 1], vertical_alignment="bottom")
-        if right.button("Auto", key="auto", width="stretch", help=knobs[0].auto):
+    row = st.container(horizontal=True, vertical_alignment="bottom", gap="small")
+    place: Any = row
+    if alone:
+        place = row.container(width=BOX_WIDTH)
+        if knobs[0].auto and row.button("Auto", key="auto", help=knobs[0].auto):
             st.session_state[knobs[0].parameter] = _auto(trial, choice, knobs[0])
-    elif not alone:
-        place = st.container(horizontal=True, vertical_alignment="bottom", gap="medium")
+    elif knobs:
+        place = row.popover("Each bound by itself", icon=":material/tune:")
     # a link can carry a setting, but no training
     kept: dict[str, Any] = {"persist_state": "session"} if learned else {"bind": "query-params"}
     moved = {}
     for knob in knobs:
+        widget = place.number_input if alone else place.slider
         moved[knob.parameter] = float(
-            place.slider(
+            widget(
                 knob.label,
                 float(knob.low),
                 float(knob.most(trial.study.pair.dim)),
@@ -44,15 +52,15 @@ def live_control(trial: Trial, choice: Choice, learned: Learned | None) -> dict[
                 step=knob.step,
                 format="%.3f" if knob.step < 0.01 else "%.2f",
                 key=knob.parameter,
-                width="stretch" if alone else SLIDER_WIDTH,
                 help=knob.help,
                 **kept,
             )
         )
     if learned is not None:
-        retrain(place, learned, moved)
+        retrain(row, learned, moved)
     st.session_state["choice"] = choice.but(moved) if learned is None else learned.exported(moved)
-    return moved
+    with row:
+        return moved, plane(trial.study)
 
 
 def _auto(trial: Trial, choice: Choice, knob: Knob) -> float:
@@ -68,44 +76,79 @@ def _auto(trial: Trial, choice: Choice, knob: Knob) -> float:
     return result(("auto", choice.key), build)
 
 
-def curve(trial: Trial, choice: Choice) -> dict[str, Float64]:
-    """Live scores along the one live knob, computed once."""
-    return long_result(
-        ("curve", choice.key), "Trade-off curve", lambda tell: trial.curve(progress=tell)
+def live_picture(
+    trial: Trial,
+    choice: Choice,
+    learned: Learned | None,
+    view: View,
+    values: dict[str, float],
+    basis: Plane,
+) -> None:
+    """Show both clouds, numbers, stretches and trade-off, moved in the browser by one dial."""
+    dial, at = _dial(trial, choice, learned, values)
+    made = long_result(
+        ("live", choice.key, basis.caption, tuple((dial.shares if dial else {}).items())),
+        "Working out the live picture",
+        lambda tell: picture(trial, basis, value=at, dial=dial, title=_title(), progress=tell),
     )
-
-
-def live_figures(trial: Trial, choice: Choice, view: View, values: dict[str, float]) -> None:
-    """Show what the values promise, what they buy and cost, and where they hold back."""
+    released = None if dial is None else lambda value: _set(dial.settings(value))
+    now = None if at is None else (at, view.scores)
+    drawn = show(made, "live", now=now, released=released)
+    left, _ = st.columns([1, 2])
+    left.download_button(
+        "Take this picture home (HTML)",
+        lambda: str(made.to_html()),
+        f"{choice.method}.html",
+        "text/html",
+        key="live_html",
+        on_click="ignore",
+        icon=":material/download:",
+        help="One file that opens from disk with no network, and moves as it does here.",
+    )
     if view.moved.guarantee:
         st.markdown(f"**Guarantee.** {view.moved.guarantee}")
-    if len(values) != 1:
-        return
-    ((name, value),) = values.items()
-    left, right = st.columns(2)
-    with left:
-        lines = curve(trial, choice)
-        shown = [key for key in lines if key in METRICS and METRICS[key].curve]
-        figure(
-            tradeoff(
-                lines[name],
-                {key: lines[key] for key in shown},
-                current=value,
-                auto=st.session_state["results"].get((require_pair().digest, ("auto", choice.key))),
-            ),
-            caption=f"What a larger {name} buys (support, M) and what it costs (meaning, Ψ and "
-            f"Ω), on the same held-out rows. The line marks the {name} in force.",
-            alt=f"Semantics and support against the {name}",
-            key="tradeoff",
-        )
-    known = view.moved.stretches
-    if known is None:
-        return
-    with right:
-        figure(
-            stretches(known.raw, known.held, known.scale, known.bound, known.rank),
-            caption="Stretch of each direction relative to the overall scale s: grey what "
-            "Gaussian optimal transport asks for, green what the bound lets through.",
-            alt="Raw and bounded stretches by direction",
-            key="stretches",
-        )
+    rows = made.rows(drawn)
+    selection = Selection(tuple(rows["target"].tolist()), tuple(rows["source"].tolist()), "drawn")
+    if selection:
+        show_selection(trial.study.pair, selection)
+
+
+def _dial(
+    trial: Trial, choice: Choice, learned: Learned | None, values: dict[str, float]
+) -> tuple[Dial | None, float | None]:
+    """Return the dial that goes through the values in force, and where it stands.
+
+    Several bounds move together, along the line from nothing through those of the training; where
+    one was set by itself, along the line through those in force.
+    """
+    if not values:
+        return None, None
+    if len(values) == 1:
+        ((_, value),) = values.items()
+        return trial.dial(values), value
+    before, way = st.session_state.get(LINE, (None, values))
+    lines = [way] if before == choice.key else []
+    for way in (*lines, (learned and learned.trained_at) or values, values):
+        dial, share = trial.dial(way), _share(way, values)
+        if dial is not None and share is not None and share <= dial.high:
+            break
+    st.session_state[LINE] = choice.key, way
+    return dial, share
+
+
+def _share(whole: Mapping[str, float], values: Mapping[str, float]) -> float | None:
+    """Return the one number that ``whole`` times gives the values; None where there is none."""
+    largest = max(whole, key=lambda name: abs(whole[name]))
+    share = values[largest] / whole[largest] if whole[largest] else 1.0
+    same = all(math.isclose(values[k], share * v, abs_tol=1e-4) for k, v in whole.items())
+    return share if same else None
+
+
+def _set(values: Mapping[str, float]) -> None:
+    """Set live knobs to what the picture was dragged to."""
+    st.session_state.update({name: round(value, 6) for name, value in values.items()})
+
+
+def _title() -> str:
+    current = loaded()
+    return current.title if current is not None else ""

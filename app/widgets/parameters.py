@@ -8,6 +8,7 @@ from typing import Any
 import streamlit as st
 
 from anisoalign_core.align import ALIGNERS, Aligner, Knob
+from anisoalign_core.align import knobs as declared
 from app.session import require_pair
 
 SLIDER_WIDTH = 260
@@ -74,11 +75,5 @@ def _widget(place: Any, knob: Knob, key: str, begin: Any, dim: int, alone: bool)
 
 def in_words(method: str, parameters: Mapping[str, Any]) -> str:
     """Say a method's parameters: those that are not as usual, or that its knobs always say."""
-    usual = ALIGNERS[method]().plain_params()
-    said = []
-    for knob in ALIGNERS[method].knobs:
-        name = knob.parameter
-        told = knob.words and not knob.folded
-        if name in parameters and (told or parameters[name] != usual[name]):
-            said.append(knob.say(parameters[name]))
-    return ", ".join(said)
+    kind = ALIGNERS[method]
+    return declared.in_words(kind.knobs, kind().plain_params(), parameters)

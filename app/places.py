@@ -136,12 +136,12 @@ def bytes_of(values: Iterable[Any]) -> int:
             total += len(value)
         elif isinstance(value, io.BytesIO):
             total += value.getbuffer().nbytes
+        elif isinstance(value, dict):  # before what is asked for names: some dicts answer to any
+            waiting += value.values()
         elif hasattr(value, "memory_usage"):  # a table
             total += int(np.sum(value.memory_usage(deep=False)))
         elif hasattr(value, "untyped_storage"):  # a tensor
             total += int(value.nbytes)
-        elif isinstance(value, dict):
-            waiting += value.values()
         elif isinstance(value, (list, tuple, set, frozenset)):
             waiting += value
         elif hasattr(value, "__dict__"):

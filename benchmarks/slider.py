@@ -66,7 +66,7 @@ def measure(n: int, d: int, repeats: int) -> tuple[float, float, float]:
     opened = 1000 * (time.perf_counter() - begun)
 
     def move(step: int) -> None:
-        at.slider(key="bound").set_value(round(0.3 + 0.02 * step, 2)).run()
+        at.number_input(key="bound").set_value(round(0.3 + 0.02 * step, 2)).run()
         if at.exception or at.error:
             raise RuntimeError("the page failed while it was measured")
 

@@ -1,4 +1,4 @@
-"""Verbs that measure: diagnose, evaluate, compare, falsify."""
+"""Verbs that measure: diagnose, evaluate, live, compare, falsify."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from anisoalign_core.cli.common import (
     say,
     telling,
 )
-from anisoalign_core.errors import ParameterError
+from anisoalign_core.errors import FormatError, ParameterError
 
 
 def diagnose(options: argparse.Namespace) -> None:
@@ -61,6 +61,26 @@ def evaluate(options: argparse.Namespace) -> None:
         print(table.to_string(float_format=lambda value: f"{value:.4g}", na_rep=""))
         for sentence in (scores.rows_note, *sample_note(sample)):
             print(sentence)
+
+
+def live(options: argparse.Namespace) -> None:
+    """Write a saved model as a picture that moves without a server."""
+    from anisoalign_core.align import load_aligner
+    from anisoalign_core.plots.live import live as pictured
+
+    out = Path(options.out)
+    if not out.parent.is_dir():
+        raise FormatError(f'There is no folder "{out.parent}" to write {out.name} into.')
+    method = load_aligner(options.model)
+    pair, sample = read_pair(options)
+    title = options.title or f"{pair.target.provenance.name} and {pair.source.provenance.name}"
+    made = pictured(method, pair, plane=options.plane, rows=options.shown, title=title)
+    made.to_html(out)
+    for sentence in (made.facts["caption"], *sample_note(sample), made.facts["foot"]):
+        say(options, sentence)
+    rows = {side: len(made.arrays[f"{side}_rows"]) for side in ("source", "target")}
+    body = {"out": str(out), "rows": rows, "frames": list(made.frames), "error": made.error}
+    emit_json(body, options.json)
 
 
 def _fitted_on(options: argparse.Namespace, known: dict[str, Any] | None) -> bool:

@@ -25,6 +25,10 @@ from anisoalign_core.cli.options import (
 )
 
 WRONG = 2
+PLANES = (
+    "what to look along: the gap beside the leading residual direction, or two leading directions "
+    "of the target, or of both"
+)
 PARTS = ("subspaces", "separability", "residual", "structure")  # gap.diagnose.PARTS, not imported
 EXAMPLES = """examples:
   anisoalign info texts/
@@ -33,6 +37,7 @@ EXAMPLES = """examples:
   anisoalign apply --model model.npz --source texts/ --out aligned/
   anisoalign evaluate --model model.npz --target image_eval.npy --source text_eval.npy --paired
   anisoalign compare --target image.npy --source text.npy --paired --splits 5 --out board.html
+  anisoalign live --model model.npz --target image.npy --source text.npy --out live.html
   anisoalign falsify --target image.npy --source text.npy --paired --splits 10 --json found.json
   anisoalign encode --images photos.zip --captions captions.csv --model ViT-B-32
       --pretrained laion2b_s34b_b79k --out-images image.npy --out-texts text.npy
@@ -97,7 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
         made.set_defaults(run=_run(module, name))
         return made
 
-    adding = (_info, _diagnose, _fit, _apply, _evaluate, _compare, _falsify, _encode)
+    adding = (_info, _diagnose, _fit, _apply, _evaluate, _compare, _falsify, _live, _encode)
     for add in (*adding, _convert, _replay):
         add(verb)
     return parser
@@ -205,6 +210,25 @@ def _evaluate(verb: Verb) -> None:
     evaluate.add_argument("--model", required=True, help="what fit wrote")
     add_neighbours(evaluate)
     add_json(evaluate, "all scores")
+
+
+def _live(verb: Verb) -> None:
+    live = verb(
+        "live",
+        "measure",
+        "a saved model as a picture whose bound moves under the hand: one HTML file",
+        "anisoalign live --model model.npz --target image.npy --source text.npy --out live.html",
+    )
+    add_sides(live)
+    add_sampling(live)
+    live.add_argument("--model", required=True, help="what fit wrote")
+    live.add_argument("--out", required=True, help="the file to write, which fetches nothing")
+    live.add_argument("--plane", choices=("gap", "target", "joint"), default="gap", help=PLANES)
+    live.add_argument(
+        "--shown", type=int, default=8000, help="rows of a side at most, a seeded sample"
+    )
+    live.add_argument("--title", default="", help="what to call the data")
+    add_json(live, "what the picture shows: rows, keyframes, and how right it is between them")
 
 
 def _compare(verb: Verb) -> None:

@@ -92,8 +92,7 @@ def live_picture(
         lambda tell: picture(trial, basis, value=at, dial=dial, title=_title(), progress=tell),
     )
     released = None if dial is None else lambda value: _set(dial.settings(value))
-    now = None if at is None else (at, view.scores)
-    drawn = show(made, "live", now=now, released=released)
+    drawn = show(made, "live", now=(at or 0.0, view.scores), released=released)
     left, _ = st.columns([1, 2])
     left.download_button(
         "Take this picture home (HTML)",

@@ -20,12 +20,12 @@ def test_the_camera_saves_what_the_session_prefers_on_every_page():
     at.segmented_control(key="format_spectra").set_value("png").run()
     assert {one["format"] for one in options(at)} == {"png"}
     assert "spectra" in {one["filename"] for one in options(at)}
-    at.switch_page("../pages/correct.py").run()
+    at.switch_page("../pages/directions.py").run()
     assert {one["format"] for one in options(at)} == {"png"}
 
 
 def test_every_figure_offers_a_page_and_has_words_for_who_cannot_see_it():
-    for name in ("spectra", "directions", "correct", "learn"):
+    for name in ("spectra", "directions", "learn"):
         at = open_page(name)
         charts = at.get("plotly_chart")
         pages = [

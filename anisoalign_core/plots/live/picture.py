@@ -180,7 +180,7 @@ def picture(
     if moved is not None:
         arrays["target_moved"] = levels(moved, low, high)
     known, scores = _numbers(trial, dial, curve, progress)
-    settings = method.resolved_params()
+    settings = {k: v for k, v in method.resolved_params().items() if v is not None}
     if value is None and dial is not None:
         value = 1.0 if dial.shares else float(settings[dial.name])
     said = in_words(type(method).knobs, type(method)().plain_params(), settings)

@@ -41,7 +41,6 @@ def walk(page, tmp_path, image, text):
     figures(page, 1)
     select_rows(page)
     go(page, "Correct")
-    figures(page, 3)
     bound = move_bound(page, 7)
     go(page, "Export")
     path, name = download(page, "Download .*npy")

@@ -177,7 +177,7 @@ export function mount(root, bytes, host = {}) {
   const state = {
     value: dial ? dial.value : 0, exact: null, mode: "side", tool: "pan", trails: false,
     centre: [0.5, 0.5], zoom: 1, hover: null, lasso: null, follow: facts.follow ?? null,
-    playing: 0, caught: new Set(), drawn: 0,
+    playing: 0, drawn: 0, moving: false, asked: null,
   };
   const layer = (side, xy, count, name, colour) => ({
     side, xy, n: xy.length / 2 / count, frames: count, name, colour,
@@ -330,11 +330,15 @@ export function mount(root, bytes, host = {}) {
   };
   const isExact = () => state.exact && Math.abs(state.exact.value - state.value) < 1e-9;
   function move(value, step = dial.step) {
+    state.moving = true;
     state.value = clamp(Math.round(value / step) * step, dial.low, dial.high);
     redraw();
   }
   function release() {
-    if (!isExact() && host.release) host.release(+state.value.toFixed(6));
+    state.moving = false;
+    if (isExact() || !host.release) return;
+    state.asked = +state.value.toFixed(6);
+    host.release(state.asked);
   }
   function stop() {
     cancelAnimationFrame(state.playing);
@@ -808,9 +812,9 @@ export function mount(root, bytes, host = {}) {
   /** Take exact numbers: `{value, scores}`; a value moves the dial there. */
   function set(now) {
     state.exact = now;
-    if (dial && !state.playing && document.activeElement !== range && root.activeElement !== range) {
-      state.value = now.value;
-    }
+    if (state.asked != null && Math.abs(state.asked - now.value) < 1e-6) state.asked = null;
+    // an answer to an earlier release must not pull the dial back from under the hand
+    if (dial && !state.moving && state.asked == null) state.value = now.value;
     said.textContent = cards.map((card) => `${card.label} ${three(now.scores[card.name])}`).join(", ");
     redraw();
   }

@@ -168,7 +168,7 @@ def picture(
     )
     directions = plane.directions.astype(np.float32)
     before, fixed = source @ directions, target @ directions
-    frames, after, moved = _positions(trial, plane, dial, source, fixed, target)
+    frames, after, moved = _positions(trial, plane, dial, source, fixed)
     low, high = _hull([before, fixed, after.reshape(-1, 2), fixed if moved is None else moved])
     arrays: Arrays = {
         "target": levels(fixed, low, high),
@@ -246,16 +246,15 @@ def _positions(
     dial: Dial | None,
     source: Float32,
     fixed: Float32,
-    target: Float32,
 ) -> tuple[Frames, Float32, Float32 | None]:
     """Keyframes of the corrected rows, their positions, and those of target rows that moved."""
     study = trial.study
     if dial is None:
         view = trial.view()
-        there = view.project(plane.directions)[None]
+        there = view.project(plane.directions)[None, : len(source)]
         moved = None
         if view.target is not study.target:
-            moved = view.target @ plane.directions.astype(np.float32)
+            moved = view.target[: len(fixed)] @ plane.directions.astype(np.float32)
         return Frames((0.0,), there, 0.0), there, moved
     sweep = trial.sweep
     if len(source) > len(study.source):
@@ -264,7 +263,8 @@ def _positions(
     wide, move = cast(Sweep, sweep), dial
 
     def paths(values: Sequence[float]) -> Float32:
-        return wide.paths([move.settings(value) for value in values], plane.directions)
+        along = [move.settings(value) for value in values]
+        return wide.paths(along, plane.directions)[:, : len(source)]
 
     ends = paths([move.low, move.high]).reshape(-1, 2)
     low, high = _hull([source @ plane.directions.astype(np.float32), fixed, ends])

@@ -42,8 +42,8 @@ def live(
     ----------
     method : Aligner
         Fitted: it is shown as it is, on the pair's rows, with its means brought together over
-        these source rows. Not fitted: it is fitted on one part of the pair and shown on rows that
-        no fit saw.
+        these source rows. Not fitted: a copy of it is fitted on one part of the pair and shown on
+        rows that no fit saw.
     pair : EmbeddingPair
     plane : {"gap", "target", "joint"}
         What to look along; see :meth:`anisoalign_core.compare.study.Study.plane`.
@@ -85,7 +85,8 @@ def live(
         if method.saw(pair.source.vectors):
             rows_are = "rows, those that the method was fitted on,"
     else:
-        trial = Study(pair, pair.split(random_state, holdout)).fit(method, progress)
+        own = type(method)(**method.get_params(deep=False))
+        trial = Study(pair, pair.split(random_state, holdout)).fit(own, progress)
         rows_are = "held-out rows"
     return picture(
         trial,

@@ -45,7 +45,9 @@ ACTS: dict[str, dict[str, Act]] = {
         ),
     },
     "correct": {
-        "move the bound": lambda at, n: at.number_input(key="bound").set_value(round(0.3 + 0.05 * n, 2)),
+        "move the bound": lambda at, n: at.number_input(key="bound").set_value(
+            round(0.3 + 0.05 * n, 2)
+        ),
     },
 }
 

@@ -45,7 +45,7 @@ def pixels(page):
 
 def cloud(page):
     """The clouds' pixels as the screen shows them."""
-    return page.locator(".aal-points").screenshot()
+    return page.locator(".aal-clouds").screenshot()
 
 
 def runs(page):

@@ -269,9 +269,10 @@ export function mount(root, bytes, host = {}) {
         { higher: "↑ better", lower: "↓ better" }[card.direction]].filter(Boolean).join(" · ") }));
     return { node, value };
   });
-  const points = make("canvas", { class: "aal-points" });
+  const fixed = make("canvas", { class: "aal-points" }); // drawn anew only when the view changes
+  const points = make("canvas", { class: "aal-points aal-moving" });
   const over = make("canvas", { class: "aal-over", tabindex: "0", role: "img", "aria-label": facts.alt });
-  const clouds = make("div", { class: "aal-clouds" }, points, over);
+  const clouds = make("div", { class: "aal-clouds" }, fixed, points, over);
   const curve = grid.length > 1 && make("canvas", {
     class: "aal-curve", role: "img",
     "aria-label": `Numbers along ${dial.label}; drag a point of a curve to ask for its value`,
@@ -304,14 +305,19 @@ export function mount(root, bytes, host = {}) {
       make("div", {}, tools, clouds, legend), side),
     ...[near, make("div", { class: "aal-words", text: facts.caption }), said, tip].filter(Boolean));
   root.replaceChildren(picture);
-  const painter = withGL(points, layers) || without(points, layers, position);
+  const { after: flowing, ...standing } = layers;
+  const paintersOf = (canvas, some) => withGL(canvas, some) || without(canvas, some, position);
+  const painters = [[fixed, paintersOf(fixed, standing)], [points, paintersOf(points, { after: flowing })]];
   picture.dataset.painter = points.getContext("webgl2") ? "webgl2" : "2d";
 
   function recolour(which) {
     const label = which === "" ? null : facts.labels[which];
     const grey = "#8A8A8A";
-    painter.colours(label && { source: arrays[`source_label_${which}`],
-      target: arrays[`target_label_${which}`] }, label ? [...facts.palette, grey] : []);
+    for (const [, painter] of painters) {
+      painter.colours(label && { source: arrays[`source_label_${which}`],
+        target: arrays[`target_label_${which}`] }, label ? [...facts.palette, grey] : []);
+    }
+    drawn = "";
     const entries = label ? label.values.map((name, i) => [name, facts.palette[i]])
       : [...new Map(Object.values(layers).map((one) => [one.name, one.colour]))];
     if (label && label.others) entries.push(["other", grey]);
@@ -368,6 +374,7 @@ export function mount(root, bytes, host = {}) {
 
   // ---- drawing
   let asked = 0;
+  let drawn = "";
   function redraw() {
     if (!asked) asked = requestAnimationFrame(paint);
   }
@@ -423,15 +430,22 @@ export function mount(root, bytes, host = {}) {
     const ink = getComputedStyle(picture).color;
     const [k, part] = between(frames, state.value);
     const [w, h, ratio] = fit(points);
+    const before = JSON.stringify([fit(fixed), state.mode, state.centre, state.zoom]);
+    const stands = before === drawn;
+    drawn = before;
     const view = lens();
     const many = Math.max(layers.target.n, layers.after.n);
     const look = { ...view, ratio, size: many > 8000 ? 3 : many > 2000 ? 4 : 5 };
     const boxes = panels(w, h);
-    painter.begin();
-    for (const panel of boxes) {
-      for (const name of shown[panel.name]) {
-        const faint = panel.name === "over" && name === "before";
-        painter.draw(layers[name], panel, k, part, { ...look, alpha: faint ? 0.15 : 0.55 });
+    for (const [canvas, painter] of painters) {
+      if (canvas === fixed && stands) continue;
+      painter.begin();
+      for (const panel of boxes) {
+        for (const name of shown[panel.name]) {
+          if ((name === "after") !== (canvas === points)) continue;
+          const faint = panel.name === "over" && name === "before";
+          painter.draw(layers[name], panel, k, part, { ...look, alpha: faint ? 0.15 : 0.55 });
+        }
       }
     }
     const [context] = pen(over);

@@ -173,9 +173,26 @@ def show_step(number: int) -> None:
     if step.answer is not None:
         with st.expander(f"**Question.** {step.question}", icon=":material/help:"):
             st.markdown(step.answer())
+    st.download_button(
+        "Take this class home (HTML)",
+        _class_page,
+        "modality-gap-class.html",
+        "text/html",
+        key="learn_class",
+        on_click="ignore",
+        icon=":material/download:",
+        help="The whole story with questions and answers as one file, at most 8 MB. It opens from "
+        "disk with no network, and its pictures move as they do here.",
+    )
     if number == len(STEPS):
         st.markdown("That was the story. Now with your own embeddings:")
         row = st.container(horizontal=True)
         row.page_link(page_path("data"), label="Load them", icon=":material/upload_file:")
         row.page_link(page_path("spectra"), label="Measure the gap", icon=":material/show_chart:")
         row.page_link(page_path("correct"), label="Correct it", icon=":material/tune:")
+
+
+def _class_page() -> str:
+    from app.widgets.learn_class import class_page  # which reads the steps above
+
+    return class_page()

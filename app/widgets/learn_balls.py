@@ -42,7 +42,7 @@ def cone() -> None:
 
 def gap() -> None:
     """Step 3: two cones and the gap between their means; temperature, in the sample."""
-    if not _on_a_ball("learn_gap_view", SAMPLE):
+    if not _on_a_ball("learn_gap_view"):
         pictures.gap()
         return
     controls, ball = _beside()
@@ -144,7 +144,7 @@ def _method() -> str:
 def bounded() -> None:
     """Step 6: move the bound; stretches on the ball or in the sample."""
     if not _on_a_ball("learn_bounded_view"):
-        corrections.stretch(_bound())
+        corrections.stretch()
         return
     controls, ball = _beside()
     toy = sample.toy_bound()
@@ -189,7 +189,7 @@ def _bound() -> float:
     )
 
 
-def _on_a_ball(key: str, first: str = BALL) -> bool:
+def _on_a_ball(key: str, first: str = SAMPLE) -> bool:
     """Choose between the toy and the sample."""
     chosen = st.segmented_control(
         "Where to look",

@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import streamlit as st
 
-from anisoalign_core.geometry.spectrum import cumulative_energy
-from anisoalign_core.plots.teach import (
-    caption_cosines,
-    claim_bars,
-    cone_histograms,
-    residual_energy,
-    temperature_words,
-    training_time,
-)
+from anisoalign_core.plots.teach import caption_cosines, claim_bars, gap_over_time
 from anisoalign_core.teach import find_pictures
 from app.widgets import learn_sample as sample
-from app.widgets.common import Number, figure, number_row, plain, three
+from app.widgets.common import figure, plain, three
 from app.widgets.learn_sentences import several_sentences
+from app.widgets.live_picture import show
 
 CAPTIONS = 40
 FIRST_CAPTION = 17
@@ -78,84 +71,42 @@ def _ordinal(number: int) -> str:
     return {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
 
 
-def _checkpoint(key: str) -> tuple[float, int]:
-    """Choose a temperature and a moment of training."""
+def _temperature(key: str) -> float:
+    """Choose a temperature."""
     runs = sample.training()
-    left, right = st.columns(2)
-    scale = left.segmented_control(
-        "Temperature",
-        runs.scales[::-1],
-        default=runs.scales[-1],
-        format_func=lambda each: f"{1 / each:.2g}",
-        required=True,
-        key=f"{key}_scale",
-        bind="query-params",
-        help="The contrastive loss divides every cosine by it. Low: only the nearest rivals count. "
-        "The sample's own encoder was trained at 0.01.",
+    return float(
+        st.segmented_control(
+            "Temperature",
+            runs.scales[::-1],
+            default=runs.scales[-1],
+            format_func=lambda each: f"{1 / each:.2g}",
+            required=True,
+            key=f"{key}_scale",
+            bind="query-params",
+            help="The contrastive loss divides every cosine by it. Low: only the nearest rivals "
+            "count. The sample's own encoder was trained at 0.01.",
+        )
     )
-    step = right.select_slider(
-        "Training steps", runs.steps, value=runs.steps[-1], key=f"{key}_step", bind="query-params"
-    )
-    return float(scale), int(step)
 
 
 def cone() -> None:
     """Step 2 on the sample: cosines inside each side while the encoder learns."""
-    scale, step = _checkpoint("learn_cone")
-    runs, shares = sample.training(), sample.checkpoint_cones(scale, step)
-    now = runs.measured[scale, step]
-    number_row(
-        [
-            Number("Pictures' mean arrow", now.target_length, "1 if all agree", LENGTH),
-            Number("Captions' mean arrow", now.source_length, "1 if all agree", LENGTH),
-            Number("Two pictures", shares.target_mean, "mean cosine; no cone 0"),
-            Number("Two captions", shares.source_mean, "mean cosine; no cone 0"),
-        ]
-    )
-    figure(
-        cone_histograms(shares, names=NAMES),
-        caption=f"Cosines of {len(runs.rows)} pictures and their {len(runs.rows)} captions, held "
-        f"out, in all {runs.source.shape[-1]} dimensions, uncentred; {temperature_words(scale)}, "
-        f"after {step} steps. Dashed: means. The axes stay put; a peak above them is cut.",
-        alt="Histograms of the cosines of two pictures, of two captions and of random directions",
-        key="learn_cone",
-    )
+    show(sample.training_live(_temperature("learn_cone"), "cone"), "learn_cone")
 
 
 def gap() -> None:
     """Step 3 on the sample: the gap over training time, for each temperature."""
-    scale, step = _checkpoint("learn_gap")
+    scale = _temperature("learn_gap")
+    show(sample.training_live(scale, "gap"), "learn_gap")
     runs = sample.training()
-    now = runs.measured[scale, step]
-    number_row(
-        [
-            Number("Gap between the means", now.gap, f"sampling floor {now.gap_floor:.2g}"),
-            Number(
-                "Partners' cosine",
-                now.matched_cosine,
-                f"two pictures {three(sample.checkpoint_cones(scale, step).target_mean)}",
-                "Mean cosine of a picture and its own caption, beside that of two different "
-                "pictures.",
-            ),
-            Number(
-                "Finds its picture",
-                now.recall_source_to_target,
-                f"of {len(runs.rows)}; chance {1 / len(runs.rows):.2%}",
-                "Share of captions whose own picture is the nearest of all, R@1.",
-                percent=True,
-            ),
-        ]
-    )
-    source, target = sample.checkpoint_clouds(scale, step)
+    last = runs.steps[-1]
     gaps = {each: [runs.measured[each, at].gap for at in runs.steps] for each in runs.scales}
     figure(
-        training_time(source, target, runs.steps, gaps, scale=scale, step=step, names=NAMES),
-        caption=f"Left: {len(runs.rows)} held-out pictures and their captions; across, the "
-        "direction between their means at this moment, up, the leading direction of both beside "
-        "it; uncentred. Right: the distance of the means. Every run starts from the same weights "
-        "and sees the same batches; one run each.",
-        alt="Both clouds at one moment of training, and the gap over time for each temperature",
-        key="learn_gap",
+        gap_over_time(runs.steps, gaps, scale=scale),
+        caption="The distance of the means in all four runs. Every run starts from the same "
+        f"weights and sees the same batches for {last} steps; one run each.",
+        alt="The gap over time for each temperature",
+        key="learn_gap_runs",
     )
 
 
@@ -163,42 +114,12 @@ def residual() -> None:
     """Step 5: how many directions hold the residual, and what they are about."""
     known = sample.directions()
     found = known.residual
-    count = st.slider("Leading directions K", 1, 40, 3, key="learn_k", bind="query-params")
-    both = cumulative_energy(found.repaired_values)
-    number_row(
-        [
-            Number(
-                "The first K hold", float(found.energy[count - 1]), "of the residual", percent=True
-            ),
-            Number("With random partners", float(both[count - 1]), "they would hold", percent=True),
-            Number("If all were equal", count / known.pair.dim, "they would hold", percent=True),
-            Number(
-                "All of the residual",
-                found.trace,
-                f"random partners {three(found.source.trace + found.target.trace)}",
-                "Mean squared length of what is left between partners without the gap, tr Σ_r.",
-            ),
-        ]
+    show(sample.residual_live(), "learn_residual")
+    st.caption(
+        "All of the residual, the mean squared length of what is left between partners without "
+        f"the gap, tr Σ_r: {three(found.trace)}; with random partners "
+        f"{three(found.source.trace + found.target.trace)}."
     )
-    figure(
-        residual_energy(found.values, found.repaired_values, count),
-        caption=f"Share of the residual of {len(known.pair.source):,} pairs in its K leading "
-        "directions, centred. Dashed: the same when every caption gets a random picture. Dotted: "
-        "if every direction held the same.",
-        alt="Cumulative share of the residual with both nulls, the chosen K marked",
-        key="learn_residual",
-    )
-    low, high = sample.residual_ends(count)
-    st.markdown(
-        f"**Direction {count}**: the pairs that differ most along it, one way and the other"
-    )
-    for column, rows in zip(st.columns(2), (low, high), strict=True):
-        with column.container(border=True):
-            for row in rows:
-                picture, text = st.columns([1, 5], vertical_alignment="center")
-                words = str(sample.shown(known.pair.source)[0][row])
-                picture.image(sample.shown(known.pair.target)[1][row], width=40, alt=words)
-                text.markdown(plain(words))
     several_sentences()
 
 

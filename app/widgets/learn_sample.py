@@ -6,21 +6,23 @@ of cached functions are a few words or numbers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import streamlit as st
 
 from anisoalign_core.align import Aligner, BoundedTransport, Identity, MeanShift, ReAlign
-from anisoalign_core.compare.study import Study, Trial, View
+from anisoalign_core.compare.study import Plane, Study, Trial, View
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.geometry.directions import Directions, ends
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.mixing import delta_mu
 from anisoalign_core.metrics.retrieval import recall
-from anisoalign_core.numerics import Float32, Float64, Integers
+from anisoalign_core.numerics import Float64, Integers, generator
 from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.plots.ball import WORDS
+from anisoalign_core.plots.live import LivePicture, lesson, picture
+from anisoalign_core.plots.teach import temperature_words
 from anisoalign_core.samples import Training, load_training
 from anisoalign_core.teach import (
     BallBound,
@@ -30,12 +32,14 @@ from anisoalign_core.teach import (
     ball_bound,
     claims,
     cone_shares,
-    gap_plane,
     shape_axes,
 )
 from app.session import sample_pair as shared_sample
 
 END_ROWS = 4
+LEADING = 40
+DRAWN = 600
+TITLE = "Captioned scenes"
 
 
 def pair() -> EmbeddingPair:
@@ -83,12 +87,20 @@ def checkpoint_cones(scale: float, step: int) -> ConeShares:
     return cone_shares(*training().at(scale, step))
 
 
-@st.cache_resource(show_spinner=False)
-def checkpoint_clouds(scale: float, step: int) -> tuple[Float32, Float32]:
-    """Return captions and pictures of one checkpoint on its gap direction and one across."""
-    source, target = training().at(scale, step)
-    plane = gap_plane(source, target).astype(np.float32)
-    return source @ plane, target @ plane
+@st.cache_resource(show_spinner="Following the training …")
+def training_live(scale: float, kind: str) -> LivePicture:
+    """Return one run's clouds along its checkpoints; ``kind`` is "cone" or "gap"."""
+    runs = training()
+    place = runs.scales.index(scale)
+    return lesson.training_picture(
+        runs.source[place],
+        runs.target[place],
+        runs.steps,
+        [runs.measured[scale, step] for step in runs.steps],
+        names=WORDS,
+        about=temperature_words(scale),
+        kind=kind,
+    )
 
 
 @st.cache_resource(show_spinner=False)
@@ -120,6 +132,38 @@ def study() -> Study:
     made = Study(pair(), pair().split(0))
     _ = made.reference, made.uncorrected
     return made
+
+
+@st.cache_resource(show_spinner="Bringing partners together …")
+def residual_live() -> LivePicture:
+    """Return partners brought together along the residual's leading directions."""
+    known = directions()
+    ends = [residual_ends(number) for number in range(1, LEADING + 1)]
+    drawn = np.sort(generator(0).permutation(len(pair().source))[:DRAWN])
+    return lesson.residual_picture(pair().source, pair().target, known.residual, ends, WORDS, drawn)
+
+
+@st.cache_resource(show_spinner="Shifting …")
+def shift_live() -> LivePicture:
+    """Return the held-out captions under a part of the mean shift."""
+    return lesson.shift_picture(study(), plane(0, 2), WORDS)
+
+
+@st.cache_resource(show_spinner="Fitting the bounded correction …")
+def bound_live(across: int, up: int) -> LivePicture:
+    """Return the bounded correction on two of the directions named in `AXES`."""
+    return picture(bounded(), plane(across, up), value=0.3, curve=bound_curve(), title=TITLE)
+
+
+@st.cache_resource(show_spinner="Following the bound …")
+def trade_off_live() -> LivePicture:
+    """Return the bounded correction with meaning against fit, other methods beside it."""
+    others = {
+        words: (shift_scores(name)["omega"], shift_scores(name)["mixing_coverage"])
+        for name, (words, _, _) in SHIFTS.items()
+        if name != "realign"  # the curve starts there
+    }
+    return lesson.with_trade_off(bound_live(0, 1), others, ("neighbours kept", "pictures covered"))
 
 
 SHIFTS: dict[str, tuple[str, type[Aligner], dict[str, object]]] = {
@@ -157,15 +201,6 @@ AXES = (
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Plane:
-    """Two directions of the sample to look along, and axis ranges that hold both clouds."""
-
-    directions: Float64
-    labels: tuple[str, str]
-    ranges: tuple[tuple[float, float], tuple[float, float]]
-
-
 @st.cache_resource(show_spinner=False)
 def plane(across: int, up: int) -> Plane:
     """Return two of the directions named in `AXES`, from the fitted rows."""
@@ -176,7 +211,8 @@ def plane(across: int, up: int) -> Plane:
     both = np.concatenate([held.source @ axes, held.target @ axes])
     low, high = both.min(axis=0) - 0.12, both.max(axis=0) + 0.12
     ranges = [(float(a), float(b)) for a, b in zip(low, high, strict=True)]
-    return Plane(axes, (AXES[across], AXES[up]), (ranges[0], ranges[1]))
+    words = f"Across: {AXES[across]}. Up: {AXES[up]}."
+    return Plane(axes, (AXES[across], AXES[up]), words, (ranges[0], ranges[1]))
 
 
 @st.cache_resource(show_spinner="Fitting the bounded correction …")

@@ -149,7 +149,7 @@ def test_a_point_of_a_curve_can_be_dragged_to_ask_for_its_value(browser, tmp_pat
     slider = page.get_by_role("slider", name="Bound α")
     kept = page.locator(".aal-card", has_text="Neighbours kept").locator(".aal-number")
     box = page.locator(".aal-curve").bounding_box()
-    wide, high = box["width"] - 38, box["height"] - 36
+    wide, high = box["width"] - 46, box["height"] - 36
 
     def spot(value, score):
         return box["x"] + 30 + value / 1.5 * wide, box["y"] + 8 + (1 - score / 1.05) * high

@@ -179,18 +179,14 @@ export function mount(root, bytes, host = {}) {
     centre: [0.5, 0.5], zoom: 1, hover: null, lasso: null, follow: facts.follow ?? null,
     playing: 0, drawn: 0, moving: false, asked: null,
   };
-  const layer = (side, xy, count, name, colour) => ({
-    side, xy, n: xy.length / 2 / count, frames: count, name, colour,
-  });
-  const layers = {
-    target: layer("target", arrays.target, 1, facts.names.target, facts.colours.target),
-    before: layer("source", arrays.before, 1, facts.names.source, facts.colours.source),
-    moved: arrays.target_moved &&
-      layer("target", arrays.target_moved, 1, facts.names.target, facts.colours.target),
-    after: layer("source", arrays.after, frames.length, facts.names.corrected,
-      facts.colours.corrected),
-  };
-  if (!layers.moved) delete layers.moved;
+  const layers = {};
+  for (const [name, side, called] of [["target", "target", "target"], ["before", "source", "source"],
+    ["target_moved", "target", "target"], ["after", "source", "corrected"]]) {
+    if (!arrays[name]) continue;
+    const n = arrays[`${side}_rows`].length;
+    layers[name] = { side, n, xy: arrays[name], frames: arrays[name].length / 2 / n,
+      name: facts.names[called], colour: facts.colours[called] };
+  }
   const position = (which, i, frame, part) => {
     const at = 2 * (which.frames > 1 ? frame * which.n + i : i);
     const then = which.frames > 1 && frame + 1 < which.frames ? at + 2 * which.n : at;
@@ -209,6 +205,7 @@ export function mount(root, bytes, host = {}) {
   }
   const last = frames.length - 1;
   // what is asked for beyond what is ever let through runs off the bars' panel
+  const count = (v, one) => (one.percent ? `${three(100 * v)} %` : three(v));
   const most = arrays.held && 1.1 * arrays.held.reduce((m, v) => Math.max(m, Math.abs(v)), 0.1);
   const far = Array.from({ length: layers.after.n }, (_, i) => {
     const [p, q] = [position(layers.after, i, 0, 0), position(layers.after, i, last, 0)];
@@ -251,7 +248,8 @@ export function mount(root, bytes, host = {}) {
   }, make("option", { value: "", text: "Colour: side" }), ...facts.labels.map((label, i) =>
     make("option", { value: i, text: `Colour: ${label.name}` })));
   const tools = make("div", { class: "aal-bar" },
-    toggle("Overlay", "Side by side", "One panel or two", (on) => { state.mode = on ? "over" : "side"; }),
+    ...(facts.single ? [] : [toggle("Overlay", "Side by side", "One panel or two",
+      (on) => { state.mode = on ? "over" : "side"; })]),
     ...(frames.length > 1 ? [toggle("Trails", "No trails",
       "The ways of the 40 rows that move most", (on) => { state.trails = on; })] : []),
     toggle("Lasso", "Pan", "Draw around rows, or move the picture", (on) => {
@@ -265,7 +263,7 @@ export function mount(root, bytes, host = {}) {
     const value = make("div", { class: "aal-number" });
     const node = make("div", { class: "aal-card", title: card.help },
       make("div", { class: "aal-label", text: card.label }), value,
-      make("div", { class: "aal-beside", text: [`raw ${three(card.raw)}`,
+      make("div", { class: "aal-beside", text: [card.beside ?? `raw ${three(card.raw)}`,
         { higher: "↑ better", lower: "↓ better" }[card.direction]].filter(Boolean).join(" · ") }));
     return { node, value };
   });
@@ -285,7 +283,13 @@ export function mount(root, bytes, host = {}) {
     line.style.borderColor = one.colour;
     return make("span", {}, line, document.createTextNode(one.label));
   }));
-  const side = make("div", { class: "aal-side" }, ...[curve, key, bars].filter(Boolean));
+  const way = facts.way && make("canvas", {
+    class: "aal-way", role: "img", "aria-label": `${facts.way.across} against ${facts.way.up}`,
+  });
+  const spread = arrays.spread && make("canvas", {
+    class: "aal-bars", role: "img", "aria-label": facts.spread.words,
+  });
+  const side = make("div", { class: "aal-side" }, ...[way, curve, key, bars, spread].filter(Boolean));
   const tip = make("div", { class: "aal-tip", hidden: true, dir: "auto" });
   const said = make("div", { class: "aal-said", "aria-live": "polite" });
   const nearList = make("div", { class: "aal-list" });
@@ -296,6 +300,7 @@ export function mount(root, bytes, host = {}) {
   const near = arrays.near && make("div", { class: "aal-near" },
     make("div", { class: "aal-bar" }, make("span", { text: `Nearest ${facts.names.target} of` }),
       chooser), nearList);
+  const lists = facts.lists && make("div", { class: "aal-lists" });
   const sheet = facts.sheet && make("img", { src: facts.sheet.src, hidden: true, alt: "" });
   const picture = make("div", { class: "aal" },
     ...(dial ? [make("div", { class: "aal-bar aal-dial" },
@@ -303,20 +308,23 @@ export function mount(root, bytes, host = {}) {
     make("div", { class: "aal-cards" }, ...cardNodes.map((one) => one.node)),
     make("div", { class: `aal-stage${side.childElementCount ? "" : " aal-alone"}` },
       make("div", {}, tools, clouds, legend), side),
-    ...[near, make("div", { class: "aal-words", text: facts.caption }), said, tip].filter(Boolean));
+    ...[near, lists, make("div", { class: "aal-words", text: facts.caption }), said, tip].filter(Boolean));
   root.replaceChildren(picture);
-  const { after: flowing, ...standing } = layers;
-  const paintersOf = (canvas, some) => withGL(canvas, some) || without(canvas, some, position);
-  const painters = [[fixed, paintersOf(fixed, standing)], [points, paintersOf(points, { after: flowing })]];
+  const flows = (name) => name === "after" || layers[name].frames > 1;
+  let painter = withGL(points, layers) || without(points, layers, position);
+  points.addEventListener("webglcontextlost", (event) => event.preventDefault());
+  points.addEventListener("webglcontextrestored", () => {
+    painter = withGL(points, layers);
+    recolour(colour ? colour.value : "");
+    redraw();
+  });
   picture.dataset.painter = points.getContext("webgl2") ? "webgl2" : "2d";
 
   function recolour(which) {
     const label = which === "" ? null : facts.labels[which];
     const grey = "#8A8A8A";
-    for (const [, painter] of painters) {
-      painter.colours(label && { source: arrays[`source_label_${which}`],
-        target: arrays[`target_label_${which}`] }, label ? [...facts.palette, grey] : []);
-    }
+    painter.colours(label && { source: arrays[`source_label_${which}`],
+      target: arrays[`target_label_${which}`] }, label ? [...facts.palette, grey] : []);
     drawn = "";
     const entries = label ? label.values.map((name, i) => [name, facts.palette[i]])
       : [...new Map(Object.values(layers).map((one) => [one.name, one.colour]))];
@@ -396,14 +404,16 @@ export function mount(root, bytes, host = {}) {
     return [context, w, h];
   };
   const panels = (w, h) => {
-    const rooms = state.mode === "side" ? ["before", "after"] : ["over"];
+    const rooms = facts.single || state.mode === "over" ? ["over"] : ["before", "after"];
     const left = 46, gap = 14, wide = (w - left - gap * (rooms.length - 1) - 4) / rooms.length;
     return rooms.map((name, i) => ({
       name, x: left + i * (wide + gap), y: 22, w: Math.max(wide, 40), h: Math.max(h - 60, 40),
     }));
   };
-  const shown = { before: ["target", "before"], after: [layers.moved ? "moved" : "target", "after"],
-    over: [layers.moved ? "moved" : "target", "before", "after"] };
+  const there = (...names) => names.filter((name) => layers[name]);
+  const goal = layers.target_moved ? "target_moved" : "target";
+  const shown = { before: there("target", "before"), after: there(goal, "after"),
+    over: there(goal, "before", "after") };
   const lens = () => {
     const half = 0.5 / state.zoom;
     return { scale: [1 / half, 1 / half], shift: state.centre.map((c) => -c / half) };
@@ -434,34 +444,46 @@ export function mount(root, bytes, host = {}) {
     const stands = before === drawn;
     drawn = before;
     const view = lens();
-    const many = Math.max(layers.target.n, layers.after.n);
+    const many = Math.max(...Object.values(layers).map((one) => one.n));
     const look = { ...view, ratio, size: many > 8000 ? 3 : many > 2000 ? 4 : 5 };
     const boxes = panels(w, h);
-    for (const [canvas, painter] of painters) {
-      if (canvas === fixed && stands) continue;
+    const draw = (moves) => {
       painter.begin();
       for (const panel of boxes) {
         for (const name of shown[panel.name]) {
-          if ((name === "after") !== (canvas === points)) continue;
+          if (flows(name) !== moves) continue;
           const faint = panel.name === "over" && name === "before";
           painter.draw(layers[name], panel, k, part, { ...look, alpha: faint ? 0.15 : 0.55 });
         }
       }
+    };
+    if (!stands) { // what does not move is drawn once, and kept as an image behind what does
+      draw(false);
+      const copy = fixed.getContext("2d");
+      copy.clearRect(0, 0, fixed.width, fixed.height);
+      copy.drawImage(points, 0, 0);
     }
+    draw(true);
     const [context] = pen(over);
     for (const panel of boxes) frameOf(context, panel, ink, view, k, part);
     drawLasso(context, ink);
     if (curve) drawCurve(ink);
     if (bars) drawBars(ink, k, part);
+    if (way) drawWay(ink);
+    if (spread) drawSpread(ink);
+    if (lists) drawLists();
     cards.forEach((card, i) => {
       const sure = isExact() ? state.exact.scores[card.name] : null;
       const known = sure ?? scores(card.name);
       const measured = sure != null || grid.length < 2 || grid.some((v) => Math.abs(v - state.value) < 1e-9);
-      cardNodes[i].value.textContent = `${measured ? "" : "≈ "}${three(known)}`;
+      cardNodes[i].value.textContent = `${measured ? "" : "≈ "}${count(known, card)}`;
     });
     if (dial) {
       range.value = state.value;
-      out.textContent = state.value.toFixed(dial.step < 0.01 ? 3 : 2);
+      const [tick, way] = between(grid, state.value);
+      out.textContent = dial.says
+        ? String(Math.round(dial.says[tick] * (1 - way) + dial.says[Math.min(tick + 1, grid.length - 1)] * way))
+        : state.value.toFixed(dial.step >= 1 ? 0 : dial.step < 0.01 ? 3 : 2);
     }
     if (near) drawNear();
     state.drawn += 1;
@@ -475,7 +497,7 @@ export function mount(root, bytes, host = {}) {
       const [low, high] = facts.range[axis], half = 0.5 / state.zoom, c = state.centre[axis];
       return [low + (c - half) * (high - low), low + (c + half) * (high - low)];
     };
-    const title = { before: "before", after: "after", over: "before and after" }[panel.name];
+    const title = facts.single ?? { before: "before", after: "after", over: "before and after" }[panel.name];
     context.fillStyle = ink;
     context.globalAlpha = 0.75;
     context.textAlign = "center";
@@ -563,16 +585,17 @@ export function mount(root, bytes, host = {}) {
     context.globalAlpha = 1;
   }
 
-  const curveBox = () => ({ x: 30, y: 8, w: curve.clientWidth - 38, h: curve.clientHeight - 36 });
+  const top = facts.top ?? 1.05;
+  const curveBox = () => ({ x: 30, y: 8, w: curve.clientWidth - 46, h: curve.clientHeight - 36 });
   const curveAt = (box, value, score) => [
-    box.x + ((value - dial.low) / (dial.high - dial.low)) * box.w, box.y + (1 - score / 1.05) * box.h];
+    box.x + ((value - dial.low) / (dial.high - dial.low)) * box.w, box.y + (1 - score / top) * box.h];
   const drawnCurves = facts.curves;
   function drawCurve(ink) {
     const [context] = pen(curve);
     const box = curveBox();
     context.fillStyle = ink;
     context.lineWidth = 1;
-    for (const v of [0, 0.25, 0.5, 0.75, 1]) {
+    for (const v of ticks(0, top)) {
       const [, y] = curveAt(box, dial.low, v);
       context.globalAlpha = 0.14;
       context.beginPath(); context.moveTo(box.x, y); context.lineTo(box.x + box.w, y);
@@ -582,7 +605,8 @@ export function mount(root, bytes, host = {}) {
       context.fillText(String(v), box.x - 4, y + 4);
     }
     context.textAlign = "center";
-    for (const v of ticks(dial.low, dial.high)) context.fillText(String(v), curveAt(box, v, 0)[0], box.y + box.h + 14);
+    const marks = dial.says ? grid : ticks(dial.low, dial.high);
+    marks.forEach((v, i) => context.fillText(String(dial.says ? dial.says[i] : v), curveAt(box, v, 0)[0], box.y + box.h + 14));
     context.fillText(dial.label, box.x + box.w / 2, box.y + box.h + 27);
     context.globalAlpha = 0.5;
     context.lineWidth = 2;
@@ -601,6 +625,96 @@ export function mount(root, bytes, host = {}) {
       context.fillStyle = one.colour;
       context.fill();
     }
+  }
+
+  /** Two numbers against each other along the dial, other points beside them. */
+  function drawWay(ink) {
+    const [context, w, h] = pen(way);
+    const { x, y, across, up, others } = facts.way;
+    const box = { x: 34, y: 8, w: w - 44, h: h - 40 };
+    const spans = [x, y].map((name, axis) => {
+      const all = [...facts.scores[name], ...others.map((one) => one.at[axis])];
+      const [low, high] = [Math.min(...all), Math.max(...all)], pad = 0.08 * (high - low) + 1e-6;
+      return [low - pad, high + pad];
+    });
+    const at = (p, q) => [
+      box.x + ((p - spans[0][0]) / (spans[0][1] - spans[0][0])) * box.w,
+      box.y + (1 - (q - spans[1][0]) / (spans[1][1] - spans[1][0])) * box.h];
+    context.fillStyle = ink;
+    context.lineWidth = 1;
+    for (const axis of [0, 1]) {
+      for (const v of ticks(...spans[axis])) {
+        const [p, q] = at(axis ? spans[0][0] : v, axis ? v : spans[1][0]);
+        context.globalAlpha = 0.14;
+        context.beginPath(); context.moveTo(p, q);
+        context.lineTo(axis ? box.x + box.w : p, axis ? q : box.y);
+        lines(context, ink);
+        context.globalAlpha = 0.75;
+        context.textAlign = axis ? "right" : "center";
+        context.fillText(String(v), axis ? box.x - 4 : p, axis ? q + 4 : box.y + box.h + 14);
+      }
+    }
+    context.textAlign = "center";
+    context.fillText(`${across} →, ${up} ↑`, box.x + box.w / 2, h - 6);
+    context.globalAlpha = 1;
+    context.lineWidth = 2;
+    context.beginPath();
+    grid.forEach((_, i) => context.lineTo(...at(facts.scores[x][i], facts.scores[y][i])));
+    lines(context, facts.colours.corrected);
+    const dot = (p, q, shade, size) => {
+      context.beginPath();
+      context.arc(...at(p, q), size, 0, 7);
+      context.fillStyle = shade;
+      context.fill();
+    };
+    let lowest = Infinity; // labels of points that lie close stand one above another
+    for (const one of [...others].sort((a, b) => a.at[1] - b.at[1])) {
+      dot(...one.at, "#8A8A8A", 5);
+      const [p, q] = at(...one.at), right = p > box.x + box.w / 2;
+      lowest = Math.min(q + 4, lowest - 14);
+      context.fillStyle = ink;
+      context.textAlign = right ? "right" : "left";
+      context.fillText(one.label, p + (right ? -9 : 9), lowest);
+    }
+    dot(scores(x), scores(y), "#E69F00", 7);
+  }
+
+  /** Shares of values in bins, for both sides, and those of a null as a line. */
+  function drawSpread(ink) {
+    const [context, w, h] = pen(spread);
+    const b = facts.spread.bins, [k, part] = between(grid, state.value);
+    const next = Math.min(k + 1, grid.length - 1), box = { x: 10, y: 8, w: w - 20, h: h - 40 };
+    const height = (v) => Math.min(v / facts.spread.top, 1) * box.h;
+    facts.spread.sides.forEach((side, number) => {
+      context.fillStyle = facts.colours[side];
+      context.globalAlpha = 0.55;
+      for (let i = 0; i < b; i += 1) {
+        const [p, q] = [k, next].map((f) => arrays.spread[(number * grid.length + f) * b + i]);
+        const v = height(p * (1 - part) + q * part);
+        context.fillRect(box.x + (i / b) * box.w, box.y + box.h - v, box.w / b, v);
+      }
+    });
+    context.globalAlpha = 0.9;
+    context.beginPath();
+    for (let i = 0; i < b; i += 1) {
+      context.lineTo(box.x + ((i + 0.5) / b) * box.w, box.y + box.h - height(arrays.spread_null[i]));
+    }
+    lines(context, ink);
+    context.fillStyle = ink;
+    context.textAlign = "center";
+    context.fillText(facts.spread.words, box.x + box.w / 2, h - 6);
+    [-1, 0, 1].forEach((v) => context.fillText(String(v), box.x + ((v + 1) / 2) * box.w, box.y + box.h + 14));
+    context.globalAlpha = 1;
+  }
+
+  function drawLists() {
+    const now = facts.lists.rows[clamp(Math.round(state.value - dial.low), 0, facts.lists.rows.length - 1)];
+    if (lists.now === now) return;
+    lists.now = now;
+    lists.replaceChildren(...now.map((rows, end) => make("div", {},
+      make("b", { text: facts.lists.titles[end] }),
+      make("div", { class: "aal-list" }, ...rows.map((i) => make("div", { class: "aal-item", dir: "auto" },
+        ...[face("target", i, 40)].filter(Boolean), make("span", { text: facts.words.source[i] })))))));
   }
 
   function drawBars(ink, k, part) {
@@ -829,7 +943,7 @@ export function mount(root, bytes, host = {}) {
     if (state.asked != null && Math.abs(state.asked - now.value) < 1e-6) state.asked = null;
     // an answer to an earlier release must not pull the dial back from under the hand
     if (dial && !state.moving && state.asked == null) state.value = now.value;
-    said.textContent = cards.map((card) => `${card.label} ${three(now.scores[card.name])}`).join(", ");
+    said.textContent = cards.map((card) => `${card.label} ${count(now.scores[card.name], card)}`).join(", ");
     redraw();
   }
   return { set, id: facts.id, host, redraw };

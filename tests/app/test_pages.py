@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from importlib import import_module
 from pathlib import Path
 
@@ -12,8 +11,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import anisoalign_core as aa
-from anisoalign_core.plots.live.pack import unpack
 from app.session import Loaded, use_pair  # noqa: F401  (the page state's types)
+from tests.app.live import exact_numbers as numbers
+from tests.app.live import live_facts
 from tests.conftest import paired_world
 
 HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
@@ -42,18 +42,6 @@ def open_page(name, pair=None, **state):
     if name != "home":
         at.switch_page(f"../pages/{name}.py").run()
     return at
-
-
-def numbers(at):
-    """Exact scores beside the live picture of Correct that have a card; none where it is not."""
-    said = [json.loads(e.proto.json) for e in at.get("bidi_component") if e.proto.json]
-    return [v for one in said for k, v in one["scores"].items() if aa.METRICS[k].card]
-
-
-def live_facts(at):
-    """What the live picture of the page says."""
-    (picture,) = [e.proto.bytes for e in at.get("bidi_component") if e.proto.bytes]
-    return unpack(picture)[0]
 
 
 def words(at):

@@ -98,3 +98,20 @@ def download(page, label):
     with page.expect_download() as caught:
         page.get_by_role("button", name=re.compile(label)).first.click()
     return Path(caught.value.path()), caught.value.suggested_filename
+
+
+def count_runs(page):
+    """Count the script's runs from here on: each begins by leaving "notRunning"."""
+    page.evaluate(
+        """() => {
+            window.runs = 0;
+            const app = document.querySelector('[data-testid="stApp"]');
+            new MutationObserver((all) => {
+                for (const one of all) {
+                    const now = app.getAttribute("data-test-script-state");
+                    if (now === "running" && one.oldValue !== "running") window.runs += 1;
+                }
+            }).observe(app, { attributes: true, attributeOldValue: true,
+                              attributeFilter: ["data-test-script-state"] });
+        }"""
+    )

@@ -6,7 +6,7 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.compare.study import Study
-from tests.browser.steps import go, live_numbers, settle
+from tests.browser.steps import count_runs, go, live_numbers, settle
 
 pytestmark = pytest.mark.browser
 
@@ -48,29 +48,12 @@ def cloud(page):
     return page.locator(".aal-clouds").screenshot()
 
 
-def runs(page):
-    """Count the script's runs from here on: each begins by leaving "notRunning"."""
-    page.evaluate(
-        """() => {
-            window.runs = 0;
-            const app = document.querySelector('[data-testid="stApp"]');
-            new MutationObserver((all) => {
-                for (const one of all) {
-                    const now = app.getAttribute("data-test-script-state");
-                    if (now === "running" && one.oldValue !== "running") window.runs += 1;
-                }
-            }).observe(app, { attributes: true, attributeOldValue: true,
-                              attributeFilter: ["data-test-script-state"] });
-        }"""
-    )
-
-
 def test_a_drag_moves_everything_without_the_server_and_one_run_follows(page):
     go(page, "Correct")
     slider = page.get_by_role("slider", name="Bound α")
     slider.wait_for()
     settle(page)
-    runs(page)
+    count_runs(page)
     before = live_numbers(page), pixels(page), cloud(page)
     drag(page, slider, 0.14, 0.573)
     moved = live_numbers(page), pixels(page), cloud(page)

@@ -10,13 +10,10 @@ from anisoalign_core.plots.teach import (
     RUN_COLOURS,
     caption_cosines,
     claim_bars,
-    cone_histograms,
-    meaning_against_fit,
-    residual_energy,
+    gap_over_time,
     temperature_words,
-    training_time,
 )
-from anisoalign_core.teach import Bar, Claim, ball_bound, ball_shift, cone_shares, two_cones
+from anisoalign_core.teach import Bar, Claim, ball_bound, ball_shift, two_cones
 from tests.conftest import paired_world
 
 Y, X = paired_world(60, 8)
@@ -85,62 +82,9 @@ def test_a_captions_cosines_mark_its_own_picture_and_the_nearest():
     np.testing.assert_allclose(traces["the nearest, shown here"].x, np.sort(cosines)[::-1][:4])
 
 
-def test_cones_are_drawn_beside_arrows_that_point_everywhere_on_fixed_axes():
-    shares = cone_shares(Y, X)
-    figure = cone_histograms(shares, names=("a", "b"))
-    traces = by_name(figure)
-    assert traces["two different a"].line.color == style.TARGET
-    np.testing.assert_allclose(traces["two different b"].y, shares.source, rtol=1e-6)
-    assert traces["arrows that point everywhere"].line.color == style.NULL
-    assert figure.layout.xaxis.range == (-1, 1)
-    assert {shape.x0 for shape in figure.layout.shapes} == {
-        0.0,
-        shares.target_mean,
-        shares.source_mean,
-    }
-
-
-@pytest.mark.parametrize(("scale", "step"), [(10.0, 0), (100.0, 100)])
-def test_training_shows_every_temperature_and_marks_now(scale, step):
-    figure = training_time(Y[:, :2], X[:, :2], STEPS, GAPS, scale=scale, step=step)
-    traces = by_name(figure)
-    for each, values in GAPS.items():
-        trace = traces[temperature_words(each)]
-        np.testing.assert_allclose(trace.y, values)
-        assert trace.line.width == (4 if each == scale else 2)
-        assert trace.line.color not in (style.TARGET, style.SOURCE, style.CORRECTED)
-    assert traces["now"].x[0] == step
-    assert traces["now"].y[0] == GAPS[scale][STEPS.index(step)]
-    assert figure.layout.xaxis.range == figure.layout.yaxis.range == (-1, 1)
-    assert figure.layout.yaxis2.range == (0, 1.3)
-    assert traces["captions"].marker.color == style.SOURCE
-
-
 def test_temperatures_are_the_inverse_of_scales_and_have_colours_of_their_own():
     assert temperature_words(100.0) == "temperature 0.01"
     assert len(set(RUN_COLOURS)) == len(RUN_COLOURS) >= 4
-
-
-@pytest.mark.parametrize("count", [1, 7, 30])
-def test_the_residual_marks_what_the_first_directions_hold(count):
-    figure = residual_energy(VALUES, VALUES[::-1].copy(), count)
-    mark = figure.data[-1]
-    assert mark.x == (count,)
-    assert mark.y[0] == pytest.approx(VALUES[:count].sum() / VALUES.sum())
-    assert figure.layout.shapes[0].x0 == count
-
-
-def test_the_trade_off_marks_the_chosen_bound_and_names_the_others():
-    kept, covered = np.array([0.95, 0.8, 0.7]), np.array([0.1, 0.7, 0.9])
-    others = {"high": (0.9, 0.5), "low": (1.0, 0.0)}
-    figure = meaning_against_fit(kept, covered, now=(0.8, 0.7), others=others)
-    traces = by_name(figure)
-    assert (traces["the chosen bound"].x[0], traces["the chosen bound"].y[0]) == (0.8, 0.7)
-    texts = {trace.text[0]: trace for trace in figure.data if trace.text}
-    assert texts["low"].y == (0.0,)
-    assert texts["high"].textposition != texts["low"].textposition
-    low, high = figure.layout.xaxis.range
-    assert low < 0.6 < 1.0 < high
 
 
 def test_a_claims_bars_carry_their_values_and_their_kinds_colours():
@@ -151,3 +95,14 @@ def test_a_claims_bars_carry_their_values_and_their_kinds_colours():
     assert list(drawn.x)[::-1] == [0.25, 0.5]
     assert list(drawn.text)[::-1] == ["0.25", "0.5"]
     assert list(drawn.marker.color)[::-1] == [BAR_COLOURS["measured"], BAR_COLOURS["control"]]
+
+
+@pytest.mark.parametrize("scale", [10.0, 100.0])
+def test_the_gap_over_time_emphasises_one_temperature(scale):
+    figure = gap_over_time(STEPS, GAPS, scale=scale)
+    traces = by_name(figure)
+    for each, values in GAPS.items():
+        trace = traces[temperature_words(each)]
+        np.testing.assert_allclose(trace.y, values)
+        assert trace.line.width == (4 if each == scale else 2)
+        assert trace.line.color not in (style.TARGET, style.SOURCE, style.CORRECTED)

@@ -7,6 +7,7 @@ const MAGIC = "AAL1";
 const ARRAYS = { u1: Uint8Array, u2: Uint16Array, u4: Uint32Array, f4: Float32Array };
 const open = new Map(); // mounted pictures of the app by name, and words that came before them
 const words = new Map();
+const places = new Map(); // where each picture's dial was left, for whoever comes back to its page
 
 /** Header and arrays of a payload: magic, length of the header, header, arrays at their offsets. */
 export function unpack(bytes) {
@@ -175,7 +176,7 @@ export function mount(root, bytes, host = {}) {
   const { dial, frames, grid, cards } = facts;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const state = {
-    value: dial ? dial.value : 0, exact: null, mode: "side", tool: "pan", trails: false,
+    value: dial ? places.get(facts.id) ?? dial.value : 0, exact: null, mode: "side", tool: "pan", trails: false,
     centre: [0.5, 0.5], zoom: 1, hover: null, lasso: null, follow: facts.follow ?? null,
     playing: 0, drawn: 0, moving: false, asked: null,
   };
@@ -489,6 +490,7 @@ export function mount(root, bytes, host = {}) {
     state.drawn += 1;
     picture.dataset.frames = state.drawn;
     picture.dataset.value = state.value;
+    places.set(facts.id, state.value);
     picture.dataset.milliseconds = (performance.now() - begun).toFixed(2);
   }
 
@@ -950,7 +952,7 @@ export function mount(root, bytes, host = {}) {
 }
 
 /** A page of the app mounts the picture (bytes), and tells it exact numbers beside (an object). */
-function inApp({ data, parentElement, setStateValue, setTriggerValue }) {
+function inApp({ data, parentElement, setStateValue }) {
   if (!(data instanceof Uint8Array)) {
     words.set(data.for, data);
     open.get(data.for)?.set(data);
@@ -958,8 +960,9 @@ function inApp({ data, parentElement, setStateValue, setTriggerValue }) {
   }
   const { facts } = unpack(data);
   const host = {
-    release: (value) => setStateValue("value", value),
-    select: (rows) => setStateValue("selected", rows),
+    // only a page that answers with exact numbers is asked
+    release: (value) => words.has(facts.id) && setStateValue("value", value),
+    select: (rows) => words.has(facts.id) && setStateValue("selected", rows),
   };
   const before = open.get(facts.id);
   if (before && before.parent === parentElement && before.root.isConnected) {

@@ -1,0 +1,26 @@
+"""What a live picture on a page says, read from the message that carries it."""
+
+from __future__ import annotations
+
+import json
+
+import anisoalign_core as aa
+from anisoalign_core.plots.live.pack import unpack
+
+
+def live_facts(at):
+    """Return the header of the page's live picture."""
+    (picture,) = [e.proto.bytes for e in at.get("bidi_component") if e.proto.bytes]
+    return unpack(picture)[0]
+
+
+def exact_numbers(at):
+    """Exact scores beside the live picture of Correct that have a card; none where it is not."""
+    said = [json.loads(e.proto.json) for e in at.get("bidi_component") if e.proto.json]
+    return [v for one in said for k, v in one["scores"].items() if aa.METRICS[k].card]
+
+
+def along(at, name):
+    """Return a number of the live picture along its dial."""
+    facts = live_facts(at)
+    return dict(zip(facts["grid"], facts["scores"][name], strict=True))

@@ -366,5 +366,7 @@ def _look(proxy: Proxy) -> None:
         page.locator(".js-plotly-plot canvas").first.wait_for(state="attached")
         settle(page)
         assert page.get_by_text("WebGL is not supported").count() == 0  # what Plotly says then
+        page.get_by_test_id("stSidebarNavItems").get_by_role("link", name="Correct").click()
+        page.locator(".aal[data-frames]").wait_for()  # the live picture's module is allowed
         chromium.close()
     assert [words for words in said if "Content Security Policy" in words] == []

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.compare.study import Study
+from anisoalign_core.plots.live.homes import module, style
 from tests.browser.steps import count_runs, go, live_numbers, settle
 
 pytestmark = pytest.mark.browser
@@ -75,6 +78,63 @@ def test_a_drag_moves_everything_without_the_server_and_one_run_follows(page):
     view = study.fit(aa.BoundedTransport(bound=bound)).view()
     exact = [f"{v:#.3g}" for name, v in view.scores.items() if aa.METRICS[name].card]
     assert live_numbers(page) == exact
+
+
+def lasso(page):
+    """Draw around everything in the right panel."""
+    page.get_by_role("button", name="Lasso").click()
+    box = page.locator(".aal-over").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.56, box["y"] + 30)
+    page.mouse.down()
+    for x, y in ((0.98, 0.09), (0.98, 0.85), (0.56, 0.85)):
+        page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y, steps=5)
+    page.mouse.up()
+
+
+def test_a_lasso_on_correct_lists_its_rows(page):
+    go(page, "Correct")
+    page.locator(".aal[data-frames]").wait_for()
+    settle(page)
+    page.locator(".aal-over").scroll_into_view_if_needed()
+    lasso(page)
+    page.get_by_text("Selected (drawn): 800 image and 800 text rows").first.wait_for()
+    settle(page)
+    assert page.get_by_text("Something unexpected went wrong").count() == 0
+
+
+def test_a_notebook_reads_back_where_a_drag_ended_and_what_was_drawn_around(browser, tmp_path):
+    pair = aa.load_sample("scenes")
+    picture = aa.live(aa.BoundedTransport(bound=0.2), pair)
+    data = base64.b64encode(picture.payload).decode()
+    (tmp_path / "page.html").write_text(
+        f"<style>{style()}</style><div id='cell'></div><script type='module'>{module()}\n"
+        "window.kept = {}; window.heard = {};"
+        f"const bytes = Uint8Array.from(atob('{data}'), (c) => c.charCodeAt(0));"
+        "const model = { get: (name) => name === 'payload' ? new DataView(bytes.buffer)"
+        " : window.kept[name], set: (name, value) => { window.kept[name] = value; },"
+        " save_changes: () => { window.saved = (window.saved || 0) + 1; },"
+        " on: (name, act) => { window.heard[name] = act; } };"
+        "render({ model, el: document.querySelector('#cell') });</script>"
+    )
+    page = browser.new_page()
+    wrong = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.locator(".aal[data-frames]").wait_for()
+    page.get_by_role("slider", name="Bound α").press("PageUp")
+    assert page.evaluate("window.kept.value") == pytest.approx(0.3)
+    lasso(page)
+    kept = page.evaluate("window.kept.selected")
+    rows = picture.rows(kept)
+    assert len(rows["source"]) == len(rows["target"]) == 800
+    page.evaluate(
+        "window.kept.exact = { value: 0.5, scores: { omega: 0.123 } };"
+        "window.heard['change:exact']()"
+    )
+    page.wait_for_timeout(200)
+    assert page.locator(".aal-value").inner_text() == "0.30"  # 0.3 was asked for and not answered
+    assert not wrong
+    page.close()
 
 
 def test_the_file_moves_plays_and_speaks_with_the_network_cut(browser, tmp_path):
@@ -178,13 +238,7 @@ def test_captions_are_text_whatever_they_hold(browser, tmp_path, webgl):
     slider.press("End")
     page.wait_for_timeout(200)
     assert cloud(page) != before
-    box = page.locator(".aal-over").bounding_box()
-    page.get_by_role("button", name="Lasso").click()
-    page.mouse.move(box["x"] + box["width"] * 0.55, box["y"] + 30)
-    page.mouse.down()
-    for x, y in ((0.98, 0.1), (0.98, 0.85), (0.55, 0.85)):
-        page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y, steps=5)
-    page.mouse.up()
+    lasso(page)
     assert "rows inside the line" in page.locator(".aal-said").inner_text()
     assert page.evaluate("window.hurt") is None
     assert page.locator("img[src=x]").count() == 0

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from anisoalign_core.card import Card, Shown, within
 from anisoalign_core.compare.entries import BASELINE, CEILING, Entry
-from anisoalign_core.compare.use.uses import USES, Use, described
+from anisoalign_core.compare.use.uses import USES, Use, described, head
 from anisoalign_core.metrics.intervals import Interval, over_splits
 from anisoalign_core.metrics.registry import METRICS, Metric
 from anisoalign_core.numerics import Float64
@@ -104,8 +105,8 @@ class Check:
     holds: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Leaderboard:
+@dataclass(frozen=True, eq=False, repr=False)
+class Leaderboard(Shown):
     """Methods on the same repeated splits.
 
     Attributes
@@ -246,6 +247,22 @@ class Leaderboard:
             low = above.value if above.low is None else above.low
             found.append(Check(metric, "chance", by_chance, "permuted", score, low <= ROUNDING))
         return found
+
+    def in_short(self) -> str:
+        """See :class:`~anisoalign_core.card.Shown`."""
+        sides = f"{self.setting.source['name']} → {self.setting.target['name']}"
+        return f"{sides}, {len(self.ranked)} entries on {self.splits} splits"
+
+    def card(self) -> Card:
+        """See :class:`~anisoalign_core.card.Carded`; :mod:`anisoalign_core.publish` has it all."""
+        metrics = [m for m in self.metrics() if m in USES or (m in METRICS and METRICS[m].card)]
+        rows = []
+        for one in self.ranked:
+            found = (self.score(one.name, m) if self.has(one.name, m) else None for m in metrics)
+            cells = ("–" if f is None else within(f.value, f.low, f.high) for f in found)
+            rows.append((one.label, one.reads, *cells))
+        header = ("method", "reads", *map(head, metrics))
+        return Card(self.in_short(), rows, header, self.sentences)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per entry and metric: value, interval, floor, difference to ReAlign, answer."""

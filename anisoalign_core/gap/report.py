@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from anisoalign_core.card import Card, Shown, three, within
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.metrics.intervals import Interval
 
@@ -151,8 +152,8 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class GapReport:
+@dataclass(frozen=True, repr=False)
+class GapReport(Shown):
     """Everything :func:`anisoalign_core.gap.diagnose` measured on a pair of sets.
 
     Parts that need pairs are None for unpaired sets. ``notes`` state every sampling and warning.
@@ -173,6 +174,21 @@ class GapReport:
     structure: Structure | None
     verdict: Verdict
     notes: tuple[str, ...]
+
+    def in_short(self) -> str:
+        """See :class:`~anisoalign_core.card.Shown`."""
+        rows = f"{self.n_source:,} source and {self.n_target:,} target rows"
+        kind = "paired" if self.paired else "unpaired"
+        return f"{rows} of {self.dim} dimensions, {kind}: {self.verdict.headline}"
+
+    def card(self) -> Card:
+        """See :class:`~anisoalign_core.card.Carded`."""
+        rows = [
+            (str(name), within(row.value, row.low, row.high), three(row.null), row.null_is)
+            for name, row in self.to_frame().iterrows()
+        ]
+        header = ("measure", "value (95 %)", "beside it", "which is")
+        return Card(self.in_short(), rows, header, [*self.verdict.reasons, *self.notes])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the headline numbers by their contract names, and the whole tree as ``details``.

@@ -21,6 +21,7 @@ SLOW = (
     "engine/test_resume.py",
     "metrics/transfer",
     "plots/test_leaderboard.py",
+    "plots/test_notebook.py",
     "teach/test_story.py",
     "test_falsifiers.py",
     "test_leaderboard.py",

@@ -158,9 +158,16 @@ MAY_IMPORT = {  # room: the rooms of the library below it
 }
 
 
+DOOR = ("plot", "anisoalign_core.plots.asked")
+"""The one way up: a thing's ``plot`` asks the room above for its figure, when it is called."""
+
+
 def imports(path: Path) -> set[str]:
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    tree = ast.parse(path.read_text())
+    plots = (f for f in ast.walk(tree) if isinstance(f, ast.FunctionDef) and f.name == DOOR[0])
+    asked = {n for f in plots for n in f.body if getattr(n, "module", "") == DOOR[1]}
+    for node in set(ast.walk(tree)) - asked:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:

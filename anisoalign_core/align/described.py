@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from anisoalign_core.card import Card, Carded
+from anisoalign_core.pairs import EmbeddingPair
 
 
 class Described(Carded):
@@ -23,6 +24,38 @@ class Described(Carded):
         """Return :meth:`plain_params` with what a fit found by itself in place of "auto"."""
         given = self.plain_params()
         return {k: getattr(self, f"{k}_", v) if v == "auto" else v for k, v in given.items()}
+
+    def plot(self, pair: EmbeddingPair, kind: str = "clouds", *, plane: str = "gap") -> Any:
+        """Draw what the method does to a pair.
+
+        A fitted method is shown on all rows of the pair (of more than 4,000 a seeded sample). One
+        that is not is fitted on one part of it, and shown on rows that no fit saw; it stays as it
+        is.
+
+        Parameters
+        ----------
+        pair : EmbeddingPair
+        kind : {"clouds", "tradeoff", "stretches"}
+            Both clouds before and after; scores along the method's dial; or how it stretches each
+            direction, where that is all it does.
+        plane : {"gap", "target", "joint"}
+            What clouds are looked at along; see :meth:`anisoalign_core.compare.study.Study.plane`.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+
+        Raises
+        ------
+        ParameterError
+            If there is no such kind or plane, or the method has nothing of the kind.
+        NeedsPairsError
+            If the method needs pairs, and there are none.
+        """
+        from anisoalign_core.plots.asked import method_figure
+
+        me: Any = self
+        return method_figure(me, pair, kind, plane)
 
     def card(self) -> Card:
         """See :class:`~anisoalign_core.card.Carded`."""

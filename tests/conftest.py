@@ -26,6 +26,7 @@ SLOW = (
     "test_falsifiers.py",
     "test_leaderboard.py",
     "test_leaderboard_real_data.py",
+    "test_notebooks.py",
     "test_publish.py",
     "test_sample_files.py",
     "test_training_files.py",

@@ -11,16 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.errors import (
-    InvalidRowsError,
-    JoinError,
-    ShapeError,
-)
-from anisoalign_core.numerics import (
-    Float32,
-    Integers,
-    read_only,
-)
+from anisoalign_core.card import Card, Shown, within
+from anisoalign_core.errors import InvalidRowsError, JoinError, ShapeError
+from anisoalign_core.numerics import Float32, Integers, read_only
 from anisoalign_core.rows import (
     Strings,
     admit,
@@ -74,8 +67,8 @@ class Provenance:
     notes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class EmbeddingSet:
+@dataclass(frozen=True, eq=False, repr=False)
+class EmbeddingSet(Shown):
     """Unit-norm embeddings of one modality, with what is known about each row.
 
     Build one with :meth:`from_array` or :func:`anisoalign_core.load`; both check the rows and
@@ -201,6 +194,35 @@ class EmbeddingSet:
     def name(self) -> str:
         """What to call the set in messages."""
         return self.provenance.name
+
+    def in_short(self) -> str:
+        """See :class:`~anisoalign_core.card.Shown`."""
+        return f"{self.name}, {len(self):,} {self.modality} rows of {self.dim} dimensions"
+
+    def card(self) -> Card:
+        """See :class:`~anisoalign_core.card.Carded`."""
+        known = self.provenance
+        rows = [
+            ("name", known.name),
+            ("encoder", known.model or "not said"),
+            ("stored as", known.original_dtype),
+            (
+                "norms as read: median, range",
+                within(known.norm_median, known.norm_min, known.norm_max),
+            ),
+            ("ids", "row numbers" if known.ids_are_rows else "given"),
+        ]
+        if known.dropped_rows:
+            left = f"{len(known.dropped_rows):,} of {known.rows_read:,}, not finite or all zeros"
+            rows.append(("rows left out", left))
+        if self.captions is not None and len(self):
+            rows.append(("captions", f"such as “{self.captions[0]}”"))
+        if self.labels is not None:
+            rows.append(("labels", ", ".join(map(str, self.labels.columns))))
+        if self.thumbnails is not None:
+            rows.append(("thumbnails", "yes"))
+        title = f"{len(self):,} {self.modality} embeddings of {self.dim} dimensions"
+        return Card(title, rows, notes=known.notes)
 
     @cached_property
     def digest(self) -> str:

@@ -180,6 +180,18 @@ def gram(rows: Float64) -> Matrix:
     return SpanMatrix(basis, triangle @ triangle.T, 0.0)
 
 
+def is_thin(rows: int, dim: int) -> bool:
+    """Whether a set of this size is known by its rows, on their span."""
+    return rows < dim
+
+
+def outer(vector: Float64, factor: float, like: Matrix) -> Matrix:
+    """``factor · v vᵀ``, or its diagonal, as the sum it joins is held."""
+    if isinstance(like, SpanMatrix):
+        return gram(vector[None] * np.sqrt(factor))
+    return (vector * vector if like.ndim == 1 else np.outer(vector, vector)) * factor
+
+
 def through(function: Callable[..., Float64], *matrices: Matrix) -> Matrix:
     """``function(*matrices)``, worked out on the span of all.
 

@@ -10,15 +10,17 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from anisoalign_core.card import Card, Shown, three
 from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.matrices import (
     Matrix,
-    SpanMatrix,
     diagonal_of,
     entries,
     from_arrays,
     gram,
+    is_thin,
     kept,
+    outer,
     shifted,
     to_arrays,
     trace,
@@ -31,8 +33,8 @@ GROUP_BLOCKS = 256
 """Blocks whose means are kept until they are merged together."""
 
 
-@dataclass(frozen=True, eq=False)
-class Moments:
+@dataclass(frozen=True, eq=False, repr=False)
+class Moments(Shown):
     """First and second moments of a set of rows.
 
     Attributes
@@ -133,7 +135,7 @@ class Moments:
                 else:
                     step, within = own - mean, scatter + product
                     mean = mean + step * (share / (mass + share))
-                    scatter = within + _between(step, mass * share / (mass + share), within)
+                    scatter = within + outer(step, mass * share / (mass + share), within)
                 mass += share
         if scatter is None:
             raise ShapeError("There are no rows to sum.")
@@ -146,7 +148,7 @@ class Moments:
         step = other.mean - self.mean
         mean = self.mean + step * (other.n / n)
         within = self.scatter + other.scatter
-        scatter = within + _between(step, self.n * other.n / n, within)
+        scatter = within + outer(step, self.n * other.n / n, within)
         return Moments(n, read_only(mean), kept(scatter))
 
     def __radd__(self, other: object) -> Moments:
@@ -169,7 +171,7 @@ class Moments:
             raise ShapeError(f"{other.n} rows cannot be taken from {self.n}: none would be left.")
         mean = self.mean + (self.mean - other.mean) * (other.n / n)
         within = self.scatter - other.scatter
-        scatter = within - _between(other.mean - mean, n * other.n / self.n, within)
+        scatter = within - outer(other.mean - mean, n * other.n / self.n, within)
         return Moments(n, read_only(mean), kept(scatter))
 
     def _check_like(self, other: Moments) -> None:
@@ -179,6 +181,17 @@ class Moments:
                 if self.dim != other.dim
                 else "Moments with the whole scatter and with its diagonal cannot be added."
             )
+
+    def in_short(self) -> str:
+        """See :class:`~anisoalign_core.card.Shown`."""
+        held = ", diagonal of the scatter only" if self.is_diagonal else ""
+        return f"{self.n:,} rows of {self.dim} dimensions{held}"
+
+    def card(self) -> Card:
+        """See :class:`~anisoalign_core.card.Carded`."""
+        length = float(np.linalg.norm(self.mean))
+        rows = [("length of the mean ‖μ‖", three(length)), ("variance tr Σ", three(self.trace))]
+        return Card(f"Moments of {self.in_short()}", rows)
 
     @property
     def is_diagonal(self) -> bool:
@@ -260,21 +273,9 @@ class Moments:
         return shifted(sigma, 1 - gamma, gamma * target), gamma
 
 
-def _between(step: Float64, factor: float, like: Matrix) -> Matrix:
-    """``factor · step stepᵀ``, or its diagonal, as the sum it joins is held."""
-    if isinstance(like, SpanMatrix):
-        return gram(step[None] * np.sqrt(factor))
-    return (step * step if like.ndim == 1 else np.outer(step, step)) * factor
-
-
 def is_precise(rows: int, dim: int) -> bool:
     """Whether a set of this size is summed in float64 throughout."""
     return rows * dim**2 <= PRECISE_WORK
-
-
-def is_thin(rows: int, dim: int) -> bool:
-    """Whether a set of this size is known by its rows, on their span."""
-    return rows < dim
 
 
 @dataclass(frozen=True, eq=False)
@@ -341,13 +342,7 @@ class MomentSum:
         self._rests: list[Float64] = []
 
     def add(self, block: BlockSum) -> None:
-        """Add one block.
-
-        Raises
-        ------
-        ShapeError
-            If its dimension differs from those before.
-        """
+        """Add one block, of the dimension of those before."""
         dim = len(self._centres[0]) if self._centres else self._merged and self._merged.dim
         if dim is not None and dim != len(block.centre):
             raise ShapeError(

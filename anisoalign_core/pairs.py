@@ -8,7 +8,6 @@ halves, re-pairings) is drawn by thing, so that no thing is both fitted and held
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
@@ -16,18 +15,19 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from anisoalign_core.card import Card, Shown
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import JoinError, ParameterError, ShapeError, kind_of
 from anisoalign_core.numerics import Float32, Float64, Integers
 from anisoalign_core.rows import Strings
-from anisoalign_core.splitting import Split, split_rows
+from anisoalign_core.splitting import Split, split_rows, without_copies
 from anisoalign_core.things import Things, merged, numbers
 
 Repeats = Literal["group", "error", "first"]
 
 
-@dataclass(frozen=True, eq=False)
-class EmbeddingPair:
+@dataclass(frozen=True, eq=False, repr=False)
+class EmbeddingPair(Shown):
     """A source set to be corrected and the target set it should stand in for.
 
     Parameters
@@ -149,8 +149,8 @@ class EmbeddingPair:
         if not common:
             raise JoinError(
                 f'No id occurs in both sets: {source.name} has ids like "{source.ids[0]}", '
-                f'{target.name} like "{target.ids[0]}". Check that both files use the same ids, '
-                "or load them as unpaired."
+                f'{target.name} like "{target.ids[0]}". Check that both files use the same ids, or '
+                "load them as unpaired."
             )
         shared, groups = set(common), None
         if duplicates == "group" and any(len(ids) for _, ids in repeated):
@@ -295,6 +295,17 @@ class EmbeddingPair:
             counts[side] += f" ({low} each)" if low == high else f" ({low} to {high} each)"
         return f"{self.things.count:,} things: {' and '.join(counts)}"
 
+    def in_short(self) -> str:
+        """See :class:`~anisoalign_core.card.Shown`."""
+        return f"{self.source.name} → {self.target.name}, {self.in_words()}, {self.dim} dimensions"
+
+    def card(self) -> Card:
+        """See :class:`~anisoalign_core.card.Carded`."""
+        rows = [(n, s.in_short()) for n, s in (("source", self.source), ("target", self.target))]
+        left = len(self.unmatched_source) + len(self.unmatched_target)
+        rows += [("without partner", f"{left:,} ids or rows, left out")] if left else []
+        return Card(f"{self.in_words()}, {self.dim} dimensions", rows)
+
     def split(
         self,
         random_state: int | np.random.Generator = 0,
@@ -384,17 +395,6 @@ def _first_rows(ids: Strings) -> dict[str, int]:
     for row, key in enumerate(ids):
         rows.setdefault(key, row)
     return rows
-
-
-def without_copies(side: EmbeddingSet, rows: Iterable[int] | None = None) -> list[int]:
-    """Return (some of) the rows without those that have the id and the bytes of one before."""
-    rows = range(len(side)) if rows is None else rows
-    if not len(side.repeated_ids):
-        return list(rows)
-    first: dict[tuple[str, bytes], int] = {}
-    for row in rows:
-        first.setdefault((side.ids[row], side.vectors[row].tobytes()), row)
-    return list(first.values())
 
 
 __all__ = ["EmbeddingPair", "Repeats", "Split", "fit_rows", "without_copies"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -85,6 +86,17 @@ def split_rows(
 def equal_rows(side: EmbeddingSet) -> int:
     """Rows that a split keeps with an equal one: repeats in a set whose input gave no ids."""
     return side.duplicate_rows if side.provenance.ids_are_rows else 0
+
+
+def without_copies(side: EmbeddingSet, rows: Iterable[int] | None = None) -> list[int]:
+    """Return (some of) the rows without those that have the id and the bytes of one before."""
+    rows = range(len(side)) if rows is None else rows
+    if not len(side.repeated_ids):
+        return list(rows)
+    first: dict[tuple[str, bytes], int] = {}
+    for row in rows:
+        first.setdefault((side.ids[row], side.vectors[row].tobytes()), row)
+    return list(first.values())
 
 
 def _units(

@@ -2,20 +2,10 @@
 
 import streamlit as st
 
-from anisoalign_core.plots import (
-    add_random_overlap,
-    angles,
-    bias_and_residual,
-    directional_ratio,
-    energy,
-    few_coordinates,
-    overlap,
-    spectra,
-)
 from app.session import report, require_pair
 from app.widgets.common import Number, figure, guard, number_row, page_header, plain, three
 from app.widgets.shelf import side_by_side_section
-from app.widgets.spectra import spectra_numbers, spectra_parts
+from app.widgets.spectra import curves_of, spectra_numbers
 
 page_header("Spectra", "How large is the gap, and over how many directions is it spread?")
 pair = require_pair()
@@ -23,7 +13,7 @@ names = (pair.target.modality, pair.source.modality)
 rows = f"{len(pair.target):,} {plain(names[0])} and {len(pair.source):,} {plain(names[1])} rows"
 with guard():
     found = report()
-    parts = spectra_parts()
+    drawn = curves_of(found)
     number_row([Number(**entry) for entry in spectra_numbers(found)])
     if not pair.paired:
         st.info(
@@ -32,13 +22,7 @@ with guard():
             icon=":material/link_off:",
         )
     figure(
-        spectra(
-            parts.target_values,
-            parts.source_values,
-            parts.residual_values,
-            repaired_values=parts.repaired_values,
-            names=names,
-        ),
+        found.plot("spectra"),
         caption=f"Eigenvalues of the centred covariances of {rows}; both axes logarithmic. Decay "
         f"exponents over ranks {found.spectra.decay_range[0]} to {found.spectra.decay_range[1]}: "
         f"{plain(names[0])} {three(found.spectra.target.decay_exponent)}, {plain(names[1])} "
@@ -47,10 +31,10 @@ with guard():
         alt="Eigenvalue spectra of both modalities and of the residual, with nulls",
         key="spectra",
     )
-    if found.residual is not None and parts.residual_values is not None:
+    if found.residual is not None:
         st.subheader("Bias against residual", anchor=False)
         figure(
-            bias_and_residual(found),
+            found.plot("bias"),
             caption=f"The mean squared distance between partners, {rows}, split exactly into "
             f"G_μ² and tr Σ_r. Residual share {three(found.residual.share.value)} "
             f"(95 % {three(found.residual.share.low)} to {three(found.residual.share.high)}).",
@@ -61,7 +45,7 @@ with guard():
         with left:
             st.subheader("Where the residual lives", anchor=False)
             figure(
-                energy(parts.residual_values, parts.repaired_values),
+                found.plot("energy"),
                 caption="Share of the residual's variance in its K leading directions "
                 f"({three(found.residual.energy_ranks.get(10))} in ten), centred, all pairs. Above "
                 "the dashed line partners would concentrate it more than random pairs do.",
@@ -71,9 +55,9 @@ with guard():
         with right:
             st.subheader("Shared or opposed", anchor=False)
             figure(
-                directional_ratio(parts.ratios),
+                found.plot("ratio"),
                 caption="Residual variance over that of random pairs, per direction, in the "
-                f"{len(parts.ratios)} directions that hold 90 % of Σ_x + Σ_y. Below 1 partners "
+                f"{len(drawn.ratios)} directions that hold 90 % of Σ_x + Σ_y. Below 1 partners "
                 f"agree. All together: {three(found.residual.trace_ratio)}.",
                 alt="Directional ratio per direction",
                 key="ratio",
@@ -82,11 +66,7 @@ with guard():
     with left:
         st.subheader("Do leading directions agree?", anchor=False)
         figure(
-            add_random_overlap(
-                overlap(parts.overlaps, ceiling=parts.ceiling, names=names),
-                pair.dim,
-                len(parts.overlaps),
-            ),
+            found.plot("overlap"),
             caption="Overlap O_q of the leading q eigenvectors of both covariances, between chance "
             "(dotted) and two halves of one modality (points; half the rows each).",
             alt="Subspace overlap against rank with random line and ceiling",
@@ -95,16 +75,16 @@ with guard():
     with right:
         st.subheader("Principal angles", anchor=False)
         figure(
-            angles(parts.angles),
-            caption=f"Angles between the leading {len(parts.angles)}-dimensional subspaces; the "
-            f"smallest is {three(float(parts.angles[0]) * 57.29578)}°. 0° is a common direction.",
+            found.plot("angles"),
+            caption=f"Angles between the leading {len(drawn.angles)}-dimensional subspaces; the "
+            f"smallest is {three(float(drawn.angles[0]) * 57.29578)}°. 0° is a common direction.",
             alt="Principal angles in degrees",
             key="angles",
         )
     if found.bias.top_coordinates:
         st.subheader("Do a few coordinates carry the gap?", anchor=False)
         figure(
-            few_coordinates(found.bias.top_coordinates),
+            found.plot("few"),
             caption="Cumulative share of ‖Δ‖² in the largest raw coordinates of the encoder's own "
             f"basis (Schrodi et al. 2024). Evenly spread, one would hold {three(1 / pair.dim)}.",
             alt="Cumulative share of the gap in the largest coordinates",

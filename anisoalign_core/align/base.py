@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from anisoalign_core.align.affine import AffineMap
+from anisoalign_core.align.described import Described
 from anisoalign_core.align.knobs import Knob, Sweep, Values
 from anisoalign_core.align.sketch import seen, sketch
 from anisoalign_core.align.weights import SideWeights, Weights, checked
@@ -31,7 +32,7 @@ from anisoalign_core.splitting import Split
 Rows = EmbeddingSet | npt.ArrayLike
 
 
-class Aligner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Aligner(Described, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Base of every method that turns source embeddings into stand-ins for target embeddings.
 
     Subclasses declare themselves as class attributes, from which command lines, boards and screens
@@ -283,11 +284,6 @@ class Aligner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def plain_params(self) -> dict[str, Any]:
         """Return all parameters as text names them; :meth:`of` takes them back."""
         return dict(self.get_params(deep=False))
-
-    def resolved_params(self) -> dict[str, Any]:
-        """Return :meth:`plain_params` with what a fit found by itself in place of "auto"."""
-        given = self.plain_params()
-        return {k: getattr(self, f"{k}_", v) if v == "auto" else v for k, v in given.items()}
 
     @classmethod
     def live(cls) -> tuple[Knob, ...]:

@@ -10,7 +10,6 @@ import numpy as np
 
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.knobs import Stretches, Values
-from anisoalign_core.align.stretching import Rule
 from anisoalign_core.matrices import extended
 from anisoalign_core.numerics import Float32, Float64, Integers
 
@@ -23,11 +22,13 @@ class Bounding(Protocol):
     scale_: float
     bound_: float
     rank_: int
-    rule: Rule
     map_: AffineMap
 
     def bounded(self, bound: float) -> Float64:
         """Stretches under a bound, (d,)."""
+
+    def promised(self, bound: float) -> str:
+        """Say what a bound promises, and what the fitted stretches actually are."""
 
     def turned(self, basis: Float64) -> Float64:
         """``Rᵀ U`` of a basis U, in which source rows are expanded."""
@@ -172,23 +173,8 @@ class BoundView:
 
     @property
     def guarantee(self) -> str:
-        """What the bound promises, and what the fitted stretches actually are."""
-        stretch, bound, s = self.stretch, self.bound, self.sweep.method.scale_
-        low, high = s * np.exp(-bound), s * np.exp(bound)
-        before = "Before the rows return to the sphere, every distance between two source rows"
-        if self.sweep.method.rule == "relax":
-            return (
-                f"{before} keeps at least **{low:.3g}** of itself and grows to at most "
-                f"**{stretch.max():.3g}** times itself, the largest fitted stretch (s = {s:.3g}, "
-                f"α = {bound:.2f})."
-            )
-        at_bound = float(np.mean(np.abs(np.log(stretch / s)) >= bound - 1e-9)) if bound > 0 else 1.0
-        return (
-            f"{before} changes by a factor between **{low:.3g}** and **{high:.3g}** (s = {s:.3g}, "
-            f"α = {bound:.2f}). The fitted stretches run from {stretch.min():.3g} to "
-            f"{stretch.max():.3g}; the bound holds back {at_bound:.0%} of the {len(stretch)} "
-            "directions."
-        )
+        """See :meth:`BoundedTransport.promised`."""
+        return self.sweep.method.promised(self.bound)
 
     def _first(self, directions: Float64, rows: slice | Integers) -> Float32:
         """Projections of ``Norm(e)``."""

@@ -218,6 +218,30 @@ class BoundedTransport(Aligner):
         return RULES[self.rule](self.raw_stretch_, self.scale_, bound)
 
     @property
+    def promise(self) -> str:
+        """See :meth:`Aligner.promise`."""
+        return self.promised(self.bound_) if hasattr(self, "raw_stretch_") else ""
+
+    def promised(self, bound: float) -> str:
+        """Say what a bound promises, and what the fitted stretches actually are."""
+        stretch, s = self.bounded(bound), self.scale_
+        low, high = s * np.exp(-bound), s * np.exp(bound)
+        before = "Before the rows return to the sphere, every distance between two source rows"
+        if self.rule == "relax":
+            return (
+                f"{before} keeps at least **{low:.3g}** of itself and grows to at most "
+                f"**{stretch.max():.3g}** times itself, the largest fitted stretch (s = {s:.3g}, "
+                f"α = {bound:.2f})."
+            )
+        at_bound = float(np.mean(np.abs(np.log(stretch / s)) >= bound - 1e-9)) if bound > 0 else 1.0
+        return (
+            f"{before} changes by a factor between **{low:.3g}** and **{high:.3g}** (s = {s:.3g}, "
+            f"α = {bound:.2f}). The fitted stretches run from {stretch.min():.3g} to "
+            f"{stretch.max():.3g}; the bound holds back {at_bound:.0%} of the {len(stretch)} "
+            "directions."
+        )
+
+    @property
     def source_basis(self) -> Float64:
         """``Rᵀ U``: the basis in which source rows are expanded; U itself without a rotation."""
         return self.turned(self.basis_)

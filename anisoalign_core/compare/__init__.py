@@ -12,7 +12,8 @@ from anisoalign_core.compare.entries import BASELINE, CEILING, ROLES, Entry, def
 from anisoalign_core.compare.falsification import Falsification
 from anisoalign_core.compare.falsify import PUBLISHED_ABLATION, at_omega, falsify, variants
 from anisoalign_core.compare.falsify import measure as measure
-from anisoalign_core.compare.results import Check, Curve, Leaderboard, Setting
+from anisoalign_core.compare.results import Check, Curve, Leaderboard
+from anisoalign_core.compare.setting import Setting
 from anisoalign_core.moved import Room
 
 __all__ = [

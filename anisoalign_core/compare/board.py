@@ -14,7 +14,8 @@ import numpy as np
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.compare import published
 from anisoalign_core.compare.entries import CEILING, Entry, curve_owners, dial_of, entries
-from anisoalign_core.compare.results import Curve, Leaderboard, Setting
+from anisoalign_core.compare.results import Curve, Leaderboard
+from anisoalign_core.compare.setting import Setting
 from anisoalign_core.compare.splits import TAUGHT_ROWS, Round, Run
 from anisoalign_core.compare.use.gallery import (
     chance_ndcg,

@@ -65,6 +65,13 @@ class Entry:
         return ALIGNERS[self.method].of(self.parameters)
 
     @property
+    def reads(self) -> str:
+        """What the method reads, in words, and its part where it is none of the methods."""
+        words = {"fit-free": "nothing", "unpaired": "both sets", "paired": "pairs"}[self.needs]
+        special = self.role in ("floor", "control", "ceiling")
+        return f"{words} ({self.role})" if special else words
+
+    @property
     def trains(self) -> bool:
         """Whether fitting trains a network."""
         return self.method in ALIGNERS and ALIGNERS[self.method].trains

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from anisoalign_core.card import Card, Shown, within
 from anisoalign_core.compare.entries import BASELINE, CEILING, Entry
-from anisoalign_core.compare.use.uses import USES, Use, described
+from anisoalign_core.compare.setting import Setting
+from anisoalign_core.compare.use.uses import USES, Use, described, head
 from anisoalign_core.metrics.intervals import Interval, over_splits
 from anisoalign_core.metrics.registry import METRICS, Metric
 from anisoalign_core.numerics import Float64
@@ -33,46 +35,6 @@ OTHER_ENDS = {"mixed_gallery_ndcg": ("identity", "oracle")}
 SAME = 1e-6
 """Relative spread below which a floor counts as the same for all methods."""
 ROUNDING = 1e-9
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a leaderboard was computed on, enough to compute it again.
-
-    Attributes
-    ----------
-    source, target : dict
-        Name, files, rows, dimensions and digests of the inputs, as in a recipe.
-    paired : bool
-    splits : int
-        Wanted; :attr:`Leaderboard.splits` is what was finished.
-    holdout : float
-    k : int
-        Neighbours in force.
-    random_state : int
-    rows : dict of str to int
-        Fitted and scored rows of each side.
-    classes : str or None
-        What classifiers were taught, in words.
-    columns : tuple of str
-        The questions they were asked.
-    keywords : dict or None
-        Class → words, when classes came from captions.
-    versions : dict
-    """
-
-    source: dict[str, Any]
-    target: dict[str, Any]
-    paired: bool
-    splits: int
-    holdout: float
-    k: int
-    random_state: int
-    rows: dict[str, int]
-    classes: str | None
-    columns: tuple[str, ...]
-    keywords: dict[str, list[str]] | None
-    versions: dict[str, str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,8 +66,8 @@ class Check:
     holds: bool
 
 
-@dataclass(frozen=True, eq=False)
-class Leaderboard:
+@dataclass(frozen=True, eq=False, repr=False)
+class Leaderboard(Shown):
     """Methods on the same repeated splits.
 
     Attributes
@@ -246,6 +208,58 @@ class Leaderboard:
             low = above.value if above.low is None else above.low
             found.append(Check(metric, "chance", by_chance, "permuted", score, low <= ROUNDING))
         return found
+
+    def in_short(self) -> str:
+        """See :class:`~anisoalign_core.card.Shown`."""
+        sides = f"{self.setting.source['name']} → {self.setting.target['name']}"
+        return f"{sides}, {len(self.ranked)} entries on {self.splits} splits"
+
+    def card(self) -> Card:
+        """See :class:`~anisoalign_core.card.Carded`; :mod:`anisoalign_core.publish` has it all."""
+        metrics = [m for m in self.metrics() if m in USES or (m in METRICS and METRICS[m].card)]
+        rows = []
+        for one in self.ranked:
+            found = (self.score(one.name, m) if self.has(one.name, m) else None for m in metrics)
+            cells = ("–" if f is None else within(f.value, f.low, f.high) for f in found)
+            rows.append((one.label, one.reads, *cells))
+        header = ("method", "reads", *map(head, metrics))
+        return Card(self.in_short(), rows, header, self.sentences)
+
+    def plot(
+        self,
+        kind: str = "tradeoff",
+        *,
+        semantics: str = "omega",
+        support: str = "mixing_coverage",
+        metric: str | None = None,
+        names: Iterable[str] | None = None,
+    ) -> Any:
+        """Draw a figure of the Compare page.
+
+        Parameters
+        ----------
+        kind : {"tradeoff", "answers", "gallery"}
+            What methods buy and cost; who is better than ReAlign on one ``metric``; or, with pairs,
+            finding the true target row in a mixed gallery.
+        semantics, support : str
+            Axes of "tradeoff".
+        metric : str, optional
+            Of "answers"; by default label transfer, or coverage where there are no labels.
+        names : iterable of str, optional
+            Entries in "gallery"; all by default.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+
+        Raises
+        ------
+        ParameterError
+            If there is no such kind, measure or entry on this board.
+        """
+        from anisoalign_core.plots.asked import board_figure
+
+        return board_figure(self, kind, semantics, support, metric, names)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per entry and metric: value, interval, floor, difference to ReAlign, answer."""

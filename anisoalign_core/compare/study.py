@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -40,6 +40,7 @@ from anisoalign_core.splitting import Split
 from anisoalign_core.things import Things, numbers
 
 PlaneKind = Literal["gap", "target", "joint"]
+PLANES: tuple[PlaneKind, ...] = get_args(PlaneKind)
 Range = tuple[float, float]
 SHOWN_ROWS = 4000
 LIVE_ROWS = 800
@@ -328,6 +329,33 @@ class View:
             things=study.things,
             progress=progress,
         )
+
+
+def trial_on(
+    method: Aligner,
+    pair: EmbeddingPair,
+    *,
+    holdout: float = 0.2,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> Trial:
+    """Look at a method on a pair: on all rows as it is, where it is fitted.
+
+    One that is not fitted yet is fitted on one part of the pair, and looked at on the rows that no
+    fit saw; the method itself stays as it is.
+
+    Raises
+    ------
+    NeedsPairsError, ShapeError
+        As fitting it does, and splitting the pair.
+    """
+    if not hasattr(method, "n_features_in_"):
+        study = Study(pair, pair.split(random_state, holdout))
+        return study.fit(type(method)(**method.get_params(deep=False)), progress)
+    things = pair.things
+    every = np.arange(len(pair.source)), np.arange(len(pair.target))
+    units = np.arange(things.count) if things is not None else np.empty(0, dtype=np.intp)
+    return Trial(Study(pair, Split(*every, *every, units, units)), method)
 
 
 def beside(gap: Float64, directions: Float64) -> Float64:

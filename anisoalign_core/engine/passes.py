@@ -19,7 +19,8 @@ from anisoalign_core.errors import ShapeError
 from anisoalign_core.files.digests import PassingDigest
 from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.shards import Shard, ShardedSet
-from anisoalign_core.moments import BlockSum, Moments, MomentSum, is_precise, is_thin
+from anisoalign_core.matrices import is_thin
+from anisoalign_core.moments import BlockSum, Moments, MomentSum, is_precise
 from anisoalign_core.numerics import (
     BLOCK_ROWS,
     Float32,

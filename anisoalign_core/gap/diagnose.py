@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.gap.curves import curves, subspaces
 from anisoalign_core.gap.report import (
     Bias,
     GapReport,
-    Overlap,
     ResidualFacts,
     SideSpectrum,
     SpectraFacts,
@@ -28,12 +28,12 @@ from anisoalign_core.gap.sample import (
     spread_of,
 )
 from anisoalign_core.gap.verdict import FEWEST_ROWS, judge
+from anisoalign_core.geometry.directions import Directions
 from anisoalign_core.geometry.residual import (
     Residual,
     projection_drift,
     repaired_anisotropy_spread,
     residual_anisotropy,
-    weighted_sides,
 )
 from anisoalign_core.geometry.spectrum import (
     decay_exponent,
@@ -47,11 +47,8 @@ from anisoalign_core.geometry.spectrum import (
 from anisoalign_core.geometry.subspace import (
     energy_inside,
     few_coordinates,
-    overlap,
-    overlap_ceiling,
-    overlap_ranks,
 )
-from anisoalign_core.matrices import eigh, entries
+from anisoalign_core.matrices import entries
 from anisoalign_core.metrics.cosines import row_cosines
 from anisoalign_core.metrics.intervals import Interval
 from anisoalign_core.metrics.retrieval import chance_of_hit, recall
@@ -139,11 +136,11 @@ def diagnose(
     tell = progress or (lambda fraction, words: None)
     tell(0.0, "Summing moments")
     things = pair.things
-    source, target = weighted_sides(y, x, things)
+    known = Directions(pair)
+    source, target = known.source, known.target
     tell(0.1, "Decomposing covariances")
-    (values_y, u_y), (values_x, u_x) = eigh(source.covariance), eigh(target.covariance)
-    values_y, values_x = np.maximum(values_y, 0), np.maximum(values_x, 0)
-    frame = eigh(source.covariance + target.covariance)[1]
+    values_y, values_x = (np.maximum(values, 0) for values, _ in known.of_sides)
+    frame = known.joint[1]
     sample = draw(y, x, things, random_state)
     tell(0.3, "Measuring both modalities")
     spectra = _spectra(
@@ -151,16 +148,13 @@ def diagnose(
     )
     bias = _bias(y, x, source, target, frame, things, random_state)
     tell(0.45, "Comparing subspaces")
-    subspaces = {}
-    if "subspaces" in parts:
-        subspaces = _subspaces(y, x, u_y, u_x, things, random_state)
+    found, ceiling = subspaces(known, random_state) if "subspaces" in parts else ({}, ((), ()))
     tell(0.6, "Training a linear separator")
     auc = _separability(sample, random_state) if "separability" in parts else math.nan
     residual, structure = None, None
     if things is not None and "residual" in parts:
         tell(0.7, "Splitting off the residual")
-        split = Residual.of(y, x, things, (source, target))
-        residual = _residual(y, x, things, split, sample, random_state)
+        residual = _residual(y, x, things, known.residual, sample, random_state)
     if things is not None and "structure" in parts:
         tell(0.85, "Comparing neighbourhoods")
         structure = _structure(sample, random_state)
@@ -175,14 +169,15 @@ def diagnose(
         target_digest=pair.target.digest,
         bias=bias,
         spectra=spectra,
-        subspaces=subspaces,
+        subspaces=found,
         separability=auc,
         residual=residual,
         structure=structure,
-        verdict=judge(subspaces, structure, sample.size)
+        verdict=judge(found, structure, sample.size)
         if {"subspaces", "structure"} <= set(parts)
         else Verdict("unknown", "Not judged: parts of the diagnosis were left out.", ()),
         notes=(*told, *notes_of(pair, len(sample.y), len(sample.x))),
+        curves=curves(known, parts, ceiling),
     )
 
 
@@ -266,21 +261,6 @@ def _spectra(
         spectral_correlation=spectral_correlation(values_x, values_y),
         decay_range=(decay.first, decay.last),
     )
-
-
-def _subspaces(
-    y: Float32, x: Float32, u_y: Float64, u_x: Float64, things: Things | None, seed: int
-) -> dict[int, Overlap]:
-    of_y, of_x = (None, None) if things is None else (things.source, things.target)
-    fewest = min(len(y), len(x)) if things is None else things.count
-    if fewest < 4:
-        return {}
-    ranks = overlap_ranks(y.shape[1], fewest)
-    ceilings = (overlap_ceiling(y, ranks, seed, of_y) + overlap_ceiling(x, ranks, seed, of_x)) / 2
-    return {
-        q: Overlap(overlap(u_x[:, :q], u_y[:, :q]), q / y.shape[1], float(ceiling))
-        for q, ceiling in zip(ranks, ceilings, strict=True)
-    }
 
 
 def _separability(sample: Sample, seed: int) -> float:

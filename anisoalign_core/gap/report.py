@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from anisoalign_core.card import Card, Shown, three, within
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.metrics.intervals import Interval
+from anisoalign_core.numerics import Float64
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -151,11 +153,45 @@ class Verdict:
     reasons: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class GapReport:
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """What a report's figures draw besides its numbers.
+
+    Attributes
+    ----------
+    names : (str, str)
+        Target and source modality.
+    target, source, repaired : (d,) float64
+        Eigenvalues of Σ_x, of Σ_y, and of Σ_x + Σ_y, the residual of random re-pairing; descending.
+    residual : (d,) float64 or None
+        Eigenvalues of Σ_r; None without pairs.
+    ratios : (r,) float64
+        ν per direction, ascending; see Residual.directional_ratio. Empty without pairs.
+    overlaps : (k,) float64
+        O_q for q = 1 … k; empty where subspaces were left out.
+    ceiling : (ranks, values)
+        O_q between two halves of one modality, at a few q.
+    angles : (q,) float64
+        Principal angles of the leading subspaces, radians.
+    """
+
+    names: tuple[str, str]
+    target: Float64
+    source: Float64
+    residual: Float64 | None
+    repaired: Float64
+    ratios: Float64
+    overlaps: Float64
+    ceiling: tuple[tuple[int, ...], tuple[float, ...]]
+    angles: Float64
+
+
+@dataclass(frozen=True, repr=False)
+class GapReport(Shown):
     """Everything :func:`anisoalign_core.gap.diagnose` measured on a pair of sets.
 
     Parts that need pairs are None for unpaired sets. ``notes`` state every sampling and warning.
+    ``curves`` are for :meth:`plot`; dictionaries and JSON leave them out.
     """
 
     n_source: int
@@ -173,6 +209,22 @@ class GapReport:
     structure: Structure | None
     verdict: Verdict
     notes: tuple[str, ...]
+    curves: Curves | None = field(default=None, compare=False)
+
+    def in_short(self) -> str:
+        """See :class:`~anisoalign_core.card.Shown`."""
+        rows = f"{self.n_source:,} source and {self.n_target:,} target rows"
+        kind = "paired" if self.paired else "unpaired"
+        return f"{rows} of {self.dim} dimensions, {kind}: {self.verdict.headline}"
+
+    def card(self) -> Card:
+        """See :class:`~anisoalign_core.card.Carded`."""
+        rows = [
+            (str(name), within(row.value, row.low, row.high), three(row.null), row.null_is)
+            for name, row in self.to_frame().iterrows()
+        ]
+        header = ("measure", "value (95 %)", "beside it", "which is")
+        return Card(self.in_short(), rows, header, [*self.verdict.reasons, *self.notes])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the headline numbers by their contract names, and the whole tree as ``details``.
@@ -204,9 +256,34 @@ class GapReport:
             "separability": self.separability,
             "recall_at_1": structure and structure.recall_at_1,
             "verdict": asdict(self.verdict),
-            "details": asdict(self),
+            "details": asdict(replace(self, curves=None)),
         }
+        del flat["details"]["curves"]
         return {key: _plain(value) for key, value in flat.items()}
+
+    def plot(self, kind: str = "spectra") -> Any:
+        """Draw a figure of the Spectra page.
+
+        Parameters
+        ----------
+        kind : str
+            "spectra", the eigenvalues of both covariances and of the residual; "overlap",
+            "angles", how far leading directions agree; "few", the gap's largest coordinates; with
+            pairs also "bias", bias against residual; "energy", E(K) of the residual; "ratio", which
+            directions partners share.
+
+        Returns
+        -------
+        plotly.graph_objects.Figure
+
+        Raises
+        ------
+        ParameterError
+            If there is no such kind, or the report does not hold what it draws: which, and why.
+        """
+        from anisoalign_core.plots.asked import report_figure
+
+        return report_figure(self, kind)
 
     def to_json(self, indent: int = 2) -> str:
         """Return :meth:`to_dict` as JSON text."""

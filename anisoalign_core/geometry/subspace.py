@@ -6,8 +6,8 @@ import numpy as np
 from scipy import linalg
 
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.matrices import Matrix, eigh, leading
-from anisoalign_core.moments import Moments, is_thin
+from anisoalign_core.matrices import Matrix, eigh, is_thin, leading
+from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers, fix_signs, generator
 
 RANK_ENERGY = 0.9

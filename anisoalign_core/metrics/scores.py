@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from anisoalign_core.card import Card, Shown, three, within
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.metrics.intervals import interval
 from anisoalign_core.metrics.metric import Needs
@@ -41,8 +42,8 @@ class Score:
         return asdict(self)
 
 
-@dataclass(frozen=True, eq=False)
-class Scores(Mapping[str, Score]):
+@dataclass(frozen=True, eq=False, repr=False)
+class Scores(Shown, Mapping[str, Score]):
     """Scores by metric name, with what they were computed on.
 
     Attributes
@@ -93,6 +94,27 @@ class Scores(Mapping[str, Score]):
             f"A random sample of {used[0]} of {held[0]} source and {used[1]} of {held[1]} target "
             f"rows (seed {self.random_state})."
         )
+
+    def in_short(self) -> str:
+        """See :class:`~anisoalign_core.card.Shown`."""
+        shown = ", ".join(f"{name} {three(self[name].value)}" for name in list(self)[:4])
+        return shown + (f" and {len(self) - 4} more" if len(self) > 4 else "")
+
+    def card(self) -> Card:
+        """See :class:`~anisoalign_core.card.Carded`."""
+        rows = [
+            (
+                name,
+                METRICS[name].label,
+                within(score.value, score.low, score.high),
+                three(score.floor),
+                METRICS[name].direction,
+            )
+            for name, score in self.items()
+        ]
+        header = ("score", "", "value (95 %)", "floor", "better")
+        pairs = "" if self.paired else " Unpaired."
+        return Card(f"{len(self)} scores, k = {self.k}", rows, header, [self.rows_note + pairs])
 
     def to_dict(self) -> dict[str, Any]:
         """Return scores and setting as plain numbers and text, ready for JSON."""

@@ -14,6 +14,7 @@ from anisoalign_core.plots.gap import (
     overlap,
     spectra,
 )
+from anisoalign_core.plots.notebook import show_as_html
 from anisoalign_core.plots.phases import (
     block_arrows,
     coupling_graph,
@@ -21,6 +22,8 @@ from anisoalign_core.plots.phases import (
     phase_histograms,
 )
 from anisoalign_core.plots.training import losses
+
+show_as_html()
 
 __all__ = [
     "Layer",

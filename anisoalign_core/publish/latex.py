@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from anisoalign_core.compare.results import GROUPS, Leaderboard
-from anisoalign_core.compare.use.uses import described
-from anisoalign_core.publish.tables import GROUP_WORDS, head, three
+from anisoalign_core.compare.use.uses import described, head
+from anisoalign_core.publish.tables import GROUP_WORDS, three
 
 
 def to_latex(board: Leaderboard) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from anisoalign_core import card
 from anisoalign_core.compare import published
-from anisoalign_core.compare.entries import Entry
 from anisoalign_core.compare.results import Leaderboard
-from anisoalign_core.compare.use.uses import described
+from anisoalign_core.compare.use.uses import described, head
 from anisoalign_core.metrics.intervals import Interval
 
 MARKS = {"better": "▲", "worse": "▼", "cannot tell": "=", None: ""}
+NOTHING = 5e-5
+"""Scores below this are 0 in a table."""
 LEGEND = (
     "Against ReAlign, split by split: ▲ better, ▼ worse, = the interval of the difference holds "
     "zero. ↑ larger is better, ↓ smaller is."
@@ -49,22 +51,12 @@ def command(board: Leaderboard) -> str:
 
 def cell(found: Interval) -> str:
     """Return a value with its interval, to three significant digits."""
-    if found.low is None or found.high is None:
-        return three(found.value)
-    return f"{three(found.value)} ({three(found.low)} … {three(found.high)})"
+    return card.within(found.value, found.low, found.high, nothing=NOTHING)
 
 
 def three(value: float) -> str:
     """Return a number to three significant digits."""
-    if abs(value) < 5e-5:
-        return "0"
-    return f"{value:#.3g}".rstrip(".") if abs(value) < 999.5 else f"{value:,.0f}"
-
-
-def head(metric: str) -> str:
-    """Symbol of a metric with the arrow that says which way is better."""
-    shown = described(metric)
-    return shown.symbol + {"higher": " ↑", "lower": " ↓", "neutral": ""}[shown.direction]
+    return card.three(value, nothing=NOTHING)
 
 
 def table(board: Leaderboard, group: str) -> tuple[list[str], list[list[str]]]:
@@ -89,13 +81,8 @@ def table(board: Leaderboard, group: str) -> tuple[list[str], list[list[str]]]:
                 continue
             mark = MARKS[board.race(one.name, metric)]
             cells.append(f"{cell(board.score(one.name, metric))} {mark}".strip())
-        rows.append([one.label, _reads(one), *cells])
+        rows.append([one.label, one.reads, *cells])
     return header, rows
-
-
-def _reads(one: Entry) -> str:
-    words = {"fit-free": "nothing", "unpaired": "both sets", "paired": "pairs"}[one.needs]
-    return f"{words} ({one.role})" if one.role in ("floor", "control", "ceiling") else words
 
 
 def needs_line(board: Leaderboard, group: str) -> str:

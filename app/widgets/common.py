@@ -12,6 +12,7 @@ from typing import Any, Literal
 import plotly.graph_objects as go
 import streamlit as st
 
+from anisoalign_core import card
 from anisoalign_core.errors import AnisoAlignError
 from app.session import loaded
 
@@ -34,14 +35,10 @@ class Number:
 
 
 def three(value: float | None, percent: bool = False) -> str:
-    """Return a number to three significant digits; a dash when there is none."""
-    if value is None or not math.isfinite(value):
-        return "–"
-    if percent:
-        return f"{three(100 * value)} %"
-    if abs(value) < 1e-12:
-        return "0"
-    return f"{value:#.3g}".rstrip(".") if abs(value) < 999.5 else f"{value:,.0f}"
+    """Return a number to three significant digits, or a percentage; a dash when there is none."""
+    if percent and value is not None:
+        return f"{card.three(100 * value)} %" if math.isfinite(value) else card.three(value)
+    return card.three(value)
 
 
 def page_header(title: str, question: str) -> None:

@@ -12,7 +12,7 @@ from anisoalign_core.plots import NamedSpectra, encoder_spectra
 from app.session import loaded, report, require_pair
 from app.widgets.common import figure, plain, three
 from app.widgets.rows import for_spreadsheets
-from app.widgets.spectra import spectra_parts
+from app.widgets.spectra import curves_of
 
 MOST = 8
 
@@ -84,9 +84,10 @@ def side_by_side_section() -> None:
 
 
 def _measured(name: str) -> Measured:
-    pair, parts = require_pair(), spectra_parts()
-    spectra = NamedSpectra(name, parts.target_values, parts.source_values, parts.residual_values)
-    return Measured(pair.digest, report(), spectra)
+    found = report()
+    drawn = curves_of(found)
+    spectra = NamedSpectra(name, drawn.target, drawn.source, drawn.residual)
+    return Measured(require_pair().digest, found, spectra)
 
 
 def _table(shown: dict[str, Measured]) -> None:

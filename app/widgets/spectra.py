@@ -1,38 +1,12 @@
-"""What the Spectra page draws, computed once per pair."""
+"""What the Spectra page says in numbers, and the directions of the current pair."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from anisoalign_core.gap.report import GapReport
+from anisoalign_core.gap.report import Curves, GapReport
 from anisoalign_core.geometry.directions import Directions
-from anisoalign_core.geometry.subspace import (
-    overlap_ceiling,
-    overlap_curve,
-    overlap_ranks,
-    principal_angles,
-)
-from anisoalign_core.numerics import Float64
 from app.session import require_pair, result
-
-CEILING_POINTS = 8
-
-
-@dataclass(frozen=True, eq=False)
-class SpectraParts:
-    """Curves of the Spectra page."""
-
-    target_values: Float64
-    source_values: Float64
-    residual_values: Float64 | None
-    repaired_values: Float64
-    ratios: Float64
-    overlaps: Float64
-    ceiling: tuple[list[int], list[float]]
-    angles: Float64
 
 
 def directions() -> Directions:
@@ -41,31 +15,10 @@ def directions() -> Directions:
     return result("directions", lambda: Directions(pair))
 
 
-def spectra_parts() -> SpectraParts:
-    """Return the curves of the current pair."""
-    return result("spectra", _compute)
-
-
-def _compute() -> SpectraParts:
-    pair, known = require_pair(), directions()
-    (values_y, u_y), (values_x, u_x) = known.of_sides
-    n = min(len(pair.source), len(pair.target))
-    last = max(overlap_ranks(pair.dim, n))
-    ranks = sorted({int(q) for q in np.linspace(1, last, min(CEILING_POINTS, last)).round()})
-    ceilings: list[float] = []
-    if n >= 4:
-        both = [overlap_ceiling(side.vectors, ranks, 0) for side in (pair.source, pair.target)]
-        ceilings = ((both[0] + both[1]) / 2).tolist()
-    return SpectraParts(
-        target_values=np.maximum(values_x, 0),
-        source_values=np.maximum(values_y, 0),
-        residual_values=known.residual.values if pair.paired else None,
-        repaired_values=np.maximum(known.joint[0], 0),
-        ratios=known.ratios[0] if pair.paired else np.empty(0),
-        overlaps=overlap_curve(u_x[:, :last], u_y[:, :last]),
-        ceiling=(ranks if ceilings else [], ceilings),
-        angles=principal_angles(u_x[:, : min(last, 32)], u_y[:, : min(last, 32)]),
-    )
+def curves_of(report: GapReport) -> Curves:
+    """Return what the figures of a report draw."""
+    assert report.curves is not None  # it was diagnosed here, and not read from a file
+    return report.curves
 
 
 def spectra_numbers(report: GapReport) -> list[dict[str, Any]]:

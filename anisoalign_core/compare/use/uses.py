@@ -60,6 +60,12 @@ USES = {
 """Measures of use by name, in the order in which tables show them."""
 
 
+def head(name: str) -> str:
+    """Symbol of a metric or a use, with the arrow that says which way is better."""
+    shown = described(name)
+    return shown.symbol + {"higher": " ↑", "lower": " ↓", "neutral": ""}[shown.direction]
+
+
 def described(name: str) -> Metric | Use:
     """Return what is declared of a metric or a use; ``label_transfer[shape]`` is one column's."""
     if name in METRICS:

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from anisoalign_core.compare.study import PlaneKind, Study, Trial
+from anisoalign_core.compare.study import PlaneKind, trial_on
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots.live.picture import LivePicture, picture
 from anisoalign_core.plots.style import MAX_POINTS
-from anisoalign_core.splitting import Split
 
 if TYPE_CHECKING:
     from anisoalign_core.align import Aligner
@@ -76,18 +73,11 @@ def live(
     >>> picture.error < 1
     True
     """
-    if hasattr(method, "n_features_in_"):  # fitted
-        things = pair.things
-        every = np.arange(len(pair.source)), np.arange(len(pair.target))
-        units = np.arange(things.count) if things is not None else np.empty(0, dtype=np.intp)
-        trial = Trial(Study(pair, Split(*every, *every, units, units)), method)
-        rows_are = "rows"
-        if method.saw(pair.source.vectors):
-            rows_are = "rows, those that the method was fitted on,"
-    else:
-        own = type(method)(**method.get_params(deep=False))
-        trial = Study(pair, pair.split(random_state, holdout)).fit(own, progress)
-        rows_are = "held-out rows"
+    trial = trial_on(method, pair, holdout=holdout, random_state=random_state, progress=progress)
+    rows_are = "held-out rows"
+    if trial.method is method:  # fitted
+        seen = method.saw(pair.source.vectors)
+        rows_are = "rows, those that the method was fitted on," if seen else "rows"
     return picture(
         trial,
         trial.study.plane(plane),

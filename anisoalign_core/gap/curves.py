@@ -1,0 +1,68 @@
+"""What a report's figures draw: spectra, overlaps, angles and ratios, from one decomposition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from anisoalign_core.gap.report import Curves, Overlap
+from anisoalign_core.geometry.directions import Directions
+from anisoalign_core.geometry.subspace import (
+    overlap,
+    overlap_ceiling,
+    overlap_curve,
+    overlap_ranks,
+    principal_angles,
+)
+from anisoalign_core.numerics import Float64
+
+CEILING_POINTS = 8
+MOST_ANGLES = 32
+NOTHING: Float64 = np.empty(0)
+
+
+def subspaces(
+    known: Directions, seed: int
+) -> tuple[dict[int, Overlap], tuple[tuple[int, ...], tuple[float, ...]]]:
+    """Overlaps O_q at the q that are reported, and the ceiling at a few more; none of few rows."""
+    pair = known.pair
+    y, x, things = pair.source.vectors, pair.target.vectors, pair.things
+    of_y, of_x = (None, None) if things is None else (things.source, things.target)
+    fewest = min(len(y), len(x)) if things is None else things.count
+    if fewest < 4:
+        return {}, ((), ())
+    told = overlap_ranks(pair.dim, fewest)
+    last = max(told)
+    drawn = {int(q) for q in np.linspace(1, last, min(CEILING_POINTS, last)).round()}
+    ranks = sorted(drawn | set(told))
+    ceilings = (overlap_ceiling(y, ranks, seed, of_y) + overlap_ceiling(x, ranks, seed, of_x)) / 2
+    ceiling = dict(zip(ranks, ceilings.tolist(), strict=True))
+    (_, u_y), (_, u_x) = known.of_sides
+    found = {q: Overlap(overlap(u_x[:, :q], u_y[:, :q]), q / pair.dim, ceiling[q]) for q in told}
+    return found, (tuple(sorted(drawn)), tuple(ceiling[q] for q in sorted(drawn)))
+
+
+def curves(
+    known: Directions,
+    parts: Sequence[str],
+    ceiling: tuple[tuple[int, ...], tuple[float, ...]],
+) -> Curves:
+    """Return what figures draw of the parts of a diagnosis."""
+    pair = known.pair
+    (values_y, u_y), (values_x, u_x) = known.of_sides
+    paired = pair.paired and "residual" in parts
+    last = max(overlap_ranks(pair.dim, min(len(pair.source), len(pair.target))))
+    compared = "subspaces" in parts
+    few = min(last, MOST_ANGLES)
+    return Curves(
+        names=(pair.target.modality, pair.source.modality),
+        target=np.maximum(values_x, 0),
+        source=np.maximum(values_y, 0),
+        residual=known.residual.values if paired else None,
+        repaired=np.maximum(known.joint[0], 0),
+        ratios=known.ratios[0] if paired else NOTHING,
+        overlaps=overlap_curve(u_x[:, :last], u_y[:, :last]) if compared else NOTHING,
+        ceiling=ceiling,
+        angles=principal_angles(u_x[:, :few], u_y[:, :few]) if compared else NOTHING,
+    )

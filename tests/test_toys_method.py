@@ -11,6 +11,8 @@ from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.knobs import FixedRows
 from anisoalign_core.cli import main
 from anisoalign_core.recipe import Recipe
+from tests.app.live import exact_numbers as numbers
+from tests.app.live import live_facts
 from tests.app.test_pages import open_page, pair_of, words
 
 
@@ -121,13 +123,13 @@ def test_the_pages_offer_it_with_its_widget_and_export_it(toys, toy):
     assert any(toy.label in option for option in at.selectbox(key="method").options)
     at.selectbox(key="method").set_value(toy.name).run()
     assert not at.exception and not at.error
-    before = at.metric[0].value
-    key = "share" if toy is LivePull else "p_share"
-    slider = at.slider(key=key)
+    before = numbers(at)
+    slider = at.number_input(key="share") if toy is LivePull else at.slider(key="p_share")
     assert (slider.label, slider.min, slider.max, slider.value) == ("Share of the way", 0, 1, 0.5)
     slider.set_value(0.9).run()
     assert not at.exception and not at.error
-    assert at.metric[0].value != before
+    assert numbers(at) != before
+    assert bool(live_facts(at)["dial"]) == (toy is LivePull)
     at.switch_page("../pages/export.py").run()
     assert not at.exception and not at.error
     assert f"**{toy.label}** (share = 0.9)" in words(at)

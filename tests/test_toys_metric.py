@@ -10,6 +10,7 @@ from anisoalign_core.cli import main
 from anisoalign_core.compare import Leaderboard, leaderboard
 from anisoalign_core.metrics import METRICS, Comparison, Metric
 from anisoalign_core.publish import to_html, to_json, to_latex, to_markdown
+from tests.app.live import live_facts
 from tests.app.test_pages import open_page, pair_of
 
 
@@ -87,7 +88,7 @@ def test_a_board_ranks_and_publishes_it():
 
 def test_the_correct_page_shows_it_live_and_in_full():
     at = open_page("correct", pair_of())
-    assert "Toy's length" in [one.label for one in at.metric]
+    assert "Toy's length" in [one["label"] for one in live_facts(at)["cards"]]
     at.button(key="evaluate").click().run()
     assert not at.exception
     assert "toy_length" in at.dataframe[0].value.index

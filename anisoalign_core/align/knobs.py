@@ -211,8 +211,17 @@ class Sweep(Protocol):
     def at(self) -> Callable[..., Turned]:
         """The rows under values of live knobs, by parameter; those left out stay as fitted."""
 
-    def paths(self, settings: Sequence[Values], directions: Float64) -> Float32:
-        """Coordinates (len(settings), n, k) of the rows on (d, k) columns, setting by setting."""
+
+def paths(sweep: Sweep, settings: Sequence[Values], directions: Float64) -> Float32:
+    """Return coordinates (len(settings), n, k) of a sweep's rows on (d, k) columns.
+
+    A sweep that has ``paths(settings, directions)`` of its own gives all at once.
+    """
+    at_once: Callable[[Sequence[Values], Float64], Float32] | None
+    at_once = getattr(sweep, "paths", None)
+    if at_once is not None:
+        return at_once(settings, directions)
+    return np.stack([sweep.at(**values).project(directions) for values in settings])
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +12,7 @@ from anisoalign_core.align.anisoalign.frame import Frame
 from anisoalign_core.align.anisoalign.initial import State
 from anisoalign_core.align.anisoalign.options import Bounds
 from anisoalign_core.align.anisoalign.refine import limited
-from anisoalign_core.align.knobs import FixedRows, Values
+from anisoalign_core.align.knobs import FixedRows
 from anisoalign_core.geometry.polar import kappa
 from anisoalign_core.numerics import Float32, Float64
 
@@ -185,10 +184,6 @@ class BoundsSweep:
         moved = to_sphere(self.fitted.moved(bounds))
         recentring = np.asarray(self.target_mean - moved.mean(axis=0, dtype=np.float64))
         return BoundsView(self.shown.corrected(bounds, recentring), self.shown, bounds)
-
-    def paths(self, settings: Sequence[Values], directions: Float64) -> Float32:
-        """See :class:`Sweep`."""
-        return np.stack([self.at(**values).project(directions) for values in settings])
 
 
 @dataclass(frozen=True, eq=False)

@@ -390,14 +390,3 @@ def _dial(
 ) -> Facts:
     found: Facts = {"label": label, "low": low, "high": high, "step": step, "value": value}
     return found | ({"says": list(says)} if says else {})
-
-
-__all__ = [
-    "card",
-    "line",
-    "residual_picture",
-    "scene",
-    "shift_picture",
-    "training_picture",
-    "with_trade_off",
-]

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.align.knobs import Dial, Sweep, in_words
+from anisoalign_core.align.knobs import paths as sweep_paths
 from anisoalign_core.compare.study import Plane, Study, Trial
 from anisoalign_core.metrics.registry import METRICS
 from anisoalign_core.numerics import Float32, Float64, Integers, Progress
@@ -264,7 +265,7 @@ def _positions(
 
     def paths(values: Sequence[float]) -> Float32:
         along = [move.settings(value) for value in values]
-        return wide.paths(along, plane.directions)[:, : len(source)]
+        return sweep_paths(wide, along, plane.directions)[:, : len(source)]
 
     ends = paths([move.low, move.high]).reshape(-1, 2)
     low, high = _hull([source @ plane.directions.astype(np.float32), fixed, ends])

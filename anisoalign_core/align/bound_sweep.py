@@ -105,7 +105,7 @@ class BoundSweep:
         return BoundView(self, bound, every, norms, recentring)
 
     def paths(self, settings: Sequence[Values], directions: Float64) -> Float32:
-        """See :func:`anisoalign_core.align.knobs.paths`: all bounds at once, in a few products of matrices.
+        """Return positions under all bounds at once, in a few products of matrices.
 
         Equal to ``at(bound).project(directions)`` to rounding. With W the stretches (r, m) of m
         bounds, the norms are ``C² W² + 2 C (W ∘ Uᵀμ_x) + ‖μ_x‖²`` (n, m), and the projections one

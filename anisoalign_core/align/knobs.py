@@ -221,7 +221,7 @@ def paths(sweep: Sweep, settings: Sequence[Values], directions: Float64) -> Floa
     at_once = getattr(sweep, "paths", None)
     if at_once is not None:
         return at_once(settings, directions)
-    return np.stack([sweep.at(**values).project(directions) for values in settings])
+    return np.asarray([sweep.at(**values).project(directions) for values in settings])
 
 
 @dataclass(frozen=True, eq=False)

@@ -217,11 +217,11 @@ def paths(sweep: Sweep, settings: Sequence[Values], directions: Float64) -> Floa
 
     A sweep that has ``paths(settings, directions)`` of its own gives all at once.
     """
-    at_once: Callable[[Sequence[Values], Float64], Float32] | None
     at_once = getattr(sweep, "paths", None)
     if at_once is not None:
-        return at_once(settings, directions)
-    return np.asarray([sweep.at(**values).project(directions) for values in settings])
+        return np.asarray(at_once(settings, directions))
+    alone = [sweep.at(**values).project(directions) for values in settings]
+    return np.asarray(alone, dtype=np.float32)
 
 
 @dataclass(frozen=True, eq=False)

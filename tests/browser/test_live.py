@@ -9,7 +9,7 @@ import pytest
 import anisoalign_core as aa
 from anisoalign_core.compare.study import Study
 from anisoalign_core.plots.live.homes import module, style
-from tests.browser.steps import count_runs, go, live_numbers, settle
+from tests.browser.steps import choose, count_runs, go, live_numbers, settle
 
 pytestmark = pytest.mark.browser
 
@@ -102,9 +102,38 @@ def test_a_lasso_on_correct_lists_its_rows(page):
     assert page.get_by_text("Something unexpected went wrong").count() == 0
 
 
-def test_a_notebook_reads_back_where_a_drag_ended_and_what_was_drawn_around(browser, tmp_path):
+def nasty_pair():
+    """120 scenes whose captions are markup, quotes, right-to-left text and very long."""
     pair = aa.load_sample("scenes")
-    picture = aa.live(aa.BoundedTransport(bound=0.2), pair)
+    rows = list(range(120))
+    source, target = (side.take(rows) for side in (pair.source, pair.target))
+    captions = [f"{NASTY[i % len(NASTY)]} {i}" for i in rows]
+    source = aa.EmbeddingSet.from_array(
+        source.vectors, modality="<b>text</b>", ids=source.ids, captions=captions
+    )
+    return aa.EmbeddingPair(source=source, target=target, paired=True)
+
+
+def test_uploaded_captions_are_text_on_correct_too(page, tmp_path):
+    pair = nasty_pair()
+    aa.save(pair.source, tmp_path / "text.parquet")
+    aa.save(pair.target, tmp_path / "image.npy")
+    go(page, "Data")
+    choose(page, "target", tmp_path / "image.npy")
+    choose(page, "source", tmp_path / "text.parquet")
+    page.get_by_role("button", name="Load", exact=True).click()
+    page.get_by_text("120 pairs × 128 dimensions").wait_for()
+    go(page, "Correct")
+    page.locator(".aal[data-frames]").wait_for()
+    settle(page)
+    assert "onerror" in page.locator(".aal-chooser").inner_text()
+    assert page.evaluate("window.hurt") is None
+    assert page.locator("img[src=x]").count() == 0
+    assert page.get_by_text("Something unexpected went wrong").count() == 0
+
+
+def test_a_notebook_reads_back_where_a_drag_ended_and_what_was_drawn_around(browser, tmp_path):
+    picture = aa.live(aa.BoundedTransport(bound=0.2), nasty_pair(), holdout=0.5)
     data = base64.b64encode(picture.payload).decode()
     (tmp_path / "page.html").write_text(
         f"<style>{style()}</style><div id='cell'></div><script type='module'>{module()}\n"
@@ -126,12 +155,14 @@ def test_a_notebook_reads_back_where_a_drag_ended_and_what_was_drawn_around(brow
     lasso(page)
     kept = page.evaluate("window.kept.selected")
     rows = picture.rows(kept)
-    assert len(rows["source"]) == len(rows["target"]) == 800
+    assert len(rows["source"]) == len(rows["target"]) == 60
     page.evaluate(
         "window.kept.exact = { value: 0.5, scores: { omega: 0.123 } };"
         "window.heard['change:exact']()"
     )
     page.wait_for_timeout(200)
+    assert page.evaluate("window.hurt") is None
+    assert page.locator("img[src=x]").count() == 0
     assert page.locator(".aal-value").inner_text() == "0.30"  # 0.3 was asked for and not answered
     assert not wrong
     page.close()
@@ -210,15 +241,7 @@ def test_a_point_of_a_curve_can_be_dragged_to_ask_for_its_value(browser, tmp_pat
 
 @pytest.mark.parametrize("webgl", [True, False], ids=["webgl2", "canvas"])
 def test_captions_are_text_whatever_they_hold(browser, tmp_path, webgl):
-    pair = aa.load_sample("scenes")
-    rows = range(120)
-    source, target = (side.take(list(rows)) for side in (pair.source, pair.target))
-    nasty = [NASTY[i % len(NASTY)] for i in rows]
-    source = aa.EmbeddingSet.from_array(
-        source.vectors, modality="<b>text</b>", ids=source.ids, captions=nasty
-    )
-    other = aa.EmbeddingPair(source=source, target=target, paired=True)
-    picture = aa.live(aa.BoundedTransport(bound=0.2), other, title=NASTY[3])
+    picture = aa.live(aa.BoundedTransport(bound=0.2), nasty_pair(), title=NASTY[3])
     path = picture.to_html(tmp_path / "live.html")
     context = browser.new_context(reduced_motion="reduce", color_scheme="dark")
     if not webgl:

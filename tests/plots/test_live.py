@@ -211,7 +211,15 @@ def test_a_page_holds_no_markup_of_the_data_and_may_fetch_nothing(tmp_path):
 
 
 def test_eight_thousand_rows_fit_in_three_megabytes():
-    pair = pair_of(8000, 16, captions=[f"a caption of some words, number {i}" for i in range(8000)])
+    y, x = paired_world(8000, 16)
+    rng = np.random.default_rng(0)
+    words = ["".join(rng.choice(list("abcdefghij klmnop"), 60)) for _ in range(8000)]
+    faces = rng.integers(0, 255, (8000, 8, 8, 3)).astype(np.uint8).repeat(4, 1).repeat(4, 2)
+    pair = aa.EmbeddingPair(
+        aa.EmbeddingSet.from_array(y, modality="text", captions=words),
+        aa.EmbeddingSet.from_array(x, modality="image", captions=words, thumbnails=faces),
+        paired=True,
+    )
     method = aa.BoundedTransport(bound=0.2).fit(pair.source, pair.target)
     made = aa.live(method, pair)
     assert len(made.arrays["source_rows"]) == 8000

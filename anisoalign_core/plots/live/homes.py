@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import html
+import zlib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -29,9 +30,9 @@ footer { font-size: 13px; opacity: 0.75; margin: 1.5rem 0; }
 """
 START = """
 for (const block of document.querySelectorAll("script.aal-payload")) {
-  const text = atob(block.textContent.trim());
-  const bytes = Uint8Array.from(text, (letter) => letter.charCodeAt(0));
-  mount(block.previousElementSibling, bytes);
+  const packed = Uint8Array.from(atob(block.textContent.trim()), (letter) => letter.charCodeAt(0));
+  const flow = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
+  mount(block.previousElementSibling, new Uint8Array(await new Response(flow).arrayBuffer()));
 }
 """
 FRAME_HEIGHT = 860
@@ -51,7 +52,7 @@ def style() -> str:
 
 def block(picture: LivePicture) -> str:
     """Return the place of a picture in a page, with its payload."""
-    data = base64.b64encode(picture.payload).decode("ascii")
+    data = base64.b64encode(zlib.compress(picture.payload, 9)).decode("ascii")
     return (
         "<div class='aal-root'></div>"
         f"<script type='application/octet-stream' class='aal-payload'>{data}</script>"

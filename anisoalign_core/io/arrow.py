@@ -304,13 +304,15 @@ def _plain_kind(kind: Any) -> Literal["text", "texts", "number"] | None:
 def wide(table: Any, source: Source, limits: Limits) -> Wide:
     """Return a table without list columns as one of numbers and texts."""
     numbers, texts = {}, {}
-    titles = tuple(table.schema.names)
+    plain = [field.name for field in table.schema if _plain_kind(field.type) in ("number", "text")]
+    table = table.select(plain)  # what is neither says nothing of the rows
+    titles = tuple(plain)
     for column, field in enumerate(table.schema):
         kind = _plain_kind(field.type)
         if kind == "number":
             values = table.column(column).to_numpy()
             numbers[column] = np.asarray(values, dtype=np.float64)
-        elif kind == "text":
+        else:
             texts[column] = table.column(column).to_pylist()
     return Wide(source.name, titles, True, numbers, texts, source.choice, limits, counted_only=True)
 

@@ -50,7 +50,10 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def _json(path: Path) -> dict[str, Any]:
-    with Source(path.name, path).open() as stream, malformed(path.name, "JSON", ValueError):
+    with (
+        Source(path.name, path).open() as stream,
+        malformed(path.name, "JSON", ValueError, RecursionError),
+    ):
         body = json.loads(stream.read())
         if not isinstance(body, dict):
             raise ValueError("it holds no object")
@@ -77,9 +80,16 @@ def open_any(source: Source, limits: Limits) -> WholeFile:
     import pyarrow as pa
 
     table = pa.concat_tables([_table(path) for path in paths])
-    check_choice(source.choice, table.schema.names, source.name)
+    names = table.schema.names
+    twice = [name for name in names if names.count(name) > 1]
+    if twice:
+        raise FormatError(
+            f'{source.name} has {len(twice)} columns called "{printable(twice[0], 40)}". Give '
+            "every column a name of its own."
+        )
+    check_choice(source.choice, names, source.name)
     if not arrow.has_vectors(table.schema):
-        check_declared(table.num_rows, len(table.schema.names), 8, source.name, bounds)
+        check_declared(table.num_rows, len(names), 8, source.name, bounds)
         found = arrow.wide(table, source, bounds).sorted_out()
         if found.keys:
             return WholeFile(

@@ -47,7 +47,8 @@ def open_cache(source: Source, limits: Limits) -> WholeFile:
         check_text_size(beside.size, beside.name, Limits.from_env())
         with beside.open() as stream:
             texts[part] = stream.read()
-    with malformed(name, "a cache of embeddings", ValueError, TypeError, AttributeError):
+    errors = (ValueError, TypeError, AttributeError, OverflowError, RecursionError)
+    with malformed(name, "a cache of embeddings", *errors):
         dim = int(texts[DIMENSION])
         places = {str(key): int(row) for key, row in json.loads(texts[INDEX]).items()}
         rows = np.array(sorted(places.values()), dtype=np.intp)

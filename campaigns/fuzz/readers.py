@@ -21,10 +21,12 @@ from anisoalign_core.recipe import Recipe, read_recipe
 from campaigns.fuzz import mutations
 from campaigns.fuzz.seeds import (
     archive_seeds,
+    arrow_seeds,
     caption_seeds,
     chunk_seeds,
     config_seeds,
     csv_seeds,
+    index_seeds,
     line_seeds,
     metadata,
     model_seeds,
@@ -151,6 +153,26 @@ def in_pieces(suffix: str, data: bytes, folder: Path) -> str:
     parts = [checked_chunks(shard.chunks(3, about=True), found.dim) for shard in found.shards]
     later = sum(len(c.array) for shard in found.shards for c in shard.chunks(2, 1, 4))
     return f"{parts} {later}"
+
+
+def from_disk(suffix: str, data: bytes, folder: Path) -> str:
+    """Read a file that is read from disk only."""
+    path = folder / f"c{suffix}"
+    path.write_bytes(data)
+    return checked(
+        reading.load(path, modality="image", limits=LIMITS, drop_invalid=bool(len(data) % 2))
+    )
+
+
+def cache(data: bytes, folder: Path) -> str:
+    """Read a cache of embeddings whose index is damaged."""
+    place = folder / "cache"
+    if not place.exists():
+        place.mkdir()
+        (place / "vectors.npy").write_bytes(rows(3).tobytes())
+        (place / "dimension").write_text("4")
+    (place / "index.json").write_bytes(data)
+    return checked(reading.load(place, modality="image", limits=LIMITS))
 
 
 def beside(ending: str, vectors: str, data: bytes, folder: Path) -> str:
@@ -457,6 +479,14 @@ READERS: dict[str, Reader] = {
             line_seeds,
             TEXTS,
         ),
+        Reader(
+            "arrow",
+            ".arrow, from disk",
+            partial(from_disk, ".arrow"),
+            arrow_seeds,
+            (*PARQUET, b"ARROW1"),
+        ),
+        Reader("cache", "index.json of a cache of embeddings", cache, index_seeds, JSON),
         Reader("revision", "ReVision chunks", records, chunk_seeds, PICKLE),
         Reader(
             "training",

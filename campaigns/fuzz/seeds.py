@@ -141,6 +141,32 @@ def parquet_seeds(folder: Path) -> list[bytes]:
     return found
 
 
+def arrow_seeds(folder: Path) -> list[bytes]:
+    """Streams, as the datasets library writes them, and files of Arrow's own."""
+    import pyarrow as pa
+
+    fixed = pa.FixedSizeListArray.from_arrays(pa.array(rows(6).ravel()), 4)
+    names = pa.array([f"photo {i}.jpg" for i in range(6)])
+    tables = [
+        pa.table({"image_id": names, "embedding": fixed, "caption": names}),
+        pa.table({"key": names, "text_embeds": pa.array(rows(6).astype(np.float64).tolist())}),
+        pa.table({"id": names, **{f"dim_{i}": rows(6)[:, i] for i in range(4)}}),
+    ]
+    seeds = []
+    for opened in (pa.ipc.new_stream, pa.ipc.new_file):
+        for table in tables:
+            sink = pa.BufferOutputStream()
+            with opened(sink, table.schema) as writer:
+                writer.write_table(table, max_chunksize=4)
+            seeds.append(sink.getvalue().to_pybytes())
+    return seeds
+
+
+def index_seeds(folder: Path) -> list[bytes]:
+    """Which row each digest of a cache of embeddings has."""
+    return [b'{"a": 0, "b": 1, "c": 2}', b'{"3f2a": 2, "91c0": 0}', b"{}"]
+
+
 def torch_seeds(folder: Path) -> list[bytes]:
     import torch
 

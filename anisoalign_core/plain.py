@@ -67,7 +67,7 @@ def _value(hint: Any, value: Any, where: str) -> Any:
     if origin is dict:
         if not isinstance(value, dict):
             raise ValueError(f"{where} is not an object")
-        return {_text(k, where): _value(inner[1], v, where) for k, v in value.items()}
+        return {_key(inner[0], k, where): _value(inner[1], v, where) for k, v in value.items()}
     if origin is tuple:
         if not isinstance(value, list | tuple) or (
             inner[-1] is not Ellipsis and len(value) != len(inner)
@@ -75,6 +75,16 @@ def _value(hint: Any, value: Any, where: str) -> Any:
             raise ValueError(f"{where} is not a list of the right length")
         return tuple(_value(inner[0], one, where) for one in value)
     return _scalar(hint, value, where)
+
+
+def _key(hint: type, key: Any, where: str) -> Any:
+    """Return a key; JSON writes whole numbers as texts."""
+    text = _text(key, where)
+    if hint is not int:
+        return text
+    if not text.isdecimal() or len(text) > 9:
+        raise ValueError(f"{where} has a key that is no whole number")
+    return int(text)
 
 
 def _scalar(hint: type, value: Any, where: str) -> Any:

@@ -101,6 +101,8 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     "gap": {
         "errors",
         "card",
+        "plain",
+        "files",
         "numerics",
         "things",
         "splitting",

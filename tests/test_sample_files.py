@@ -6,6 +6,7 @@ import importlib.util
 import json
 import re
 import sys
+import zlib
 from pathlib import Path
 from types import ModuleType
 
@@ -137,6 +138,12 @@ def test_the_folder_stays_small_enough_for_a_checkout() -> None:
     """Two sets, an encoder, and checkpoints of its training."""
     files = [path for path in FOLDER.rglob("*") if "__pycache__" not in path.parts]
     assert sum(path.stat().st_size for path in files if path.is_file()) <= 15_000_000
+
+
+def test_the_samples_take_at_most_eight_megabytes_of_the_repository() -> None:
+    """The sets themselves, as git keeps them: compressed by zlib, file by file."""
+    sets = [path for name in ("scenes", "scenes-untrained") for path in (FOLDER / name).iterdir()]
+    assert sum(len(zlib.compress(path.read_bytes())) for path in sets) <= 8_000_000
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from anisoalign_core.card import Card, Shown, three, within
@@ -289,6 +290,25 @@ class GapReport(Shown):
         """Return :meth:`to_dict` as JSON text."""
         return json.dumps(self.to_dict(), indent=indent, ensure_ascii=False, allow_nan=False)
 
+    def save(self, path: str | Path) -> Path:
+        """Write :meth:`to_dict`, a version and the curves as JSON that :meth:`load` reads again."""
+        from anisoalign_core.gap.saved import write_report
+
+        return write_report(self, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> GapReport:
+        """Return a report from JSON: what :meth:`save`, or ``diagnose --json``, wrote.
+
+        Raises
+        ------
+        FormatError
+            If the file holds no report, or one of a later version.
+        """
+        from anisoalign_core.gap.saved import read_report
+
+        return read_report(path)
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row per headline number, indexed by name, with its interval and its null."""
         import pandas as pd
@@ -376,6 +396,4 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -13,6 +13,7 @@ from anisoalign_core.files.limits import Limits, check_declared
 from anisoalign_core.files.source import Choice, Texts, printable
 from anisoalign_core.io.chunks import MAX_LABELS, About, Chunk
 from anisoalign_core.io.columns import (
+    ENOUGH,
     Field,
     Meaning,
     Roles,
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 
 KEY = "columns"
 """The array that all dimensions together are."""
+SHOWN = 24
+"""Columns that a note names."""
+DO_SAY = (
+    'Leave out those that are none with drop_columns=["NAME"], or choose the ids among them with '
+    'id_column="NAME".'
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +81,7 @@ class Wide:
         said = [c for c in self.numbers if c not in out and self._says(c)]
         free = [c for c in self.numbers if c not in (*out, *said)]
         apart: dict[int, str] = {}
+        untold: tuple[int, ...] = ()
         keys: dict[str, tuple[int, ...]] = {self.titles[c]: (c,) for c in spelled}
         if not spelled:
             groups = counted([self.titles[c] for c in free]) if self.header else {}
@@ -84,7 +92,10 @@ class Wide:
             elif free and not self.counted_only:
                 table = np.column_stack([self.numbers[c] for c in free])
                 apart = {free[one.column]: one.why for one in set_apart(table)}
-                keys = {KEY: tuple(c for c in free if c not in apart)}
+                untold = tuple(c for c in free if c not in apart)
+                keys = {KEY: untold}
+        believed = self.header and self.rows >= ENOUGH
+        unclear = () if believed else tuple(apart)
         inside = {c for columns in keys.values() for c in columns}
         if not spelled:
             apart |= {
@@ -92,13 +103,17 @@ class Wide:
                 for c in free
                 if c not in inside and c not in apart
             }
-        unclear = {} if self.header else apart
         fields = [
             self._field(c)
             for c in range(len(self.titles))
             if c not in inside and c not in out and c not in unclear
         ]
-        return Sorted(self, keys, fields, apart, tuple(unclear), tuple(out))
+        return Sorted(self, keys, fields, apart, unclear, untold)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the table has."""
+        return len(next(iter((*self.numbers.values(), *self.texts.values())), ()))
 
     def _spells(self, column: int) -> bool:
         """Whether a column of text spells out vectors."""
@@ -134,8 +149,10 @@ class Sorted:
         The others, but for those that are left out.
     apart : dict of int to str
         Columns of numbers that are no dimensions, and why.
-    unclear, out : tuple of int
-        Columns that nothing tells what they are; that were left out by choice.
+    unclear : tuple of int
+        Columns that are set apart while nothing tells what they are.
+    untold : tuple of int
+        Columns that are read as dimensions though nothing in their names marks them as such.
     """
 
     table: Wide
@@ -143,7 +160,7 @@ class Sorted:
     fields: Sequence[Field]
     apart: Mapping[int, str]
     unclear: tuple[int, ...]
-    out: tuple[int, ...]
+    untold: tuple[int, ...]
 
     def meanings(self) -> dict[str, Meaning]:
         """Return what every column is, by its title."""
@@ -170,7 +187,19 @@ class Sorted:
             for c, why in self.apart.items()
             if c not in self.unclear and table.titles[c] in (found.id, *found.labels)
         ]
-        return replace(found, notes=(*notes, *found.notes))
+        return replace(found, notes=(*self._doubts(), *notes, *found.notes))
+
+    def _doubts(self) -> list[str]:
+        """Say that columns are read as dimensions for want of anything that says otherwise."""
+        if not self.untold:
+            return []
+        table, count = self.table, len(self.untold)
+        begins = f"All {count:,} columns of numbers of {table.name} are read as dimensions"
+        if not table.header:
+            return [f"{begins}: it has no header. {DO_SAY}"]
+        names = [printable(table.titles[c], 40) for c in self.untold]
+        shown = ", ".join(names if count <= SHOWN else [*names[: SHOWN - 1], "…", names[-1]])
+        return [f"{begins} ({shown}): nothing in their names marks them as such. {DO_SAY}"]
 
     def read(self, key: str) -> Chunk:
         """Return the vectors of one array, with what is said of their rows.
@@ -185,12 +214,13 @@ class Sorted:
         if self.unclear:
             column = self.unclear[0]
             more = f" ({len(self.unclear)} such columns)" if len(self.unclear) > 1 else ""
-            title = table.titles[column]
+            title = printable(table.titles[column], 60)
+            few = f"with {table.rows} rows" if table.header else "without a header"
             raise FormatError(
-                f"Column {title} of {table.name} {self.apart[column]}{more}, and without a header "
-                f'nothing says what it is. Choose it as the ids with id_column="{title}", leave it '
-                f'out with drop_columns=["{title}"], or give the columns names. If it is a '
-                "dimension, save the numbers as .npy."
+                f'Column "{title}" of {table.name} {self.apart[column]}{more}, and {few} nothing '
+                f'says what it is. Choose it as the ids with id_column="{title}", or leave it out '
+                f'with drop_columns=["{title}"]. If it is a dimension, name all of them by numbers '
+                "(dim_0, dim_1, …), or save them as .npy."
             )
         found, columns = self.roles(key), self.keys[key]
         by_name = {field.name: field for field in self.fields}
@@ -201,8 +231,7 @@ class Sorted:
         about = About(ids, captions, self._labels(found.labels, by_name), notes=found.notes)
         if key in table.titles:
             return Chunk(spelled_out(table.texts[columns[0]], table.name, table.limits), about)
-        rows = len(next(iter(table.numbers.values())))
-        array = np.empty((rows, len(columns)))
+        array = np.empty((table.rows, len(columns)))
         for place, column in enumerate(columns):
             array[:, place] = table.numbers[column]
         return Chunk(array, about)

@@ -1,0 +1,99 @@
+"""What a column of numbers is where no name tells: said or refused, never taken for granted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import anisoalign_core as aa
+from anisoalign_core.cli import main
+
+WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho".split()
+
+
+def table(rows: int, whole: bool, **added: Any) -> pd.DataFrame:
+    """Return rows of dimensions that are named in words, with further columns."""
+    draw = np.random.default_rng(0)
+    numbers = draw.integers(-128, 128, (rows, 16)) if whole else draw.normal(size=(rows, 16))
+    return pd.DataFrame(numbers, columns=WORDS).assign(**added)
+
+
+def read(frame: pd.DataFrame, folder: Path, **options: Any) -> aa.EmbeddingSet:
+    frame.to_csv(folder / "a.csv", index=False)
+    return aa.load(folder / "a.csv", modality="image", **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "whole"), [("score", 60, False), ("cluster", 60, True), ("score", 5, False)]
+)
+def test_what_looks_like_a_dimension_is_said(
+    name: str, rows: int, whole: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw = np.random.default_rng(1)
+    values = draw.integers(0, 4, rows) if whole else draw.random(rows)
+    found = read(table(rows, whole, **{name: values}), tmp_path)
+    (note,) = found.provenance.notes
+    assert note.startswith("All 17 columns of numbers of a.csv are read as dimensions (alpha, beta")
+    assert f", {name}): nothing in their names marks them as such." in note
+    assert 'drop_columns=["NAME"]' in note and 'id_column="NAME"' in note
+    pair = aa.EmbeddingPair(found, found, paired=False)
+    assert note in aa.diagnose(pair, parts=()).notes
+    dropped = read(table(rows, whole, **{name: values}), tmp_path, drop_columns=[name])
+    assert dropped.dim == 16
+    path = str(tmp_path / "a.csv")
+    assert main(["info", path]) == 0
+    assert "with --drop-columns NAME, or choose the ids" in capsys.readouterr().out
+    assert main(["diagnose", "--source", path, "--target", path, "--parts", "residual"]) == 0
+    told = capsys.readouterr()
+    for words in (told.out, told.err):
+        assert "among them with --id-column NAME" in words and "drop_columns" not in words
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "why"),
+    [
+        ("cluster", [0, 3, 1, 1, 2], "holds whole numbers where the others do not"),
+        ("constant", [1.0] * 5, "is 1 in every row"),
+        ("number", range(5), "counts the rows from 0"),
+        ("price", [900.5, 3100.25, 12.5, 880.5, 99.5], "reaches 3100.25 where"),
+    ],
+)
+def test_what_stands_out_in_few_rows_is_refused_by_name(
+    name: str, values: Any, why: str, tmp_path: Path
+) -> None:
+    frame = table(5, False, **{name: values})
+    with pytest.raises(aa.AnisoAlignError) as refused:
+        read(frame, tmp_path)
+    words = str(refused.value)
+    assert words.startswith(f'Column "{name}" of a.csv {why}') and "with 5 rows" in words
+    assert f'drop_columns=["{name}"]' in words and f'id_column="{name}"' in words
+    assert read(frame, tmp_path, drop_columns=[name]).dim == 16
+    if name == "number":
+        assert read(frame, tmp_path, id_column=name).ids.tolist() == list("01234")
+    numbered = frame.set_axis([f"dim_{column}" for column in range(17)], axis=1)
+    found = read(numbered, tmp_path)
+    assert found.dim == 17 and not found.provenance.notes
+
+
+def test_what_stands_out_in_many_rows_is_a_label_and_the_rest_is_said(tmp_path: Path) -> None:
+    found = read(table(60, False, cluster=np.arange(60) % 4), tmp_path)
+    assert found.dim == 16 and found.labels is not None
+    said = " ".join(found.provenance.notes)
+    assert "All 16 columns" in said and '"cluster" of a.csv holds whole numbers' in said
+
+
+def test_a_table_without_header_says_that_all_are_dimensions(tmp_path: Path) -> None:
+    np.savetxt(tmp_path / "a.csv", table(9, False).to_numpy(), delimiter=",")
+    (note,) = aa.load(tmp_path / "a.csv", modality="image").provenance.notes
+    assert note.startswith("All 16 columns of numbers of a.csv are read as dimensions: it has no")
+
+
+def test_of_many_names_the_first_and_the_last_are_said(tmp_path: Path) -> None:
+    names = [f"{first} {second}" for first in WORDS[:6] for second in WORDS[:6]]
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 36)), columns=names)
+    (note,) = read(frame, tmp_path).provenance.notes
+    assert "All 36 columns" in note and ", …, zeta zeta): nothing" in note

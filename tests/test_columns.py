@@ -11,6 +11,9 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
+from anisoalign_core.engine.streaming import fit_streamed
+from anisoalign_core.errors import InvalidRowsError
+from anisoalign_core.io.shards import open_shards
 
 WORDS = "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho".split()
 
@@ -97,3 +100,59 @@ def test_of_many_names_the_first_and_the_last_are_said(tmp_path: Path) -> None:
     frame = pd.DataFrame(np.random.default_rng(0).normal(size=(9, 36)), columns=names)
     (note,) = read(frame, tmp_path).provenance.notes
     assert "All 36 columns" in note and ", …, zeta zeta): nothing" in note
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv"])
+@pytest.mark.parametrize("header", [True, False])
+def test_one_empty_cell_is_a_row_that_is_missing(
+    name: str, header: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frame = table(60, False).set_axis([f"dim_{column}" for column in range(16)], axis=1)
+    frame.iloc[3, 2] = frame.iloc[7, 5] = frame.iloc[7, 2] = np.nan
+    path = tmp_path / name
+    separator = "\t" if name == "a.tsv" else ","
+    frame.to_csv(path, index=False, header=header, sep=separator)
+    title = ' ("dim_2")' if header else ""
+    where = f"Line {5 if header else 4}, column 3{title} of {name} is empty"
+    both = f"{where}, the first of 3 empty cells: rows without all their numbers count as missing."
+    with pytest.raises(InvalidRowsError) as refused:
+        aa.load(path, modality="image")
+    assert refused.value.rows == (3, 7)
+    assert "with drop_invalid=True" in str(refused.value) and both in str(refused.value)
+    found = aa.load(path, modality="image", drop_invalid=True)
+    frame.to_parquet(tmp_path / "a.parquet")
+    again = aa.load(tmp_path / "a.parquet", modality="image", drop_invalid=True)
+    if header:
+        assert found.digest == again.digest and len(found) == 58
+    assert found.provenance.dropped_rows == again.provenance.dropped_rows == (3, 7)
+    assert any(note.startswith(where) for note in found.provenance.notes)
+    sides = ["--source", str(path), "--target", str(path)]
+    assert main(["diagnose", *sides, "--parts", "residual"]) == 2
+    told = capsys.readouterr().err
+    assert "--drop-invalid" in told and where in told
+    assert main(["diagnose", *sides, "--parts", "residual", "--drop-invalid"]) == 0
+    assert where in capsys.readouterr().err
+
+
+def test_an_empty_cell_is_named_where_rows_are_streamed_too(tmp_path: Path) -> None:
+    frame = table(60, False).set_axis([f"dim_{column}" for column in range(16)], axis=1)
+    frame.iloc[3, 2] = np.nan
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    data = open_shards(tmp_path / "a.csv", modality="image")
+    with pytest.raises(InvalidRowsError, match=r'Line 5, column 3 \("dim_2"\) of a\.csv'):
+        fit_streamed(aa.ReAlign(), data, data)
+
+
+def test_a_column_that_is_empty_in_most_rows_is_offered_to_be_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("".join(f"{row}.5,0.25,-1.5,\n" for row in range(9)))
+    with pytest.raises(InvalidRowsError, match=r'is empty.*drop_columns=\["4"\]'):
+        aa.load(tmp_path / "a.csv", modality="image")
+    assert aa.load(tmp_path / "a.csv", modality="image", drop_columns=["4"]).dim == 3
+
+
+def test_a_label_with_an_empty_cell_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    frame = table(60, False).set_axis([f"dim_{column}" for column in range(16)], axis=1)
+    price = pd.Series(np.linspace(1, 9, 60)).where(np.arange(60) != 4)
+    found = read(frame.assign(price=price), tmp_path)
+    assert len(found) == 60 and found.labels is not None
+    assert found.labels["price"].isna().tolist() == [row == 4 for row in range(60)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +56,8 @@ class Wide:
     limits : Limits
     counted_only : bool
         Take columns of numbers for dimensions only where their names count on.
+    holes : dict of int to (int, int)
+        Columns of numbers with empty cells: the first such line, and how many there are.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Wide:
     choice: Choice
     limits: Limits
     counted_only: bool = False
+    holes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     def sorted_out(self) -> Sorted:
         """Say what each column is.
@@ -132,7 +135,10 @@ class Wide:
         return Field(
             self.titles[column],
             "number",
-            lambda: [number_text(value) for value in self.numbers[column].tolist()],
+            lambda: [
+                None if value != value else number_text(value)
+                for value in self.numbers[column].tolist()
+            ],
         )
 
 
@@ -234,7 +240,26 @@ class Sorted:
         array = np.empty((table.rows, len(columns)))
         for place, column in enumerate(columns):
             array[:, place] = table.numbers[column]
-        return Chunk(array, about)
+        return Chunk(array, about, notes=self._holes(columns))
+
+    def _holes(self, columns: Sequence[int]) -> tuple[str, ...]:
+        """Say where numbers of the vectors are missing: the first line, and what to do."""
+        table = self.table
+        holes = [(*table.holes[c], c) for c in columns if c in table.holes]
+        if not holes:
+            return ()
+        line, count, column = min(holes)
+        title = printable(table.titles[column], 60)
+        named = f' ("{title}")' if table.header else ""
+        cells = sum(count for _, count, _ in holes)
+        more = f", the first of {cells:,} empty cells" if cells > 1 else ""
+        words = (
+            f"Line {line}, column {column + 1}{named} of {table.name} is empty{more}: rows without "
+            "all their numbers count as missing."
+        )
+        if 2 * count > table.rows:
+            words += f' Leave the column out with drop_columns=["{title}"].'
+        return (words,)
 
     def _labels(self, names: Sequence[str], by_name: Mapping[str, Field]) -> pd.DataFrame | None:
         if not names:

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from safetensors.numpy import save_file
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
@@ -156,3 +158,26 @@ def test_a_label_with_an_empty_cell_is_no_reason_to_refuse(tmp_path: Path) -> No
     found = read(frame.assign(price=price), tmp_path)
     assert len(found) == 60 and found.labels is not None
     assert found.labels["price"].isna().tolist() == [row == 4 for row in range(60)]
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz", ".pt", ".safetensors"])
+@pytest.mark.parametrize("shape", [(1, 60, 16), (60, 1, 16)])
+def test_axes_of_length_one_are_said_with_their_shape(
+    suffix: str, shape: tuple[int, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = np.ascontiguousarray(table(60, False), dtype=np.float32)
+    array, path = rows.reshape(shape), tmp_path / f"a{suffix}"
+    if suffix == ".npy":
+        np.save(path, array)
+    elif suffix == ".npz":
+        np.savez(path, image=array)
+    elif suffix == ".pt":
+        torch.save({"image": torch.tensor(array)}, path)
+    else:
+        save_file({"image": array}, path)
+    said = f"has the shape {shape}: it is read as 60 rows of 16 dimensions."
+    found = aa.load(path, modality="image")
+    assert any(said in note for note in found.provenance.notes)
+    assert found.digest == aa.EmbeddingSet.from_array(rows, modality="image").digest
+    assert main(["info", str(path)]) == 0
+    assert said in capsys.readouterr().out

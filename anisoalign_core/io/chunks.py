@@ -148,7 +148,8 @@ def facts_of(
         )
     if len(shape) > 2:
         words = (
-            f"{name} has the shape {tuple(shape)}: it is read as {table[0]:,} rows × {table[1]:,}."
+            f"{name} has the shape {tuple(shape)}: it is read as {table[0]:,} rows of {table[1]:,} "
+            "dimensions."
         )
         notes = (words, *notes)
     return ShardFacts(*table, dtype, metadata or {}, stored, notes)

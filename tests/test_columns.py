@@ -43,7 +43,7 @@ def test_what_looks_like_a_dimension_is_said(
     found = read(table(rows, whole, **{name: values}), tmp_path)
     (note,) = found.provenance.notes
     assert note.startswith("All 17 columns of numbers of a.csv are read as dimensions (alpha, beta")
-    assert f", {name}): nothing in their names marks them as such." in note
+    assert f", {name}): nothing in their names marks them as such or" in note
     assert 'drop_columns=["NAME"]' in note and 'id_column="NAME"' in note
     pair = aa.EmbeddingPair(found, found, paired=False)
     assert note in aa.diagnose(pair, parts=()).notes

@@ -205,7 +205,8 @@ class Sorted:
             return [f"{begins}: it has no header. {DO_SAY}"]
         names = [printable(table.titles[c], 40) for c in self.untold]
         shown = ", ".join(names if count <= SHOWN else [*names[: SHOWN - 1], "…", names[-1]])
-        return [f"{begins} ({shown}): nothing in their names marks them as such. {DO_SAY}"]
+        why = "nothing in their names marks them as such or gives their order"
+        return [f"{begins} ({shown}): {why}. {DO_SAY}"]
 
     def read(self, key: str) -> Chunk:
         """Return the vectors of one array, with what is said of their rows.

@@ -206,7 +206,7 @@ LAYOUTS = [
     Layout("`.csv`, dimensions in any order", csv(order=SHUFFLED, before={"kind": ["x"] * N}),
            labels=("kind",)),
     Layout("`.csv` without header, a column the same in every row", headless,
-           refused="Column 6 of a.csv is 2019 in every row"),
+           refused='Column "6" of a.csv is 2019 in every row'),
     Layout("the same, with `drop_columns=[\"6\"]`", headless, options={"drop_columns": ["6"]}),
     Layout("`.csv` with the header 1000, 1001, …", csv(titles=range(1000, 1000 + D))),
     Layout("`.csv` with the header 0.00, 1.00, …", csv(titles=[f"{c}.00" for c in range(D)])),

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from anisoalign_core.cli.options import spoken
 from anisoalign_core.errors import ParameterError
 
 if TYPE_CHECKING:
@@ -29,9 +30,9 @@ EVERY = 2.0
 
 
 def say(options: argparse.Namespace, words: str) -> None:
-    """Write a line to standard error, unless quiet."""
+    """Write a line to standard error, in the verb's own options, unless quiet."""
     if not options.quiet:
-        print(words, file=sys.stderr, flush=True)
+        print(spoken(words, options), file=sys.stderr, flush=True)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from anisoalign_core.cli.common import emit_json, open_set
+from anisoalign_core.cli.options import spoken
 from anisoalign_core.errors import AnisoAlignError, FormatError
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def info(options: argparse.Namespace) -> None:
     emit_json(body, options.json)
     if options.json != "-":
         for name, value in body.items():
-            print(f"{name:<12} {_shown(value)}")
+            print(f"{name:<12} {spoken(_shown(value), options)}")
 
 
 def _shown(value: Any) -> str:

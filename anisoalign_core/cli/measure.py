@@ -18,6 +18,7 @@ from anisoalign_core.cli.common import (
     say,
     telling,
 )
+from anisoalign_core.cli.options import spoken
 from anisoalign_core.errors import FormatError, ParameterError
 
 
@@ -36,7 +37,7 @@ def diagnose(options: argparse.Namespace) -> None:
         print(table.to_string(float_format=lambda value: f"{value:.4g}", na_rep=""))
         print(report.verdict.headline)
         for reason in (*report.verdict.reasons, *report.notes, *sample_note(sample)):
-            print(f"  {reason}")
+            print(f"  {spoken(reason, options)}")
 
 
 def evaluate(options: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.files.digests import PassingDigest
-from anisoalign_core.io.chunks import About, Chunk
+from anisoalign_core.io.chunks import About, Chunk, explained
 from anisoalign_core.io.shards import Shard, ShardedSet
 from anisoalign_core.matrices import is_thin
 from anisoalign_core.moments import BlockSum, Moments, MomentSum, is_precise
@@ -103,12 +103,17 @@ class UnitBlock:
 
 @dataclass(frozen=True, eq=False)
 class RawBlock:
-    """One block as it was read; ``first`` is the number of its first row in its shard."""
+    """One block as it was read.
+
+    ``first`` is the number of its first row in its shard; ``notes`` say how the shard was
+    understood.
+    """
 
     chunk: Chunk
     first: int
     name: str
     drop_invalid: bool = field(default=False)
+    notes: tuple[str, ...] = ()
 
     def unit(self) -> UnitBlock:
         """Check the rows and place them on the unit sphere, as :meth:`EmbeddingSet.from_array`.
@@ -120,7 +125,10 @@ class RawBlock:
         InvalidRowsError
             If rows are non-finite or all zeros and are not to be dropped.
         """
-        found = admit(self.chunk.array, self.name, drop_invalid=self.drop_invalid, first=self.first)
+        with explained(self.notes):
+            found = admit(
+                self.chunk.array, self.name, drop_invalid=self.drop_invalid, first=self.first
+            )
         about = self.chunk.about if found.kept is None else self.chunk.about.take(found.kept)
         rows, measured = found.rows, found.measured
         if not (rows.dtype == np.float32 and measured.is_unit):  # then they stay as they are
@@ -140,7 +148,7 @@ def raw_blocks(
     for chunk in piece.shard.chunks(
         BLOCK_ROWS, piece.start, piece.stop, about=about, digest=digest
     ):
-        yield RawBlock(chunk, first, piece.shard.name, drop_invalid)
+        yield RawBlock(chunk, first, piece.shard.name, drop_invalid, piece.shard.facts.notes)
         first += len(chunk.array)
     if first != piece.stop:
         raise ShapeError(

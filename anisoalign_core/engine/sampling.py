@@ -11,7 +11,7 @@ import numpy.typing as npt
 from anisoalign_core.embeddings import EmbeddingSet, as_stored
 from anisoalign_core.errors import InvalidRowsError, ParameterError, ShapeError
 from anisoalign_core.files.limits import Limits, check_declared
-from anisoalign_core.io.chunks import About, joined_labels, joined_notes, joined_texts
+from anisoalign_core.io.chunks import About, explained, joined_labels, joined_notes, joined_texts
 from anisoalign_core.io.shards import Shard, ShardedSet, stream_limits
 from anisoalign_core.numerics import BLOCK_ROWS, Integers, generator
 
@@ -77,18 +77,19 @@ def sample_set(
     complete = len(wanted) == total
     notes = [note for shard in data.shards for note in shard.facts.notes]
     try:
-        found = EmbeddingSet.from_array(
-            np.concatenate(arrays),
-            modality=data.modality,
-            ids=ids if ids is not None or complete else wanted,
-            captions=joined_texts([about.captions for about in abouts]),
-            labels=joined_labels([about.labels for about in abouts]),
-            name=data.name,
-            files=tuple(shard.name for shard in data.shards),
-            model=data.shards[0].facts.metadata.get("model"),
-            drop_invalid=drop_invalid,
-            notes=(*notes, *joined_notes(abouts)),
-        )
+        with explained(notes):
+            found = EmbeddingSet.from_array(
+                np.concatenate(arrays),
+                modality=data.modality,
+                ids=ids if ids is not None or complete else wanted,
+                captions=joined_texts([about.captions for about in abouts]),
+                labels=joined_labels([about.labels for about in abouts]),
+                name=data.name,
+                files=tuple(shard.name for shard in data.shards),
+                model=data.shards[0].facts.metadata.get("model"),
+                drop_invalid=drop_invalid,
+                notes=(*notes, *joined_notes(abouts)),
+            )
         return as_stored(found, data.shards[0].facts.stored)
     except InvalidRowsError as error:
         if complete:

@@ -116,7 +116,8 @@ def sampled(
 
 def notes_of(pair: EmbeddingPair, used_y: int, used_x: int) -> tuple[str, ...]:
     """Say what a report's reader has to know of the rows behind it."""
-    notes, n_y, n_x = [], len(pair.source), len(pair.target)
+    read = (note for side in (pair.source, pair.target) for note in side.provenance.notes)
+    notes, n_y, n_x = list(dict.fromkeys(read)), len(pair.source), len(pair.target)
     if (used_y, used_x) != (n_y, n_x):
         notes.append(
             f"Retrieval, neighbours, separability and intervals use a seeded sample of {used_y:,} "

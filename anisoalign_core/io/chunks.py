@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.errors import FormatError, InvalidRowsError, ShapeError
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Texts
 from anisoalign_core.numerics import Integers, blocks
@@ -77,11 +78,14 @@ class Chunk:
         Empty unless it was asked for.
     stored : str
         The type in the file, where NumPy has no such type.
+    notes : tuple of str
+        Sentences about how the array was understood.
     """
 
     array: npt.NDArray[Any]
     about: About = field(default_factory=About)
     stored: str = ""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,7 @@ def facts_of(
     name: str,
     metadata: Mapping[str, str] | None = None,
     stored: str = "",
+    notes: tuple[str, ...] = (),
 ) -> ShardFacts:
     """Return the facts of an array that is a table.
 
@@ -141,13 +146,24 @@ def facts_of(
             f"{name} has {len(shape)} axes (shape {tuple(shape)}), not 2. Save it as (rows, "
             "dimensions)."
         )
-    notes: tuple[str, ...] = ()
     if len(shape) > 2:
         words = (
-            f"{name} has the shape {tuple(shape)}: it is read as {table[0]:,} rows × {table[1]:,}."
+            f"{name} has the shape {tuple(shape)}: it is read as {table[0]:,} rows of {table[1]:,} "
+            "dimensions."
         )
-        notes = (words,)
+        notes = (words, *notes)
     return ShardFacts(*table, dtype, metadata or {}, stored, notes)
+
+
+@contextmanager
+def explained(notes: Sequence[str]) -> Iterator[None]:
+    """Add to a refusal of rows how their array was understood: where numbers are missing."""
+    try:
+        yield
+    except InvalidRowsError as error:
+        if not notes:
+            raise
+        raise InvalidRowsError(" ".join((str(error), *notes)), error.rows) from error
 
 
 def gathered(chunks: Iterable[Chunk], rows: int, dim: int, dtype: np.dtype[Any]) -> Chunk:

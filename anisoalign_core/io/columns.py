@@ -57,7 +57,10 @@ Case, spaces and hyphens do not matter; ``image_ids`` beside ``image`` are those
 ID_ENDINGS = ("_id", "_ids", "_key", "_uuid", "_path", "_file", "_filename", "_url", "_name")
 """Endings of names of ids, where no two rows share one."""
 ENOUGH = 8
-"""Rows from which constancy and integers tell anything."""
+"""Rows from which a column that is set apart is believed to be no dimension; of fewer, a person is
+asked."""
+COUNTING = 4
+"""Rows from which counting them is no chance."""
 FAR = 100.0
 """A column whose largest number is as many times that of the middle column is no dimension."""
 SAVED_INDEX = re.compile(r"unnamed:_?\d+|level_\d+|__index_level_\d+__|")
@@ -257,16 +260,16 @@ def set_apart(numbers: Float64) -> list[Apart]:
     whole = (finite == np.round(finite)).all(axis=0)
     largest = np.abs(finite).max(axis=0)
     middle = float(np.median(largest[largest > 0])) if (largest > 0).any() else 0.0
-    same, enough = (high == low) & (largest > 0), rows >= ENOUGH
-    counts = whole & (np.diff(finite, axis=0) == 1).all(axis=0) if rows > 1 else whole & False
+    same = (high == low) & (largest > 0)
+    counts = whole & (np.diff(finite, axis=0) == 1).all(axis=0) & (rows >= COUNTING)
     found = []
     for column in np.flatnonzero(largest > 0).tolist():
         why = ""
-        if enough and same[column] and 2 * same.sum() < columns:
+        if same[column] and 2 * same.sum() < columns:
             why = f"is {high[column]:.6g} in every row"
-        elif enough and counts[column] and 2 * counts.sum() < columns:
+        elif counts[column] and 2 * counts.sum() < columns:
             why = f"counts the rows from {low[column]:.6g}"
-        elif enough and whole[column] and 2 * whole.sum() < columns:
+        elif whole[column] and 2 * whole.sum() < columns:
             why = "holds whole numbers where the others do not"
         elif middle and largest[column] > FAR * middle:
             why = f"reaches {largest[column]:.6g} where the others reach {middle:.3g}"

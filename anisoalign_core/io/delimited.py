@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -54,7 +55,8 @@ def open_file(source: Source, limits: Limits) -> WholeFile:
         if beside is None:
             return chunk, {}
         rows = len(chunk.array)
-        return Chunk(chunk.array, _with_metadata(chunk.about, beside, limits, rows)), {}
+        about = _with_metadata(chunk.about, beside, limits, rows)
+        return replace(chunk, about=about), {}
 
     if not any(found.keys.values()):
         raise FormatError(
@@ -84,13 +86,14 @@ def read_table(source: Source, limits: Limits) -> Wide:
     text = {c for c in range(len(first)) if _is_text(c, titles, header, body, source, comma)}
     numeric = [c for c in range(len(first)) if c not in text]
     numbers, texts = array("d"), {c: list[str | None]() for c in sorted(text)}
+    holes: dict[int, tuple[int, int]] = {}
     for line, row in chain(body, rows):
         if len(row) != len(first):
             raise FormatError(
                 f"Line {line} of {name} has {len(row)} cells, the first line has {len(first)}. "
                 "Every line needs as many."
             )
-        numbers.extend(_floats(row, numeric, line, name, comma, titles))
+        numbers.extend(_floats(row, numeric, line, name, comma, titles, holes))
         for column, values in texts.items():
             values.append(row[column])
         if numeric:
@@ -98,7 +101,7 @@ def read_table(source: Source, limits: Limits) -> Wide:
     table = np.frombuffer(numbers, dtype=np.float64) if len(numbers) else np.empty(0)
     table = table.reshape(-1, max(len(numeric), 1))
     columns = {column: table[:, place] for place, column in enumerate(numeric)}
-    return Wide(name, titles, header, columns, texts, source.choice, limits)
+    return Wide(name, titles, header, columns, texts, source.choice, limits, holes=holes)
 
 
 def _titles(first: Sequence[str], header: bool) -> tuple[str, ...]:
@@ -182,17 +185,20 @@ def _floats(
     name: str,
     comma: bool,
     titles: Sequence[str],
+    holes: dict[int, tuple[int, int]],
 ) -> list[float]:
-    """Return the numbers of a line; one without any is a row that is missing."""
+    """Return the numbers of a line, and count its empty cells, which are numbers that lack."""
     try:
         values = [float(row[column]) for column in columns]
         if not any("_" in row[column] for column in columns):
             return values
     except ValueError:
         pass
-    if not any(row[column].strip() for column in columns):
-        return [np.nan] * len(columns)
-    found = [number(row[column], comma) for column in columns]
+    found = [number(row[column], comma) if row[column].strip() else np.nan for column in columns]
+    for column in columns:
+        if not row[column].strip():
+            first, count = holes.get(column, (line, 0))
+            holes[column] = first, count + 1
     if None not in found:
         return [value for value in found if value is not None]
     column = columns[found.index(None)]

@@ -163,7 +163,7 @@ class WholeFile:
         """Return what is known once the array is read."""
         chunk, metadata = self._read(key)
         array = chunk.array
-        return facts_of(array.shape, array.dtype, self.name, metadata, chunk.stored)
+        return facts_of(array.shape, array.dtype, self.name, metadata, chunk.stored, chunk.notes)
 
     def chunks(
         self,

@@ -17,7 +17,7 @@ from anisoalign_core.files.places import as_path, changed, source_at, stamp_of
 from anisoalign_core.files.source import Choice, Source, printable, readable
 from anisoalign_core.io import beside
 from anisoalign_core.io.captions import Captions, read_captions
-from anisoalign_core.io.chunks import gathered
+from anisoalign_core.io.chunks import explained, gathered
 from anisoalign_core.io.columns import Meaning
 from anisoalign_core.io.keys import Role, find_key, listed, role_of, select_key
 from anisoalign_core.io.registry import files_in, format_of
@@ -264,7 +264,10 @@ def _load(
     ids, captions = about.ids, about.captions
     _check_texts(ids, "id", label, limits.max_id_length)
     _check_texts(captions, "caption", label, None)
-    with np.errstate(invalid="ignore"):  # signalling NaNs are reported as rows, not as a warning
+    with (
+        explained(facts.notes),
+        np.errstate(invalid="ignore"),
+    ):  # signalling NaNs are reported as rows, not as a warning
         found_set = EmbeddingSet.from_array(
             raw.array,
             modality=modality,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from anisoalign_core.files.limits import Limits, check_declared
 from anisoalign_core.files.source import Choice, Texts, printable
 from anisoalign_core.io.chunks import MAX_LABELS, About, Chunk
 from anisoalign_core.io.columns import (
+    ENOUGH,
     Field,
     Meaning,
     Roles,
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
 
 KEY = "columns"
 """The array that all dimensions together are."""
+SHOWN = 24
+"""Columns that a note names."""
+DO_SAY = (
+    'Leave out those that are none with drop_columns=["NAME"], or choose the ids among them with '
+    'id_column="NAME".'
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +56,8 @@ class Wide:
     limits : Limits
     counted_only : bool
         Take columns of numbers for dimensions only where their names count on.
+    holes : dict of int to (int, int)
+        Columns of numbers with empty cells: the first such line, and how many there are.
     """
 
     name: str
@@ -59,6 +68,7 @@ class Wide:
     choice: Choice
     limits: Limits
     counted_only: bool = False
+    holes: Mapping[int, tuple[int, int]] = field(default_factory=dict)
 
     def sorted_out(self) -> Sorted:
         """Say what each column is.
@@ -74,6 +84,7 @@ class Wide:
         said = [c for c in self.numbers if c not in out and self._says(c)]
         free = [c for c in self.numbers if c not in (*out, *said)]
         apart: dict[int, str] = {}
+        untold: tuple[int, ...] = ()
         keys: dict[str, tuple[int, ...]] = {self.titles[c]: (c,) for c in spelled}
         if not spelled:
             groups = counted([self.titles[c] for c in free]) if self.header else {}
@@ -84,7 +95,10 @@ class Wide:
             elif free and not self.counted_only:
                 table = np.column_stack([self.numbers[c] for c in free])
                 apart = {free[one.column]: one.why for one in set_apart(table)}
-                keys = {KEY: tuple(c for c in free if c not in apart)}
+                untold = tuple(c for c in free if c not in apart)
+                keys = {KEY: untold}
+        believed = self.header and self.rows >= ENOUGH
+        unclear = () if believed else tuple(apart)
         inside = {c for columns in keys.values() for c in columns}
         if not spelled:
             apart |= {
@@ -92,13 +106,17 @@ class Wide:
                 for c in free
                 if c not in inside and c not in apart
             }
-        unclear = {} if self.header else apart
         fields = [
             self._field(c)
             for c in range(len(self.titles))
             if c not in inside and c not in out and c not in unclear
         ]
-        return Sorted(self, keys, fields, apart, tuple(unclear), tuple(out))
+        return Sorted(self, keys, fields, apart, unclear, untold)
+
+    @property
+    def rows(self) -> int:
+        """How many rows the table has."""
+        return len(next(iter((*self.numbers.values(), *self.texts.values())), ()))
 
     def _spells(self, column: int) -> bool:
         """Whether a column of text spells out vectors."""
@@ -117,7 +135,10 @@ class Wide:
         return Field(
             self.titles[column],
             "number",
-            lambda: [number_text(value) for value in self.numbers[column].tolist()],
+            lambda: [
+                None if value != value else number_text(value)
+                for value in self.numbers[column].tolist()
+            ],
         )
 
 
@@ -134,8 +155,10 @@ class Sorted:
         The others, but for those that are left out.
     apart : dict of int to str
         Columns of numbers that are no dimensions, and why.
-    unclear, out : tuple of int
-        Columns that nothing tells what they are; that were left out by choice.
+    unclear : tuple of int
+        Columns that are set apart while nothing tells what they are.
+    untold : tuple of int
+        Columns that are read as dimensions though nothing in their names marks them as such.
     """
 
     table: Wide
@@ -143,7 +166,7 @@ class Sorted:
     fields: Sequence[Field]
     apart: Mapping[int, str]
     unclear: tuple[int, ...]
-    out: tuple[int, ...]
+    untold: tuple[int, ...]
 
     def meanings(self) -> dict[str, Meaning]:
         """Return what every column is, by its title."""
@@ -170,7 +193,20 @@ class Sorted:
             for c, why in self.apart.items()
             if c not in self.unclear and table.titles[c] in (found.id, *found.labels)
         ]
-        return replace(found, notes=(*notes, *found.notes))
+        return replace(found, notes=(*self._doubts(), *notes, *found.notes))
+
+    def _doubts(self) -> list[str]:
+        """Say that columns are read as dimensions for want of anything that says otherwise."""
+        if not self.untold:
+            return []
+        table, count = self.table, len(self.untold)
+        begins = f"All {count:,} columns of numbers of {table.name} are read as dimensions"
+        if not table.header:
+            return [f"{begins}: it has no header. {DO_SAY}"]
+        names = [printable(table.titles[c], 40) for c in self.untold]
+        shown = ", ".join(names if count <= SHOWN else [*names[: SHOWN - 1], "…", names[-1]])
+        why = "nothing in their names marks them as such or gives their order"
+        return [f"{begins} ({shown}): {why}. {DO_SAY}"]
 
     def read(self, key: str) -> Chunk:
         """Return the vectors of one array, with what is said of their rows.
@@ -185,12 +221,13 @@ class Sorted:
         if self.unclear:
             column = self.unclear[0]
             more = f" ({len(self.unclear)} such columns)" if len(self.unclear) > 1 else ""
-            title = table.titles[column]
+            title = printable(table.titles[column], 60)
+            few = f"with {table.rows} rows" if table.header else "without a header"
             raise FormatError(
-                f"Column {title} of {table.name} {self.apart[column]}{more}, and without a header "
-                f'nothing says what it is. Choose it as the ids with id_column="{title}", leave it '
-                f'out with drop_columns=["{title}"], or give the columns names. If it is a '
-                "dimension, save the numbers as .npy."
+                f'Column "{title}" of {table.name} {self.apart[column]}{more}, and {few} nothing '
+                f'says what it is. Choose it as the ids with id_column="{title}", or leave it out '
+                f'with drop_columns=["{title}"]. If it is a dimension, name all of them by numbers '
+                "(dim_0, dim_1, …), or save them as .npy."
             )
         found, columns = self.roles(key), self.keys[key]
         by_name = {field.name: field for field in self.fields}
@@ -201,11 +238,29 @@ class Sorted:
         about = About(ids, captions, self._labels(found.labels, by_name), notes=found.notes)
         if key in table.titles:
             return Chunk(spelled_out(table.texts[columns[0]], table.name, table.limits), about)
-        rows = len(next(iter(table.numbers.values())))
-        array = np.empty((rows, len(columns)))
+        array = np.empty((table.rows, len(columns)))
         for place, column in enumerate(columns):
             array[:, place] = table.numbers[column]
-        return Chunk(array, about)
+        return Chunk(array, about, notes=self._holes(columns))
+
+    def _holes(self, columns: Sequence[int]) -> tuple[str, ...]:
+        """Say where numbers of the vectors are missing: the first line, and what to do."""
+        table = self.table
+        holes = [(*table.holes[c], c) for c in columns if c in table.holes]
+        if not holes:
+            return ()
+        line, count, column = min(holes)
+        title = printable(table.titles[column], 60)
+        named = f' ("{title}")' if table.header else ""
+        cells = sum(count for _, count, _ in holes)
+        more = f", the first of {cells:,} empty cells" if cells > 1 else ""
+        words = (
+            f"Line {line}, column {column + 1}{named} of {table.name} is empty{more}: rows without "
+            "all their numbers count as missing."
+        )
+        if 2 * count > table.rows:
+            words += f' Leave the column out with drop_columns=["{title}"].'
+        return (words,)
 
     def _labels(self, names: Sequence[str], by_name: Mapping[str, Field]) -> pd.DataFrame | None:
         if not names:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
+from safetensors.numpy import save_file
 
+import anisoalign_core as aa
 from anisoalign_core.errors import AnisoAlignError, FormatError, PlaceError
 from anisoalign_core.files.atomic import atomic_path, atomic_write_text
 from anisoalign_core.files.places import as_path, is_local, matching, natural, source_at
+from anisoalign_core.io.reading import columns
 
 
 @pytest.fixture
@@ -123,3 +130,32 @@ def test_a_copy_that_fails_leaves_the_file_that_was_there(
         atomic_write_text(as_path("memory://a.npy"), "after")
     assert store.cat("/a.npy") == b"before"
     assert store.find("/") == ["/a.npy"]
+
+
+def test_a_set_behind_a_url_is_loaded_as_from_a_disk(store: Any, tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32)
+    frame = pd.DataFrame(rows, columns=list("0123")).assign(photo=[f"p/{row}" for row in range(12)])
+    writers: dict[str, Callable[[Path], Any]] = {
+        ".npy": lambda path: np.save(path, rows),
+        ".npz": lambda path: np.savez(path, image=rows, ids=np.arange(12)),
+        ".pt": lambda path: torch.save({"image": torch.tensor(rows)}, path),
+        ".safetensors": lambda path: save_file({"image": rows}, path),
+        ".csv": lambda path: frame.to_csv(path, index=False),
+        ".csv.gz": lambda path: frame.to_csv(path, index=False),
+        ".parquet": lambda path: frame.to_parquet(path),
+    }
+    for suffix, write in writers.items():
+        path = tmp_path / f"a{suffix}"
+        write(path)
+        store.pipe(f"/sets/a{suffix}", path.read_bytes())
+        here = aa.load(path, modality="image")
+        there = aa.load(f"memory://sets/a{suffix}", modality="image")
+        np.testing.assert_array_equal(there.vectors, here.vectors)
+        assert there.ids.tolist() == here.ids.tolist()
+        assert there.provenance == here.provenance
+        if ".csv" in suffix:
+            assert columns(f"memory://sets/a{suffix}")["photo"] == "id"
+    store.pipe("/sets/a.ids.txt", "".join(f"r{row}\n" for row in range(12)).encode())
+    assert aa.load("memory://sets/a.npy", modality="image").ids[3] == "r3"
+    with pytest.raises(FormatError, match=r'no file or folder "memory://sets/b\.npy"'):
+        aa.load("memory://sets/b.npy", modality="image")

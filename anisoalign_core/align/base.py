@@ -7,15 +7,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
-import numpy.typing as npt
-from sklearn.base import BaseEstimator, TransformerMixin
-
 from anisoalign_core.align.affine import AffineMap
+from anisoalign_core.align.estimating import Estimating, Rows
 from anisoalign_core.align.knobs import Knob, Sweep, Values
 from anisoalign_core.align.sketch import seen, sketch
 from anisoalign_core.align.weights import SideWeights, Weights, checked
-from anisoalign_core.embeddings import EmbeddingSet, as_vectors
+from anisoalign_core.embeddings import as_vectors
 from anisoalign_core.errors import (
     AnisoAlignError,
     NeedsPairsError,
@@ -28,10 +25,11 @@ from anisoalign_core.numerics import Float32, Float64, Integers, Progress
 from anisoalign_core.pairs import EmbeddingPair, fit_rows
 from anisoalign_core.splitting import Split
 
-Rows = EmbeddingSet | npt.ArrayLike
+FORGOTTEN = ("sketch_", "feature_names_in_")
+"""What a fit knew of its rows, which another fit does not."""
 
 
-class Aligner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Aligner(Estimating):
     """Base of every method that turns source embeddings into stand-ins for target embeddings.
 
     Subclasses declare themselves as class attributes, from which command lines, boards and screens
@@ -115,15 +113,16 @@ class Aligner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 self._fit(y, x, progress)
             else:
                 self._fit_weighted(y, x, weights)
-            self._sketch = sketch(y)
+            self._know(source, reset=True)
+            self.sketch_ = sketch(y)
         return self
 
     def saw(self, rows: Float32) -> bool:
-        """Whether this object was fitted on (most of) these unit source rows; a model file forgets.
+        """Whether this object was fitted on (most of) these unit source rows.
 
         Floors and controls learn nothing that flatters them.
         """
-        known = None if self.is_floor or self.is_control else vars(self).get("_sketch")
+        known = None if self.is_floor or self.is_control else vars(self).get("sketch_")
         return known is not None and seen(known, rows)
 
     def fit_pair(
@@ -162,16 +161,15 @@ class Aligner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def partial_fit(self, source: Rows, target: Rows) -> Self:
         """Fit on these rows and those of earlier calls together; refused as moments are."""
-        sums = [Moments.of(as_vectors(rows, "rows")) for rows in (source, target)]
         before = vars(self).get("_sums", (0, 0))
+        if before[0]:
+            self._know(source)
+        sums = [Moments.of(as_vectors(rows, "rows")) for rows in (source, target)]
         source_sum, target_sum = (old + new for new, old in zip(sums, before, strict=True))
         self._fit_sums_alone(source_sum, target_sum)
+        self._know(source, reset=True)
         self._sums = source_sum, target_sum
         return self
-
-    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[Any]:
-        """Return names of the d dimensions of corrected rows, for ``set_output``."""
-        return np.asarray([f"{self.name}{i}" for i in range(self.n_features_in_)], dtype=object)
 
     def fit_sums(
         self,
@@ -238,6 +236,8 @@ class Aligner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         before = dict(vars(self))
         try:
             self.target_map_ = None
+            for key in FORGOTTEN:
+                self.__dict__.pop(key, None)
             yield
             self.n_features_in_ = int(source[1])
             self.n_source_, self.n_target_ = source[0], target[0]
@@ -357,13 +357,8 @@ class Aligner(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _checked(self, rows: Rows) -> Float32:
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError(f"{self.label} is not fitted yet. Call fit(source, target) first.")
-        vectors = as_vectors(rows, "rows")
-        if vectors.shape[1] != self.n_features_in_:
-            raise ShapeError(
-                f"The rows have {vectors.shape[1]} dimensions; {self.label} was fitted on "
-                f"{self.n_features_in_}."
-            )
-        return vectors
+        self._know(rows)
+        return as_vectors(rows, "rows")
 
     def to_torch(self) -> Any:
         """Return the fitted map as a scriptable ``torch.nn.Module`` with the same output.

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from anisoalign_core.align import ALIGNERS, Aligner
 from anisoalign_core.engine.facts import FileFacts, SetFacts
-from anisoalign_core.errors import FormatError
+from anisoalign_core.errors import AnisoAlignError, FormatError
 from anisoalign_core.plain import from_plain
 from anisoalign_core.recipe.facts import InputFacts, SplitBy, versions
 from anisoalign_core.recipe.jobs import Applied, ApplyJob, FitJob
@@ -51,6 +51,8 @@ class AnyRecipe:
                 found = from_plain(FileRecipe, body)
             found.check()
             return found
+        except AnisoAlignError:
+            raise
         except ValueError as error:
             why = str(error).rstrip(".")
             raise FormatError(f"This is not a recipe written by this library: {why}.") from error

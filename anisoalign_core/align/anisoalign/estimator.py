@@ -29,8 +29,8 @@ from anisoalign_core.align.anisoalign.phases import PhaseStatistics
 from anisoalign_core.align.anisoalign.prepared import BoundsSweep, Guarantee, Prepared
 from anisoalign_core.align.anisoalign.prior import control_phases, train_prior
 from anisoalign_core.align.anisoalign.refine import Problem, train_refinement
-from anisoalign_core.align.base import Rows
 from anisoalign_core.align.bounded import BoundedTransport
+from anisoalign_core.align.estimating import Rows
 from anisoalign_core.align.knobs import Values
 from anisoalign_core.errors import AnisoAlignError, NotFittedError, ParameterError
 from anisoalign_core.moments import Moments

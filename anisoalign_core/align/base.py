@@ -25,9 +25,6 @@ from anisoalign_core.numerics import Float32, Float64, Integers, Progress
 from anisoalign_core.pairs import EmbeddingPair, fit_rows
 from anisoalign_core.splitting import Split
 
-FORGOTTEN = ("sketch_", "feature_names_in_")
-"""What a fit knew of its rows, which another fit does not."""
-
 
 class Aligner(Estimating):
     """Base of every method that turns source embeddings into stand-ins for target embeddings.
@@ -236,7 +233,7 @@ class Aligner(Estimating):
         before = dict(vars(self))
         try:
             self.target_map_ = None
-            for key in FORGOTTEN:
+            for key in ("sketch_", "feature_names_in_"):  # of another fit
                 self.__dict__.pop(key, None)
             yield
             self.n_features_in_ = int(source[1])
@@ -247,16 +244,15 @@ class Aligner(Estimating):
 
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         """Fit unit rows: from their moments, unless a method needs the rows themselves."""
-        diagonal = self.moments == "diagonal"
-        source, target = (Moments.of(rows, diagonal=diagonal) for rows in (y, x))
-        self._fit_moments(source, target, [y[group] for group in self.wanted_rows(len(y))])
-        if self.recentres:
-            self.map_ = self.map_.calibrated(y)
+        self._fit_sides(y, x, (None, None))
 
     def _fit_weighted(self, y: Float32, x: Float32, weights: SideWeights) -> None:
         """Fit unit rows that do not all count the same."""
         if self.moments is None:
             raise ParameterError(f"{self.label} takes no sample_weight: every row counts the same.")
+        self._fit_sides(y, x, weights)
+
+    def _fit_sides(self, y: Float32, x: Float32, weights: SideWeights) -> None:
         diagonal = self.moments == "diagonal"
         source, target = (
             Moments.of(rows, diagonal=diagonal)
@@ -294,7 +290,12 @@ class Aligner(Estimating):
         """Return the knobs that move without another fit."""
         return tuple(knob for knob in cls.knobs if knob.live)
 
-    def sweep(self, rows: Float32, fitted: Float32) -> Sweep | None:
+    @classmethod
+    def weighs(cls) -> bool:
+        """Whether a fit of rows can count each thing the same in place of each row."""
+        return not cls.needs_pairs and cls.moments is not None
+
+    def sweep(self, rows: Float32, fitted: Float32, weights: Float64 | None = None) -> Sweep | None:
         """Return what moving the live knobs needs about some rows; None without live knobs.
 
         Parameters
@@ -303,6 +304,8 @@ class Aligner(Estimating):
             Unit source rows to correct.
         fitted : (m, d) float32
             The unit source rows that were fitted, over which calibrations are taken again.
+        weights : (m,) float64, optional
+            Those of their fit.
         """
         return None
 

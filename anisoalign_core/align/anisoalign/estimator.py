@@ -295,7 +295,9 @@ class AnisoAlign(GroupedAligner):
         raw = None if self.refiner_ is None else self.refiner_(start.features())
         return Prepared(self.frame_, self.row_limit, start, raw)
 
-    def sweep(self, rows: Float32, fitted: Float32) -> BoundsSweep | None:
+    def sweep(
+        self, rows: Float32, fitted: Float32, weights: Float64 | None = None
+    ) -> BoundsSweep | None:
         """See :meth:`Aligner.sweep`; None for the start alone, which has no bounds."""
         if self.refiner_ is None:
             return None

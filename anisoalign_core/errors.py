@@ -9,7 +9,11 @@ class AnisoAlignError(Exception):
     """Base of every error this library raises on purpose; its text is fit to show to a person."""
 
 
-class FormatError(AnisoAlignError):
+class ValueRefused(AnisoAlignError, ValueError):
+    """A value is not one that can be used: what Python, and scikit-learn, call a ValueError."""
+
+
+class FormatError(ValueRefused):
     """A file or array is not what its name or its header says, or is not supported."""
 
 
@@ -21,11 +25,11 @@ class LimitError(AnisoAlignError):
     """An input declares more than the limits of :mod:`anisoalign_core.files.limits` allow."""
 
 
-class ShapeError(AnisoAlignError):
+class ShapeError(ValueRefused):
     """An array has the wrong number of axes, rows or columns."""
 
 
-class InvalidRowsError(AnisoAlignError):
+class InvalidRowsError(ValueRefused):
     """Some rows cannot be placed on the unit sphere: non-finite or all zeros.
 
     Parameters
@@ -49,11 +53,11 @@ class NeedsPairsError(AnisoAlignError):
     """A method or metric needs to know which row belongs to which, and the pair does not say."""
 
 
-class NotFittedError(AnisoAlignError):
+class NotFittedError(ValueRefused):
     """An aligner was asked to transform before it was fitted."""
 
 
-class ParameterError(AnisoAlignError):
+class ParameterError(ValueRefused):
     """A parameter has a value outside its range."""
 
 

@@ -144,15 +144,18 @@ def admit(
 
 def as_real_matrix(array: npt.ArrayLike, name: str) -> RealMatrix:
     """Return ``array`` as a 2-D float array, or say in a sentence why that is not possible."""
+    if hasattr(array, "toarray"):
+        raise FormatError(f"{name} is a sparse matrix; give it whole, with .toarray().")
     rows = np.asarray(array)
     if rows.dtype == object or rows.dtype.kind in "SUVMmcb":
+        begin = "Complex data not supported: " if rows.dtype.kind == "c" else ""
         raise FormatError(
-            f"{name} holds {_kind_name(rows.dtype)}, not real numbers. Save the embeddings as a "
-            "plain float array of shape (rows, dimensions)."
+            f"{begin}{name} holds {_kind_name(rows.dtype)}, not real numbers. Save the embeddings "
+            "as a plain float array of shape (rows, dimensions)."
         )
     if rows.ndim != 2:
         hint = (
-            "Reshape it to (rows, dimensions)."
+            "Reshape your data to (rows, dimensions)."
             if rows.ndim == 1
             else "Pool or select until one vector per row is left."
         )
@@ -161,7 +164,8 @@ def as_real_matrix(array: npt.ArrayLike, name: str) -> RealMatrix:
         raise ShapeError(f"{name} has no rows (shape {rows.shape}). Check how it was written.")
     if rows.shape[1] < 2:
         raise ShapeError(
-            f"{name} has {rows.shape[1]} column(s); a direction needs at least 2 dimensions."
+            f"{name} has {rows.shape[1]} feature(s) (shape={rows.shape}) while a minimum of 2 is "
+            "required: a direction needs 2 dimensions."
         )
     if rows.dtype.kind in "iu":
         return rows.astype(np.float64)

@@ -8,6 +8,7 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
+from anisoalign_core.compare.study import Study
 from anisoalign_core.errors import FormatError
 from anisoalign_core.recipe import Recipe, read_recipe, vectors_digest
 from tests.conftest import paired_world
@@ -57,6 +58,44 @@ def test_both_kinds_of_lines_rebuild_the_output(files, by, fit_on, method, param
         rows = np.flatnonzero(np.isin(read("none").source.ids, corrected.ids))
         # among other rows: a matrix product may round its last block of rows otherwise
         np.testing.assert_allclose(shell[rows], corrected.vectors, atol=2e-7)
+
+
+@pytest.fixture
+def groups(tmp_path, monkeypatch):
+    """Three captions of some pictures, one of others, so that the two weights differ."""
+    y, x = paired_world(300, 12)
+    of = np.repeat(np.arange(200), np.where(np.arange(200) < 50, 3, 1))
+    np.savez(tmp_path / "text.npz", embeddings=y[: len(of)], ids=[f"k{i}" for i in of])
+    np.savez(tmp_path / "image.npz", embeddings=x[:200], ids=[f"k{i}" for i in range(200)])
+    monkeypatch.chdir(tmp_path)
+    texts = aa.load("text.npz", modality="text")
+    return aa.EmbeddingPair.match(texts, aa.load("image.npz", modality="image"), "id")
+
+
+@pytest.mark.parametrize("fit_on", ["all", "split"])
+@pytest.mark.parametrize("method", ["mean-shift", "bounded"])
+def test_the_weight_of_things_is_cooked_written_down_and_made_again(groups, fit_on, method):
+    by_row = aa.cook(groups, method, {}, fit_on=fit_on)[1]
+    aligner, corrected, recipe = aa.cook(groups, method, {}, fit_on=fit_on, weigh="thing")
+    assert np.abs(by_row.vectors - corrected.vectors).max() > 1e-4
+    split = groups.split(0) if fit_on == "split" else None
+    again = type(aligner)(**aligner.get_params()).fit_pair(groups, split, weigh="thing")
+    np.testing.assert_array_equal(again.transform(groups.source), corrected.vectors)
+    assert Recipe.from_json(recipe.to_json()) == recipe
+    exec(recipe.python_lines("image.npz", "text.npz", "python.npy"), {})
+    assert vectors_digest(np.load("python.npy")) == recipe.output_digest
+    assert aa.replay(recipe, groups.source, groups.target).identical
+    for line in recipe.cli_lines("image.npz", "text.npz", "shell.npy").splitlines():
+        assert main([*shlex.split(line)[1:], "--quiet"]) == 0
+    np.testing.assert_array_equal(np.load("shell.npy"), corrected.vectors)
+
+
+def test_a_moved_bound_is_calibrated_with_the_weights_of_its_fit(groups):
+    study = Study(groups, groups.split(0))
+    trial = study.fit(aa.BoundedTransport(bound=0.1), weigh="thing")
+    wanted = aa.BoundedTransport(bound=0.5).fit_pair(groups, study.split, weigh="thing")
+    moved = trial.view({"bound": 0.5}).moved.rows()
+    np.testing.assert_allclose(moved, wanted.transform(study.source), atol=2e-6)
 
 
 def test_a_recipe_round_trips_and_names_everything(files):

@@ -13,7 +13,7 @@ from anisoalign_core.cli import main
 from anisoalign_core.cli.parser import PARTS as COMMAND_LINE_PARTS
 from anisoalign_core.cli.parser import build_parser
 from anisoalign_core.compare.results import Leaderboard
-from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.errors import FormatError, ParameterError, ShapeError
 from anisoalign_core.gap.diagnose import PARTS
 from anisoalign_core.metrics.evaluate import FittedRowsWarning
 
@@ -117,7 +117,29 @@ def test_scores_of_fitted_rows_come_with_a_warning(pair, tmp_path):
         warnings.simplefilter("error", FittedRowsWarning)
         aa.evaluate(method.fit_pair(pair, split), held, k=5, intervals=False)
         method.save(tmp_path / "m.npz")
-        aa.evaluate(aa.load_aligner(tmp_path / "m.npz"), held, k=5, intervals=False)
+        loaded = aa.load_aligner(tmp_path / "m.npz")
+        aa.evaluate(loaded, held, k=5, intervals=False)
+    with pytest.warns(FittedRowsWarning, match="these very source rows"):
+        aa.evaluate(loaded, pair.take(split.fit_source), k=5, intervals=False)
+
+
+def test_a_model_file_knows_the_rows_it_was_fitted_on(pair, tmp_path):
+    method = aa.ReAlign().fit_pair(pair)
+    first, again = tmp_path / "first.npz", tmp_path / "again.npz"
+    loaded = aa.load_aligner(method.save(first))
+    np.testing.assert_array_equal(loaded.sketch_, method.sketch_)
+    assert loaded.save(again).read_bytes() == first.read_bytes()
+    assert loaded.saw(pair.source.vectors)
+    with np.load(first) as parts:
+        old = {key: parts[key] for key in parts.files if key != "sketch_"}
+    np.savez(tmp_path / "old.npz", **old)
+    earlier = aa.load_aligner(tmp_path / "old.npz")
+    assert not earlier.saw(pair.source.vectors)
+    np.testing.assert_array_equal(earlier.transform(pair.source), method.transform(pair.source))
+    for broken in (old | {"sketch_": np.zeros(3)}, old | {"sketch_": np.zeros(3, np.uint64)}):
+        np.savez(tmp_path / "broken.npz", **broken)
+        with pytest.raises(FormatError, match="not a model"):
+            aa.load_aligner(tmp_path / "broken.npz")
 
 
 def test_the_command_line_warns_of_fitted_rows_too(tmp_path, capsys):

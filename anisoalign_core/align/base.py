@@ -7,16 +7,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-import numpy as np
-import numpy.typing as npt
-from sklearn.base import BaseEstimator, TransformerMixin
-
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.described import Described
+from anisoalign_core.align.estimating import Estimating, Rows
 from anisoalign_core.align.knobs import Knob, Sweep, Values
 from anisoalign_core.align.sketch import seen, sketch
 from anisoalign_core.align.weights import SideWeights, Weights, checked
-from anisoalign_core.embeddings import EmbeddingSet, as_vectors
+from anisoalign_core.embeddings import as_vectors
 from anisoalign_core.errors import (
     AnisoAlignError,
     NeedsPairsError,
@@ -29,10 +26,8 @@ from anisoalign_core.numerics import Float32, Float64, Integers, Progress
 from anisoalign_core.pairs import EmbeddingPair, fit_rows
 from anisoalign_core.splitting import Split
 
-Rows = EmbeddingSet | npt.ArrayLike
 
-
-class Aligner(Described, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Aligner(Described, Estimating):
     """Base of every method that turns source embeddings into stand-ins for target embeddings.
 
     Subclasses declare themselves as class attributes, from which command lines, boards and screens
@@ -116,15 +111,16 @@ class Aligner(Described, TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 self._fit(y, x, progress)
             else:
                 self._fit_weighted(y, x, weights)
-            self._sketch = sketch(y)
+            self._know(source, reset=True)
+            self.sketch_ = sketch(y)
         return self
 
     def saw(self, rows: Float32) -> bool:
-        """Whether this object was fitted on (most of) these unit source rows; a model file forgets.
+        """Whether this object was fitted on (most of) these unit source rows.
 
         Floors and controls learn nothing that flatters them.
         """
-        known = None if self.is_floor or self.is_control else vars(self).get("_sketch")
+        known = None if self.is_floor or self.is_control else vars(self).get("sketch_")
         return known is not None and seen(known, rows)
 
     def fit_pair(
@@ -163,16 +159,15 @@ class Aligner(Described, TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def partial_fit(self, source: Rows, target: Rows) -> Self:
         """Fit on these rows and those of earlier calls together; refused as moments are."""
-        sums = [Moments.of(as_vectors(rows, "rows")) for rows in (source, target)]
         before = vars(self).get("_sums", (0, 0))
+        if before[0]:
+            self._know(source)
+        sums = [Moments.of(as_vectors(rows, "rows")) for rows in (source, target)]
         source_sum, target_sum = (old + new for new, old in zip(sums, before, strict=True))
         self._fit_sums_alone(source_sum, target_sum)
+        self._know(source, reset=True)
         self._sums = source_sum, target_sum
         return self
-
-    def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[Any]:
-        """Return names of the d dimensions of corrected rows, for ``set_output``."""
-        return np.asarray([f"{self.name}{i}" for i in range(self.n_features_in_)], dtype=object)
 
     def fit_sums(
         self,
@@ -239,6 +234,8 @@ class Aligner(Described, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         before = dict(vars(self))
         try:
             self.target_map_ = None
+            for key in ("sketch_", "feature_names_in_"):  # of another fit
+                self.__dict__.pop(key, None)
             yield
             self.n_features_in_ = int(source[1])
             self.n_source_, self.n_target_ = source[0], target[0]
@@ -248,16 +245,15 @@ class Aligner(Described, TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
         """Fit unit rows: from their moments, unless a method needs the rows themselves."""
-        diagonal = self.moments == "diagonal"
-        source, target = (Moments.of(rows, diagonal=diagonal) for rows in (y, x))
-        self._fit_moments(source, target, [y[group] for group in self.wanted_rows(len(y))])
-        if self.recentres:
-            self.map_ = self.map_.calibrated(y)
+        self._fit_sides(y, x, (None, None))
 
     def _fit_weighted(self, y: Float32, x: Float32, weights: SideWeights) -> None:
         """Fit unit rows that do not all count the same."""
         if self.moments is None:
             raise ParameterError(f"{self.label} takes no sample_weight: every row counts the same.")
+        self._fit_sides(y, x, weights)
+
+    def _fit_sides(self, y: Float32, x: Float32, weights: SideWeights) -> None:
         diagonal = self.moments == "diagonal"
         source, target = (
             Moments.of(rows, diagonal=diagonal)
@@ -290,7 +286,12 @@ class Aligner(Described, TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """Return the knobs that move without another fit."""
         return tuple(knob for knob in cls.knobs if knob.live)
 
-    def sweep(self, rows: Float32, fitted: Float32) -> Sweep | None:
+    @classmethod
+    def weighs(cls) -> bool:
+        """Whether a fit of rows can count each thing the same in place of each row."""
+        return not cls.needs_pairs and cls.moments is not None
+
+    def sweep(self, rows: Float32, fitted: Float32, weights: Float64 | None = None) -> Sweep | None:
         """Return what moving the live knobs needs about some rows; None without live knobs.
 
         Parameters
@@ -299,6 +300,8 @@ class Aligner(Described, TransformerMixin, BaseEstimator):  # type: ignore[misc]
             Unit source rows to correct.
         fitted : (m, d) float32
             The unit source rows that were fitted, over which calibrations are taken again.
+        weights : (m,) float64, optional
+            Those of their fit.
         """
         return None
 
@@ -353,13 +356,8 @@ class Aligner(Described, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def _checked(self, rows: Rows) -> Float32:
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError(f"{self.label} is not fitted yet. Call fit(source, target) first.")
-        vectors = as_vectors(rows, "rows")
-        if vectors.shape[1] != self.n_features_in_:
-            raise ShapeError(
-                f"The rows have {vectors.shape[1]} dimensions; {self.label} was fitted on "
-                f"{self.n_features_in_}."
-            )
-        return vectors
+        self._know(rows)
+        return as_vectors(rows, "rows")
 
     def to_torch(self) -> Any:
         """Return the fitted map as a scriptable ``torch.nn.Module`` with the same output.

@@ -51,11 +51,14 @@ class BoundSweep:
         Unit source rows to correct.
     calibration_rows : (m, d) float32, optional
         Rows over which the centroid calibration is taken; by default ``rows`` themselves.
+    weights : (m,) float64, optional
+        Of these rows; all count the same by default.
     """
 
     method: Bounding
     rows: Float32
     calibration_rows: Float32 | None = None
+    weights: Float64 | None = None
     coordinates: Float32 = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +73,8 @@ class BoundSweep:
         self._squares = self.coordinates**2
         calibration = self.coordinates if others is None else self._expand(others)
         self._calibration = (calibration, calibration**2)
+        each = np.ones(len(calibration)) if self.weights is None else self.weights
+        self._weights = (each / each.mean()).astype(np.float32)
 
     def _widened(self, *sets: Float32) -> Float64:
         """U, with what rows add to its span where it is not everything."""
@@ -96,7 +101,7 @@ class BoundSweep:
         every = self.method.bounded(bound)
         stretch = self._held(every)
         coordinates, squares = self._calibration
-        inverse = 1.0 / self._norms(coordinates, squares, stretch)
+        inverse = self._weights / self._norms(coordinates, squares, stretch)
         n = len(coordinates)
         centre = self.basis @ (stretch * (inverse @ coordinates) / n)
         centre = centre + self._mean * (float(inverse.sum(dtype=np.float64)) / n)
@@ -114,7 +119,7 @@ class BoundSweep:
         bounds = [values.get("bound", self.method.bound_) for values in settings]
         held = np.stack([self._held(self.method.bounded(bound)) for bound in bounds], axis=1)
         coordinates, squares = self._calibration
-        inverse = 1.0 / self._all_norms(coordinates, squares, held)
+        inverse = self._weights[:, None] / self._all_norms(coordinates, squares, held)
         centres = self.basis @ (held * (coordinates.T @ inverse)) / len(coordinates)
         centres += np.outer(self._mean, inverse.mean(axis=0, dtype=np.float64))
         recentring = self._mean[:, None] - centres

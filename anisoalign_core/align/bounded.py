@@ -294,6 +294,6 @@ class BoundedTransport(Aligner):
         other.map_ = other.map_.calibrated(source)
         return other
 
-    def sweep(self, rows: Float32, fitted: Float32) -> BoundSweep:
+    def sweep(self, rows: Float32, fitted: Float32, weights: Float64 | None = None) -> BoundSweep:
         """See :meth:`Aligner.sweep`: ``at(bound)``."""
-        return BoundSweep(self, rows, fitted)
+        return BoundSweep(self, rows, fitted, weights)

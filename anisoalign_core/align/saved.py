@@ -11,13 +11,17 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.align.base import Aligner
-from anisoalign_core.errors import FormatError, InvalidRowsError
+from anisoalign_core.align.sketch import check_sketch
+from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.errors import AnisoAlignError, FormatError, InvalidRowsError
 from anisoalign_core.matrices import Matrix, SpanMatrix, from_arrays, to_arrays
 
 FORMAT_VERSION = 1
 SPANS_VERSION = 2
 """Of files with matrices held on a span, which a reader of version 1 refuses by its number."""
 UNLIMITED = 2**62
+NAMES = "feature_names_in_"
+"""Names of the columns of a table that was fitted: the one array of text."""
 
 
 def write_aligner(method: Aligner, path: Path) -> Path:
@@ -34,6 +38,8 @@ def write_aligner(method: Aligner, path: Path) -> Path:
                 entry = getattr(value, part.name)
                 if entry is not None:
                     matrices[f"{key}.{part.name}"] = entry
+        elif key == NAMES:
+            scalars[key] = value.tolist()
         elif isinstance(value, np.ndarray | SpanMatrix):
             matrices[key] = value
         else:
@@ -93,6 +99,8 @@ def load_aligner(path: str | Path) -> Aligner:
         method = ALIGNERS[header["method"]].of(header["parameters"])
         _fill(method, _matrices(arrays, header), header["fitted"])
         _try(method)
+    except AnisoAlignError:
+        raise
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
         raise FormatError(_no_model(path.name, type(error).__name__)) from error
     except RecursionError as error:
@@ -129,7 +137,9 @@ def _fill(method: Aligner, arrays: dict[str, Matrix], scalars: dict[str, Any]) -
             raise KeyError(key)
         if key in method.parts and key not in made and value is not None:
             raise TypeError(f"{key} is not whole")
-        setattr(method, key, value)
+        setattr(method, key, np.array(value, dtype=object) if key == NAMES else value)
+    if "sketch_" in whole:
+        check_sketch(np.asarray(whole["sketch_"]))
     if scalars.get("fitted_on_") is not None:
         _ = [str(scalars["fitted_on_"][side]["name"]) for side in ("source", "target")]
     for key in ("n_features_in_", "n_source_", "n_target_"):
@@ -145,14 +155,14 @@ def _try(method: Aligner) -> None:
     d = method.n_features_in_
     method.check_parameters(d)
     method._check_loaded()
-    row = np.full((1, d), d**-0.5, dtype=np.float32)
+    row = EmbeddingSet.from_array(np.full((1, d), d**-0.5, dtype=np.float32), modality="any")
     with np.errstate(all="ignore"):
         try:
             corrected = method.transform(row, row if method.needs_partners else None)
             method.transform_target(row)
         except InvalidRowsError:  # this row has no place under the map; others may
             return
-    if corrected.shape != row.shape or not abs(np.linalg.norm(corrected) - 1.0) < 1e-5:
+    if corrected.shape != (1, d) or not abs(np.linalg.norm(corrected) - 1.0) < 1e-5:
         raise ValueError("it does not give unit rows")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -23,6 +25,17 @@ def _keys(rows: Float32) -> Keys:
 def sketch(rows: Float32) -> Keys:
     """Return the smallest keys of some rows: a sample that any set of the same rows shares."""
     return _keys(rows)[:SIZE]
+
+
+def check_sketch(known: npt.NDArray[Any]) -> None:
+    """Refuse what a damaged file holds in place of a sketch."""
+    if (
+        known.dtype != np.uint64
+        or known.ndim != 1
+        or not 0 < len(known) <= SIZE
+        or not (known[1:] > known[:-1]).all()
+    ):
+        raise ValueError("its sketch of fitted rows is none")
 
 
 def seen(known: Keys, rows: Float32) -> bool:

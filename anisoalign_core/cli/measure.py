@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +45,20 @@ def evaluate(options: argparse.Namespace) -> None:
     """Print the scores of a saved model."""
     from anisoalign_core.align import load_aligner
     from anisoalign_core.metrics import evaluate as evaluated
+    from anisoalign_core.metrics.evaluate import FittedRowsWarning
 
     method = load_aligner(options.model)
     pair, sample = read_pair(options)
-    if _fitted_on(options, vars(method).get("fitted_on_")):
+    fitted = method.saw(pair.source.vectors)
+    if fitted or _fitted_on(options, vars(method).get("fitted_on_")):
         say(
             options,
             f"warning: {options.model} was fitted on these very source rows, so the scores flatter "
             "it. Fit with --split-seed, or evaluate other rows.",
         )
-    scores = evaluated(method, pair, k=options.k, random_state=options.seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FittedRowsWarning)  # said above
+        scores = evaluated(method, pair, k=options.k, random_state=options.seed)
     if options.json:
         body = scores.to_dict()
         emit_json(body | {"sample": sample} if sample else body, options.json)

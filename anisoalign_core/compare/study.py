@@ -35,7 +35,7 @@ from anisoalign_core.numerics import (
     fix_signs,
     generator,
 )
-from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.pairs import EmbeddingPair, fit_rows
 from anisoalign_core.splitting import Split
 from anisoalign_core.things import Things, numbers
 
@@ -205,15 +205,21 @@ class Study:
         across, up = ((float(a), float(b)) for a, b in zip(low - pad, high + pad, strict=True))
         return Plane(directions, labels, caption, (across, up))
 
-    def fit(self, method: Aligner, progress: Progress | None = None) -> Trial:
-        """Fit a method on the split's fit rows.
+    def fit(
+        self,
+        method: Aligner,
+        progress: Progress | None = None,
+        weigh: Literal["row", "thing"] = "row",
+    ) -> Trial:
+        """Fit a method on the split's fit rows, weighed as :meth:`Aligner.fit_pair` says.
 
         Raises
         ------
         NeedsPairsError
             If the method learns from pairs and there are none.
         """
-        return Trial(self, method.fit_pair(self.pair, self.split, progress=progress))
+        fitted = method.fit_pair(self.pair, self.split, weigh=weigh, progress=progress)
+        return Trial(self, fitted, weigh)
 
 
 @dataclass(frozen=True, eq=False)
@@ -222,6 +228,7 @@ class Trial:
 
     study: Study
     method: Aligner
+    weigh: Literal["row", "thing"] = "row"
     _last: dict[str, Any] = field(default_factory=dict, repr=False)
 
     @cached_property
@@ -229,8 +236,13 @@ class Trial:
         """What moving the method's live knobs needs; None where nothing moves."""
         if not self.method.live():
             return None
-        fitted = self.study.pair.source.vectors[self.study.split.fit_source]
-        return self.method.sweep(self.study.source, fitted)
+        return self.swept(self.study.source)
+
+    def swept(self, rows: Float32) -> Sweep | None:
+        """Return what moving the live knobs needs about other source rows."""
+        fitted, _, weights = fit_rows(self.study.pair, False, self.study.split, self.weigh)
+        of_source = weights[:1] if isinstance(weights, tuple) else ()
+        return self.method.sweep(rows, fitted.vectors, *of_source)
 
     @property
     def moves(self) -> tuple[Knob, ...]:

@@ -78,8 +78,9 @@ def captions_in(data: bytes, name: str) -> list[str]:
         If it is not UTF-8, or not such JSON.
     """
     if name.lower().endswith(".json"):
+        text = decode_utf8(data, name)
         try:
-            body = json.loads(decode_utf8(data, name))
+            body = json.loads(text)
         except (ValueError, RecursionError) as error:
             raise FormatError(f"{name} is not JSON: {error}. Write it again.") from error
         told = body.get("caption") if isinstance(body, dict) else None

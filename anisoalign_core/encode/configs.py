@@ -102,9 +102,9 @@ def read_config(path: Path) -> ModelSpec:
     name = path.name
     with readable(name):
         check_text_size(path.stat().st_size, name, Limits.from_env())
-        data = path.read_bytes()
+        text = decode_utf8(path.read_bytes(), name)
     try:
-        body = json.loads(decode_utf8(data, name))
+        body = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FormatError(
             f"{name} is not JSON: {error}. Give the model's configuration, such as the "

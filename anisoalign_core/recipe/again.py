@@ -33,6 +33,7 @@ def cook(
     split_seed: int = 0,
     split_holdout: float = 0.2,
     split_by: SplitBy = "thing",
+    weigh: SplitBy = "row",
     progress: Progress | None = None,
     scores_before: Mapping[str, float] | None = None,
     scores_after: Mapping[str, float] | None = None,
@@ -46,7 +47,7 @@ def cook(
         Name in :data:`anisoalign_core.ALIGNERS`.
     parameters : mapping
         Constructor parameters.
-    fit_on, split_seed, split_holdout, split_by
+    fit_on, split_seed, split_holdout, split_by, weigh
         See :class:`Recipe`.
 
     Returns
@@ -60,7 +61,7 @@ def cook(
     aligner = ALIGNERS[method].of(parameters)
     part = pair.split(split_seed, split_holdout, split_by) if fit_on == "split" else None
     training, applying = _share(progress, 0.9) if aligner.trains else (None, progress)
-    aligner.fit_pair(pair, part, progress=training)
+    aligner.fit_pair(pair, part, weigh=weigh, progress=training)
     partners = pair.partners() if aligner.needs_partners else None
     corrected = pair.source.with_vectors(
         aligner.transform(pair.source, partners, progress=applying)
@@ -78,6 +79,7 @@ def cook(
         split_seed=split_seed,
         split_holdout=split_holdout,
         split_by=split_by,
+        weigh=weigh,
         output_digest=vectors_digest(corrected.vectors),
         versions=versions(),
         scores_before=dict(scores_before or {}),
@@ -198,6 +200,7 @@ def _of_rows(
         split_seed=recipe.split_seed,
         split_holdout=recipe.split_holdout,
         split_by=recipe.split_by,
+        weigh=recipe.weigh,
     )
     if out is not None:
         save(corrected, out)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from anisoalign_core.align import ALIGNERS, Aligner
 from anisoalign_core.engine.facts import FileFacts, SetFacts
-from anisoalign_core.errors import FormatError
+from anisoalign_core.errors import AnisoAlignError, FormatError
 from anisoalign_core.plain import from_plain
 from anisoalign_core.recipe.facts import InputFacts, SplitBy, versions
 from anisoalign_core.recipe.jobs import Applied, ApplyJob, FitJob
@@ -51,6 +51,8 @@ class AnyRecipe:
                 found = from_plain(FileRecipe, body)
             found.check()
             return found
+        except AnisoAlignError:
+            raise
         except ValueError as error:
             why = str(error).rstrip(".")
             raise FormatError(f"This is not a recipe written by this library: {why}.") from error
@@ -93,6 +95,8 @@ class Recipe(AnyRecipe):
     split_seed, split_holdout : int and float
     split_by : {"thing", "row"}
         What a split keeps together; recipes that do not say so were split by row.
+    weigh : {"row", "thing"}
+        What counted the same in a fit that needs no pairs.
     output_digest : str
         sha256 of the corrected float32 rows.
     versions : dict
@@ -114,6 +118,7 @@ class Recipe(AnyRecipe):
     versions: dict[str, str] = field(default_factory=dict)
     scores_before: dict[str, float] = field(default_factory=dict)
     scores_after: dict[str, float] = field(default_factory=dict)
+    weigh: SplitBy = "row"
     split_by: SplitBy = "row"  # as recipes before 0.2 were made
 
     def check(self) -> None:
@@ -151,19 +156,20 @@ class Recipe(AnyRecipe):
             f"source = aa.load({source!r}, modality={self.source.modality!r}{drop})",
         ]
         rows = ("source", "target")
-        if self._matters or self.fit_on == "split":
+        weigh = ', weigh="thing"' if self.weigh == "thing" else ""
+        whole = self._matters or self.fit_on == "split" or bool(weigh)
+        if whole:
             lines.append(f"pair = aa.EmbeddingPair.match(source, target, by={self.pairing!r})")
             rows = ("pair.source", "pair.target")
-        fit = rows
+        fit = f"fit({rows[0]}, {rows[1]})"
+        if whole:
+            fit = f"fit_pair(pair{weigh})"
         if self.fit_on == "split":
             by = ', by="row"' if self.split_by == "row" else ""
             lines.append(f"split = pair.split({self.split_seed}, {self.split_holdout}{by})")
-            parts = ("fit_pairs",) * 2 if aligner.needs_pairs else ("fit_source", "fit_target")
-            fit = tuple(  # type: ignore[assignment]
-                f"{side}.take(split.{part})" for side, part in zip(rows, parts, strict=True)
-            )
+            fit = f"fit_pair(pair, split{weigh})"
         lines += [
-            f"method = aa.{aligner.__name__}({keywords}).fit({fit[0]}, {fit[1]})",
+            f"method = aa.{aligner.__name__}({keywords}).{fit}",
             f"corrected = {rows[0]}.with_vectors(method.transform({rows[0]}))",
             f"aa.save(corrected, {out!r})",
         ]
@@ -181,6 +187,7 @@ class Recipe(AnyRecipe):
             " --join-ids" if self.pairing == "id" else " --paired" if self._matters else ""
         ) + (" --drop-invalid" if self._drops else "")
         drop = " --drop-invalid" if self._drops else ""
+        extra += " --weigh thing" if self.weigh == "thing" else ""
         fit = (
             f"anisoalign fit --method {self.method} {' '.join(options)} --target {quote(target)} "
             f"--source {quote(source)}{extra} --out model.npz"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 import streamlit as st
 
@@ -21,12 +21,14 @@ class Choice:
 
     method: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    weigh: Literal["row", "thing"] = "row"
 
     @property
     def key(self) -> tuple[object, ...]:
         """What results of this choice are kept under."""
         return (
             self.method,
+            self.weigh,
             tuple(sorted(self.parameters.items())),
             st.session_state["split_seed"],
             st.session_state["holdout"],
@@ -42,11 +44,12 @@ class Choice:
     def still(self) -> Choice:
         """The choice without them."""
         moving = self.values
-        return Choice(self.method, {k: v for k, v in self.parameters.items() if k not in moving})
+        still = {k: v for k, v in self.parameters.items() if k not in moving}
+        return replace(self, parameters=still)
 
     def but(self, parameters: Mapping[str, Any]) -> Choice:
         """Return the choice with other values of some parameters."""
-        return Choice(self.method, self.parameters | dict(parameters))
+        return replace(self, parameters=self.parameters | dict(parameters))
 
     def build(self) -> Aligner:
         """Return the method, not fitted."""
@@ -72,7 +75,7 @@ def trial_of(study: Study, choice: Choice) -> Trial:
     def build() -> Trial:
         with st.spinner(f"Fitting {ALIGNERS[choice.method].label} …"):
             given = choice.but(usual_values(ALIGNERS[choice.method]) | choice.parameters)
-            trial = study.fit(given.build())  # a live knob moves it: nothing is fitted again
+            trial = study.fit(given.build(), weigh=choice.weigh)  # a live knob fits nothing again
             _ = trial.sweep, study.reference
             return trial
 
@@ -95,14 +98,39 @@ def choose_method(paired: bool) -> Choice:
     method = ALIGNERS[name]
     with right:
         parameters = choose_parameters(method)
+        weigh = _choose_weigh(method)
     st.caption(f"{method.summary} Source: {plain(method.reference)}.")
     if not paired:
         needy = [method.label for method in ALIGNERS.values() if method.needs_pairs]
         st.caption(f"Not offered, since they need pairs: {plain(', '.join(needy))}.")
-    choice = Choice(name, parameters)
+    choice = Choice(name, parameters, weigh)
     if not method.trains:  # what takes training is offered to Export once it is trained
         st.session_state["choice"] = choice
     return choice
+
+
+def can_weigh(method: type[Aligner]) -> bool:
+    """Whether the set has things of several rows, and the method can count each the same."""
+    pair = require_pair()
+    return method.weighs() and any(len(one.repeated_ids) for one in (pair.source, pair.target))
+
+
+def _choose_weigh(method: type[Aligner]) -> Literal["row", "thing"]:
+    """Choose what counts the same in a fit, where a set has things of several rows."""
+    if not can_weigh(method):
+        return "row"
+    chosen = st.segmented_control(
+        "What counts the same in the fit",
+        list(WEIGH),
+        default="row",
+        required=True,
+        format_func=lambda key: WEIGH[key],
+        key="weigh",
+        bind="query-params",
+        help="Each row, so that a thing with many rows weighs more, or all rows of a thing "
+        "together.",
+    )
+    return "thing" if chosen == "thing" else "row"
 
 
 def _tag(name: str) -> str:
@@ -112,6 +140,7 @@ def _tag(name: str) -> str:
     return " (uses pairs)" if method.needs_pairs else ""
 
 
+WEIGH = {"row": "Each row", "thing": "Each thing"}
 PLANES: dict[str, PlaneKind] = {
     "Gap × leading residual": "gap",
     "Two leading directions of the target": "target",

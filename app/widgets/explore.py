@@ -43,7 +43,7 @@ def after() -> tuple[Float32, str] | None:
 
     def build(tell: Progress) -> Float32:
         fitted = choice.build()
-        fitted.fit_pair(pair, progress=tell)
+        fitted.fit_pair(pair, weigh=choice.weigh, progress=tell)
         return fitted.transform(pair.source)
 
     return long_result(("after", choice.key), "Correcting every row", build), words

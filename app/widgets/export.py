@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,7 +24,7 @@ from anisoalign_core.recipe import Recipe, cook
 from app.loading import export_root
 from app.session import long_result, require_pair, result
 from app.widgets.common import plain, three
-from app.widgets.correct import Choice, current_study, trial_of, usual_values
+from app.widgets.correct import Choice, can_weigh, current_study, trial_of, usual_values
 from app.widgets.learned import estimate, needs_training, trained_for
 from app.widgets.parameters import in_words as parameters_in_words
 
@@ -63,13 +63,16 @@ def to_export() -> Choice:
         if not (isinstance(value, int) and value > ranges.get(name, value))
     }
     begin = {} if needs_training(choice) else usual_values(ALIGNERS[choice.method])
-    return Choice(choice.method, begin | fitting)
+    weigh = choice.weigh if can_weigh(ALIGNERS[choice.method]) else "row"
+    return replace(choice, parameters=begin | fitting, weigh=weigh)
 
 
 def in_words(choice: Choice) -> str:
     """Say a method with its parameters."""
     label = f"**{ALIGNERS[choice.method].label}**"
     extra = parameters_in_words(choice.method, choice.parameters)
+    if choice.weigh == "thing":
+        extra += ", each thing counts the same" if extra else "each thing counts the same"
     learned = trained_for(choice)
     if learned is not None and learned.trained_at not in (None, choice.values):
         extra += f", trained at {parameters_in_words(choice.method, learned.trained_at or {})}"
@@ -106,6 +109,7 @@ def build(choice: Choice, fit_on: Literal["all", "split"]) -> Cooked | None:
             choice.method,
             choice.parameters,
             fit_on=fit_on,
+            weigh=choice.weigh,
             split_seed=st.session_state["split_seed"],
             split_holdout=st.session_state["holdout"],
             progress=tell,

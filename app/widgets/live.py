@@ -69,8 +69,7 @@ def _auto(trial: Trial, choice: Choice, knob: Knob) -> float:
     def build() -> float:
         with st.spinner(f"Looking for the automatic {knob.parameter} …"):
             fitted = choice.but({knob.parameter: "auto"}).build()
-            pair, parts = trial.study.pair, trial.study.split
-            fitted.fit(pair.source.take(parts.fit_source), pair.target.take(parts.fit_target))
+            fitted.fit_pair(trial.study.pair, trial.study.split, weigh=choice.weigh)
             return float(getattr(fitted, f"{knob.parameter}_"))
 
     return result(("auto", choice.key), build)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import pickle
+import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+from scipy.sparse import issparse
 from sklearn.base import clone
 from sklearn.utils import estimator_checks
-from sklearn.utils.estimator_checks import estimator_checks_generator
+from sklearn.utils.estimator_checks import check_estimator
 
 import anisoalign_core as aa
-from anisoalign_core.errors import ParameterError
+from anisoalign_core.errors import NotFittedError, ParameterError, ShapeError
 from anisoalign_core.moments import Moments
 
 RNG = np.random.default_rng(0)
@@ -25,29 +28,90 @@ def unit(rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
-WITHOUT_A_FIT = {
-    "check_no_attributes_set_in_init",
-    "check_do_not_raise_errors_in_init_or_set_param",
-    "check_valid_tag_types",
-    "check_estimator_repr",
-    "check_estimator_cloneable",
-    "check_estimator_tags_renamed",
+def against_itself(method: type[aa.Aligner]) -> type[aa.Aligner]:
+    """A method that makes its target of its source: checks hand one set of rows and labels."""
+
+    def target(rows):
+        return rows if issparse(rows) else np.asarray(rows)[::-1]
+
+    class Fitted(method):
+        def fit(self, X, y=None):
+            return super().fit(X, target(X))
+
+        def partial_fit(self, X, y=None):
+            return super().partial_fit(X, target(X))
+
+        def transform(self, X):
+            return super().transform(X, X if self.needs_partners else None)
+
+    Fitted.__name__ = Fitted.__qualname__ = f"{method.__name__}AgainstItself"
+    globals()[Fitted.__name__] = Fitted  # pickle looks there
+    return Fitted
+
+
+EXCEPTIONS = {
+    "check_estimators_dtypes": "its rows hold one of zeros, which has no direction",
+    "check_dtype_object": "an array of Python objects is refused, also where each is a number",
+    "check_fit2d_1sample": "refused, and the words speak of rows instead of samples",
 }
-"""Checks of scikit-learn that fit nothing. Those that fit pass labels (n,) as the second argument;
-here it is a second set of rows, (m, d), which they cannot know."""
+WITHOUT_MOMENTS = {
+    check: "partial_fit says by a ParameterError that moments are not enough for this method"
+    for check in ("check_n_features_in_after_fitting", "check_fit_score_takes_y")
+}
+CONTROLS = {
+    "permuted": {
+        check: "a control that gives each row a target by its place among the others"
+        for check in ("check_methods_sample_order_invariance", "check_methods_subset_invariance")
+    }
+}
+FITTED = {name: against_itself(kind) for name, kind in aa.ALIGNERS.items() if not kind.trains}
+"""Every method whose fit is a formula; training one takes minutes for these many fits."""
 
 
-@pytest.mark.parametrize("name", list(aa.ALIGNERS))
-def test_checks_of_scikit_learn_that_fit_nothing(name):
-    ran = set()
-    for estimator, check in estimator_checks_generator(aa.ALIGNERS[name]()):
-        inner = getattr(check, "func", check)
-        if inner.__name__ in WITHOUT_A_FIT:
-            check(estimator)
-            ran.add(inner.__name__)
-    assert len(ran) >= 4, ran
-    estimator_checks.check_get_params_invariance(name, aa.ALIGNERS[name]())
-    estimator_checks.check_set_params(name, aa.ALIGNERS[name]())
+@pytest.mark.parametrize("name", list(FITTED))
+def test_checks_of_scikit_learn(name):
+    """Each check passes or is listed with its reason; one that is listed and passes is too many."""
+    by_rows = FITTED[name].moments is None or FITTED[name].recentres or name == "bounded"
+    listed = EXCEPTIONS | (WITHOUT_MOMENTS if by_rows else {}) | CONTROLS.get(name, {})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = check_estimator(
+            FITTED[name](), expected_failed_checks=listed, on_fail=None, on_skip=None
+        )
+    outcome = {check["check_name"]: check for check in found}
+    failed = {name: repr(check["exception"]) for name, check in outcome.items()
+              if check["status"] == "failed"}  # fmt: skip
+    assert not failed
+    assert {name for name, check in outcome.items() if check["status"] == "xfail"} == set(listed)
+    assert sum(check["status"] == "passed" for check in found) >= 39
+
+
+def test_the_network_passes_the_checks_that_fit_nothing():
+    estimator_checks.check_get_params_invariance("anisoalign", aa.AnisoAlign())
+    estimator_checks.check_set_params("anisoalign", aa.AnisoAlign())
+    estimator_checks.check_no_attributes_set_in_init("anisoalign", aa.AnisoAlign())
+    estimator_checks.check_estimator_cloneable("anisoalign", aa.AnisoAlign())
+
+
+def test_rows_of_other_names_or_dimensions_are_refused():
+    table = pd.DataFrame(Y, columns=[f"v{i}" for i in range(12)])
+    method = aa.MeanShift().fit(table, X)
+    assert method.feature_names_in_.tolist() == table.columns.tolist()
+    with pytest.raises(ShapeError, match="feature names"):
+        method.transform(table.rename(columns={"v3": "other"}))
+    with pytest.raises(ShapeError, match="X has 8 features, but MeanShift is expecting 12"):
+        method.transform(Y[:, :8])
+    assert not hasattr(method.fit(Y, X), "feature_names_in_")
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        aa.MeanShift().transform(Y)
+
+
+def test_names_of_columns_are_saved(tmp_path):
+    table = pd.DataFrame(Y, columns=[f"v{i}" for i in range(12)])
+    method = aa.MeanShift().fit(table, X)
+    again = aa.load_aligner(method.save(tmp_path / "model.npz"))
+    np.testing.assert_array_equal(again.feature_names_in_, method.feature_names_in_)
+    np.testing.assert_array_equal(again.transform(table), method.transform(table))
 
 
 @pytest.mark.parametrize("name", ["mean-shift", "realign", "bounded", "procrustes"])

@@ -103,3 +103,30 @@ def test_a_plain_array_is_offered_with_its_ids_and_captions(pair):
     assert "Download its ids (.ids.txt)" in labels
     assert "Download its captions (.captions.txt)" in labels
     assert "put together from 2 files" in words(at)
+
+
+def test_each_thing_can_count_the_same_and_export_writes_it_down(pair):
+    sides = (pair.source, pair.target)
+    own = aa.EmbeddingPair.join(
+        *(
+            aa.EmbeddingSet.from_array(s.vectors, modality=s.modality, ids=s.ids, name=s.modality)
+            for s in sides
+        )
+    )
+    at = open_page("correct", own)
+    at.button_group(key="weigh").set_value("thing").run()
+    assert not at.exception and not at.error
+    at.selectbox(key="method").set_value("procrustes").run()
+    assert "weigh" not in {group.key for group in at.button_group}
+    at.selectbox(key="method").set_value("mean-shift").run()
+    at.button_group(key="weigh").set_value("thing").run()
+    at.switch_page("../pages/export.py").run()
+    assert not at.exception and not at.error
+    assert "each thing counts the same" in words(at)
+    said = " ".join(code.value for code in at.code)
+    assert 'weigh="thing"' in said and "--weigh thing" in said
+
+
+def test_rows_that_are_things_leave_nothing_to_weigh():
+    at = open_page("correct")
+    assert "weigh" not in {group.key for group in at.button_group}

@@ -29,8 +29,8 @@ from anisoalign_core.align.anisoalign.phases import PhaseStatistics
 from anisoalign_core.align.anisoalign.prepared import BoundsSweep, Guarantee, Prepared
 from anisoalign_core.align.anisoalign.prior import control_phases, train_prior
 from anisoalign_core.align.anisoalign.refine import Problem, train_refinement
-from anisoalign_core.align.base import Rows
 from anisoalign_core.align.bounded import BoundedTransport
+from anisoalign_core.align.estimating import Rows
 from anisoalign_core.align.knobs import Values
 from anisoalign_core.errors import AnisoAlignError, NotFittedError, ParameterError
 from anisoalign_core.moments import Moments
@@ -295,7 +295,9 @@ class AnisoAlign(GroupedAligner):
         raw = None if self.refiner_ is None else self.refiner_(start.features())
         return Prepared(self.frame_, self.row_limit, start, raw)
 
-    def sweep(self, rows: Float32, fitted: Float32) -> BoundsSweep | None:
+    def sweep(
+        self, rows: Float32, fitted: Float32, weights: Float64 | None = None
+    ) -> BoundsSweep | None:
         """See :meth:`Aligner.sweep`; None for the start alone, which has no bounds."""
         if self.refiner_ is None:
             return None

@@ -259,8 +259,7 @@ def _positions(
         return Frames((0.0,), there, 0.0), there, moved
     sweep = trial.sweep
     if len(source) > len(study.source):
-        fitted = study.pair.source.vectors[study.split.fit_source]
-        sweep = trial.method.sweep(source, fitted)
+        sweep = trial.swept(source)
     wide, move = cast(Sweep, sweep), dial
 
     def paths(values: Sequence[float]) -> Float32:

@@ -20,7 +20,7 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import JoinError, ParameterError, ShapeError, kind_of
 from anisoalign_core.numerics import Float32, Float64, Integers
 from anisoalign_core.rows import Strings
-from anisoalign_core.splitting import Split, split_rows, without_copies
+from anisoalign_core.splitting import Split, split_rows, uncopied, without_copies
 from anisoalign_core.things import Things, merged, numbers
 
 Repeats = Literal["group", "error", "first"]
@@ -155,7 +155,7 @@ class EmbeddingPair(Shown):
         shared, groups = set(common), None
         if duplicates == "group" and any(len(ids) for _, ids in repeated):
             rows = [[r for r, key in enumerate(s.ids) if key in shared] for s in (source, target)]
-            rows[1] = without_copies(target, rows[1])
+            target, rows[1] = uncopied(target, rows[1])
             groups = Things.of(source.ids[rows[0]], target.ids[rows[1]])
         else:
             rows = [[found[key] for key in common] for found in (source_row, target_row)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -97,6 +97,19 @@ def without_copies(side: EmbeddingSet, rows: Iterable[int] | None = None) -> lis
     for row in rows:
         first.setdefault((side.ids[row], side.vectors[row].tobytes()), row)
     return list(first.values())
+
+
+def uncopied(side: EmbeddingSet, rows: list[int]) -> tuple[EmbeddingSet, list[int]]:
+    """Return the set, with a note on how many copies are left out, and the rows without them."""
+    kept = without_copies(side, rows)
+    more = len(rows) - len(kept)
+    if not more:
+        return side, kept
+    words = (
+        f"{more:,} rows of {side.name} repeat another row of their id bit by bit and count once."
+    )
+    said = replace(side.provenance, notes=(*side.provenance.notes, words))
+    return replace(side, provenance=said), kept
 
 
 def _units(

@@ -13,6 +13,7 @@ from anisoalign_core.compare.study import Study
 from anisoalign_core.compare.use.labels import classes_of
 from anisoalign_core.errors import JoinError, NeedsPairsError, ParameterError, ShapeError
 from anisoalign_core.geometry.residual import Residual, residual_anisotropy
+from anisoalign_core.io.reading import pair_words
 from anisoalign_core.metrics.cosines import Cosines
 from anisoalign_core.metrics.retrieval import chance_of_hit, match_ranks, recall
 from anisoalign_core.metrics.structure import alignment, rmg
@@ -429,3 +430,17 @@ def test_a_folder_that_writes_an_image_again_for_each_caption_gives_groups(tmp_p
     once = joined(y, of_y, x, np.arange(60))
     plain = recall(once.source.vectors, once.target.vectors, (1, 5, 10), once.things)
     assert recall(pair.source.vectors, pair.target.vectors, (1, 5, 10), pair.things) == plain
+
+
+def test_images_written_again_for_each_caption_are_said_to_count_once():
+    rng = np.random.default_rng(0)
+    ids = [f"i{number // 5}" for number in range(100)]
+    images = np.repeat(rng.standard_normal((20, 8)), 5, axis=0)
+    target = aa.EmbeddingSet.from_array(images, modality="image", ids=ids, name="image.npy")
+    texts = rng.standard_normal((100, 8))
+    source = aa.EmbeddingSet.from_array(texts, modality="text", ids=ids)
+    pair = aa.EmbeddingPair.join(source, target)
+    assert len(pair.target) == 20
+    words = "80 rows of image.npy repeat another row of their id bit by bit and count once."
+    assert words in pair_words(pair)
+    assert words in aa.diagnose(pair, parts=()).notes

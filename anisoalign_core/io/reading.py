@@ -343,7 +343,9 @@ def pair_words(pair: EmbeddingPair) -> str:
         for side, ids in (("source", pair.unmatched_source), ("target", pair.unmatched_target))
         if ids
     ]
-    return f"{words} Left out, having no partner: {' and '.join(lost)}." if lost else words
+    copies = [note for note in pair.target.provenance.notes if "count once" in note]
+    lost = [f"Left out, having no partner: {' and '.join(lost)}."] if lost else []
+    return " ".join([words, *copies, *lost])
 
 
 def _kept(embedding_set: EmbeddingSet) -> npt.NDArray[np.intp]:

@@ -1,13 +1,17 @@
 """The report reproduces the reference numbers, and controls are told from trained encoders."""
 
 import json
+import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy.stats import ortho_group
 
 from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.gap.diagnose import diagnose
+from anisoalign_core.moments import Moments
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.samples import load_sample
 from tests.conftest import paired_world
@@ -170,3 +174,50 @@ def test_equal_sets_have_no_gap():
     assert report.bias.centroid_gap.value == pytest.approx(0, abs=1e-6)
     assert report.structure.recall_at_1["source_to_target"] == 1
     json.loads(report.to_json())
+
+
+@pytest.mark.parametrize("n", [40, 600])
+def test_moments_say_what_needs_no_rows_and_the_notes_say_what_is_left_out(n):
+    y, x = paired_world(n, 64 if n == 40 else 24)
+    pair = sets(y, x, paired=False)
+    whole = diagnose(pair)
+    sides = tuple(Moments.of(side.vectors) for side in (pair.source, pair.target))
+    found = diagnose(sides)
+    there, here = whole.to_dict(), found.to_dict()
+    for name in ("n_source", "n_target", "dim", "centroid_gap", "centroid_gap_floor",
+                 "target_trace", "source_trace", "covariance_gap_relative",
+                 "covariance_gap_absolute", "spectral_correlation"):  # fmt: skip
+        assert here[name] == there[name], name
+    assert {q: (o.value, o.random) for q, o in found.subspaces.items()} == {
+        q: (o.value, o.random) for q, o in whole.subspaces.items()
+    }
+    rows_only = {"hubness": 0.0, "uniformity": 0.0}
+    for side in ("source", "target"):
+        facts = [replace(getattr(one.spectra, side), **rows_only) for one in (found, whole)]
+        assert facts[0] == facts[1]
+    assert found.bias.inside == whole.bias.inside
+    assert found.bias.top_coordinates == whole.bias.top_coordinates
+    assert math.isnan(found.separability) and found.residual is None and found.structure is None
+    assert found.verdict.level == "unknown"
+    assert "left out" in found.notes[0] and "Give rows" in found.notes[0]
+    assert "centroid_gap" in found.to_frame().index
+    json.loads(found.to_json())
+
+
+def test_what_needs_rows_is_refused_of_moments():
+    rows = sets(*paired_world(60, 12)).source.vectors
+    sums = Moments.of(rows)
+    with pytest.raises(ParameterError, match='The part "structure" looks at rows'):
+        diagnose((sums, sums), parts=("subspaces", "structure"))
+    with pytest.raises(ParameterError, match="moments hold none"):
+        diagnose((sums, sums), rows=20)
+    with pytest.raises(ParameterError, match="not those of unit rows"):
+        diagnose((sums, Moments.of(3 * rows)))
+    with pytest.raises(ParameterError, match="diagonal=False"):
+        diagnose((sums, Moments.of(rows, diagonal=True)))
+    with pytest.raises(ShapeError, match="12 and 8 dimensions"):
+        short = rows[:, :8] / np.linalg.norm(rows[:, :8], axis=1, keepdims=True)
+        diagnose((sums, Moments.of(short)))
+    with pytest.raises(ParameterError, match="wants an EmbeddingPair"):
+        diagnose((rows, rows))
+    assert diagnose((sums, sums), parts=()).subspaces == {}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,28 +28,15 @@ from anisoalign_core.gap.sample import (
     sampled,
     spread_of,
 )
+from anisoalign_core.gap.sides import Sides, of_moments
 from anisoalign_core.gap.verdict import FEWEST_ROWS, judge
 from anisoalign_core.geometry.directions import Directions
 from anisoalign_core.geometry.residual import (
     Residual,
-    projection_drift,
     repaired_anisotropy_spread,
     residual_anisotropy,
 )
-from anisoalign_core.geometry.spectrum import (
-    decay_exponent,
-    effective_dimension,
-    effective_rank,
-    eigenvalues,
-    isoscore,
-    marchenko_pastur_edge,
-    spectral_correlation,
-)
-from anisoalign_core.geometry.subspace import (
-    energy_inside,
-    few_coordinates,
-)
-from anisoalign_core.matrices import entries
+from anisoalign_core.geometry.spectrum import effective_dimension, marchenko_pastur_edge
 from anisoalign_core.metrics.cosines import row_cosines
 from anisoalign_core.metrics.intervals import Interval
 from anisoalign_core.metrics.retrieval import chance_of_hit, recall
@@ -64,7 +52,7 @@ from anisoalign_core.metrics.structure import (
     uniformity,
 )
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Progress, generator, row_norms, unit_rows
+from anisoalign_core.numerics import Float32, Progress, generator, row_norms, unit_rows
 from anisoalign_core.pairs import EmbeddingPair, check_pair
 from anisoalign_core.things import Things
 
@@ -76,10 +64,10 @@ NULL_PERMUTATIONS = 10
 
 
 def diagnose(
-    pair: EmbeddingPair,
+    pair: EmbeddingPair | tuple[Moments, Moments],
     *,
     random_state: int = 0,
-    parts: Sequence[str] = PARTS,
+    parts: Sequence[str] | None = None,
     rows: int | None = None,
     progress: Progress | None = None,
 ) -> GapReport:
@@ -87,12 +75,14 @@ def diagnose(
 
     Parameters
     ----------
-    pair : EmbeddingPair
+    pair : EmbeddingPair, or (Moments, Moments)
+        Or the moments of unit source and target rows: what needs no rows, and the notes say what
+        was left out.
     random_state : int, default 0
         Seeds halves, permutations and samples.
     parts : sequence of {"subspaces", "separability", "residual", "structure"}
-        What is measured besides means and spectra; without "subspaces" and "structure" there is
-        no verdict.
+        What is measured besides means and spectra, by default all that can be; without
+        "subspaces" and "structure" there is no verdict.
     rows : int, optional
         Measure a sample of about this many rows of each side, drawn by thing; the notes say so.
     progress : callable(fraction, words), optional
@@ -106,7 +96,7 @@ def diagnose(
     ShapeError
         If a side has fewer than two rows.
     ParameterError
-        If a part is unknown, or ``rows`` is below two.
+        If a part is unknown, or ``rows`` is below two; of moments, if a part needs rows.
 
     Notes
     -----
@@ -116,14 +106,21 @@ def diagnose(
     thing weight one, halves and re-pairings are drawn by thing, and structure is compared between
     things, each at the direction of the mean of its rows.
     """
-    check_pair(pair, "diagnose")
-    unknown = [part for part in parts if part not in PARTS]
+    unknown = [part for part in parts or () if part not in PARTS]
     if unknown or (rows is not None and rows < 2):
         raise ParameterError(
             f'There is no part "{unknown[0]}"; choose among {", ".join(PARTS)}.'
             if unknown
             else f"rows is {rows}; measure at least 2."
         )
+    if isinstance(pair, tuple):
+        if len(pair) != 2 or not all(isinstance(one, Moments) for one in pair):
+            check_pair(pair, "diagnose")  # refuses it
+        if rows is not None:
+            raise ParameterError("rows draws a sample of rows, and moments hold none.")
+        return of_moments(pair, random_state, parts)
+    check_pair(pair, "diagnose")
+    parts = PARTS if parts is None else parts
     told: tuple[str, ...] = ()
     if rows is not None:
         pair, told = sampled(pair, rows, random_state)
@@ -137,16 +134,12 @@ def diagnose(
     tell(0.0, "Summing moments")
     things = pair.things
     known = Directions(pair)
-    source, target = known.source, known.target
     tell(0.1, "Decomposing covariances")
-    values_y, values_x = (np.maximum(values, 0) for values, _ in known.of_sides)
-    frame = known.joint[1]
+    sides = Sides(known.source, known.target, *known.of_sides, known.joint[1])
     sample = draw(y, x, things, random_state)
     tell(0.3, "Measuring both modalities")
-    spectra = _spectra(
-        source, target, values_y, values_x, sample.y[:NULL_ROWS], sample.x[:NULL_ROWS]
-    )
-    bias = _bias(y, x, source, target, frame, things, random_state)
+    spectra = _spectra(sides, sample.y[:NULL_ROWS], sample.x[:NULL_ROWS])
+    bias = _bias(sides, y, x, things, random_state)
     tell(0.45, "Comparing subspaces")
     found, ceiling = subspaces(known, random_state) if "subspaces" in parts else ({}, ((), ()))
     tell(0.6, "Training a linear separator")
@@ -186,16 +179,8 @@ def _gap(sample: Sample) -> float:
     return float(np.linalg.norm(x.mean(0, dtype=np.float64) - y.mean(0, dtype=np.float64)))
 
 
-def _bias(
-    y: Float32,
-    x: Float32,
-    source: Moments,
-    target: Moments,
-    frame: Float64,
-    things: Things | None,
-    seed: int,
-) -> Bias:
-    delta = target.mean - source.mean
+def _bias(sides: Sides, y: Float32, x: Float32, things: Things | None, seed: int) -> Bias:
+    found, source, target = sides.bias(len(y) + len(x)), sides.source, sides.target
     if things is None or things.are_rows:
         rows = min(STRUCTURE_ROWS, len(y), len(x))
         rng = generator(seed)
@@ -204,8 +189,7 @@ def _bias(
     else:
         part = draw(y, x, things, seed)
         weights, fewest = things.weights[0], things.count
-    value = float(np.linalg.norm(delta))
-    shifted = y + delta.astype(np.float32)
+    shifted = y + (target.mean - source.mean).astype(np.float32)
     norms = row_norms(shifted)
     drift = math.nan  # where a row falls on the origin
     if norms.min() > ORIGIN:
@@ -214,53 +198,28 @@ def _bias(
         if weights is not None:
             mean = weights @ landed / weights.sum()
         drift = float(np.linalg.norm(mean - target.mean))
-    predicted = projection_drift(target.mean, source.covariance)
-    reach = len(y) + len(x) - 2  # no more directions vary
-    ranks = [r for r in (32, 64, 128) if r < source.dim and r <= reach]
-    ranks = ranks or [max(min(source.dim, reach) // 2, 1)]
-    nonzero = value > 0
-    return Bias(
-        centroid_gap=spread_of(
-            value, _gap, part, rows=fewest, paired=False, seed=seed, bounds=(0.0, 2.0)
-        ),
-        floor=math.sqrt(source.trace / source.n + target.trace / target.n),
-        top_coordinates=tuple(few_coordinates(delta)[:10].tolist()) if nonzero else (),
-        inside={r: energy_inside(frame[:, :r], delta) for r in ranks} if nonzero else {},
-        projection_drift=drift,
-        projection_drift_predicted=float(np.linalg.norm(predicted - target.mean)),
+    spread = spread_of(
+        found.centroid_gap.value,
+        _gap,
+        part,
+        rows=fewest,
+        paired=False,
+        seed=seed,
+        bounds=(0.0, 2.0),
+    )
+    return replace(found, centroid_gap=spread, projection_drift=drift)
+
+
+def _with_rows(facts: SideSpectrum, rows: Float32) -> SideSpectrum:
+    return replace(
+        facts, hubness=hubness(rows, min(10, len(rows) - 1)), uniformity=uniformity(rows)
     )
 
 
-def _side(moments: Moments, values: Float64, rows: Float32) -> SideSpectrum:
-    shrunk = eigenvalues(moments.shrunk()[0])
-    k = min(10, len(rows) - 1)
-    return SideSpectrum(
-        trace=moments.trace,
-        decay_exponent=decay_exponent(values, moments.n).exponent,
-        effective_dimension=effective_dimension(values),
-        effective_rank=effective_rank(values),
-        isoscore=isoscore(values),
-        isoscore_shrunk=isoscore(shrunk),
-        mean_norm=float(np.linalg.norm(moments.mean)),
-        hubness=hubness(rows, k),
-        uniformity=uniformity(rows),
-    )
-
-
-def _spectra(
-    source: Moments, target: Moments, values_y: Float64, values_x: Float64, y: Float32, x: Float32
-) -> SpectraFacts:
-    absolute = float(np.linalg.norm(entries(target.covariance - source.covariance)))
-    spread = float(np.linalg.norm(entries(target.covariance)))
-    decay = decay_exponent(values_x, min(source.n, target.n))
-    return SpectraFacts(
-        source=_side(source, values_y, y),
-        target=_side(target, values_x, x),
-        covariance_gap_relative=absolute / spread if spread > 0 else math.nan,
-        covariance_gap_absolute=absolute,
-        spectral_correlation=spectral_correlation(values_x, values_y),
-        decay_range=(decay.first, decay.last),
-    )
+def _spectra(sides: Sides, y: Float32, x: Float32) -> SpectraFacts:
+    found = sides.spectra()
+    source, target = _with_rows(found.source, y), _with_rows(found.target, x)
+    return replace(found, source=source, target=target)
 
 
 def _separability(sample: Sample, seed: int) -> float:

@@ -972,6 +972,8 @@ function inApp({ data, parentElement, setStateValue }) {
   for (const [id, one] of open) if (one.parent === parentElement) open.delete(id);
   let root = parentElement.querySelector(".aal-root");
   if (!root) parentElement.append(root = make("div", { class: "aal-root" }));
+  const above = document.querySelector('[data-testid="stHeader"]'); // lies over what scrolls
+  root.style.setProperty("--aal-top", `${above ? above.offsetHeight : 0}px`);
   const shown = mount(root, data, host);
   open.set(facts.id, Object.assign(shown, { parent: parentElement, root }));
   if (words.has(facts.id)) shown.set(words.get(facts.id));

@@ -10,6 +10,7 @@ import pytest
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.pairs import EmbeddingPair
+from tests.sentences import doubled
 
 SLOW = (
     "app",
@@ -82,3 +83,12 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("ANISOALIGN_REAL_DATA does not point at the reference embeddings")
     return Path(folder)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Fail a test amid which a message was made that has two full stops."""
+    doubled.clear()
+    result = yield
+    assert not doubled, doubled
+    return result

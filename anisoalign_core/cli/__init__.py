@@ -18,6 +18,7 @@ from typing import Any, NoReturn
 from anisoalign_core.cli.options import spoken
 from anisoalign_core.cli.parser import build_parser
 from anisoalign_core.errors import AnisoAlignError, PlaceError
+from anisoalign_core.files.source import first_line
 
 DONE, DIFFERS, WRONG, PLACE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 NOTHING = "nothing was written."
@@ -44,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return DONE
     except OSError as error:  # a place that is read, or written to otherwise
         name = Path(error.filename).name if error.filename else "a file"
-        print(f"{begins} {name}: {error.strerror or error}.", file=sys.stderr)
+        print(f"{begins} {name}: {error.strerror or first_line(error)}.", file=sys.stderr)
         return PLACE
     except (KeyboardInterrupt, _TerminatedError) as stop:
         kept = getattr(options, "kept", NOTHING)

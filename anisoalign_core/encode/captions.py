@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 
 from anisoalign_core.errors import FormatError, ShapeError
-from anisoalign_core.files.source import printable
+from anisoalign_core.files.source import first_line, printable
 from anisoalign_core.io.captions import Captions, name_keys, one_line, read_captions
 from anisoalign_core.io.lines import decode_utf8, parse_lines
 
@@ -82,7 +82,9 @@ def captions_in(data: bytes, name: str) -> list[str]:
         try:
             body = json.loads(text)
         except (ValueError, RecursionError) as error:
-            raise FormatError(f"{name} is not JSON: {error}. Write it again.") from error
+            raise FormatError(
+                f"{name} is not JSON: {first_line(error)}. Write it again."
+            ) from error
         told = body.get("caption") if isinstance(body, dict) else None
         texts = [text for text in (told if isinstance(told, list) else [told]) if text is not None]
         if not all(isinstance(text, str) for text in texts):

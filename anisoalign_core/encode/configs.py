@@ -17,7 +17,7 @@ from anisoalign_core.encode.registry import (
 )
 from anisoalign_core.errors import FormatError
 from anisoalign_core.files.limits import Limits, check_text_size
-from anisoalign_core.files.source import printable, readable
+from anisoalign_core.files.source import first_line, printable, readable
 from anisoalign_core.io.lines import decode_utf8
 
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "vocab.txt", "spiece.model")
@@ -107,7 +107,7 @@ def read_config(path: Path) -> ModelSpec:
         body = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise FormatError(
-            f"{name} is not JSON: {error}. Give the model's configuration, such as the "
+            f"{name} is not JSON: {first_line(error)}. Give the model's configuration, such as the "
             f"{CONFIG_NAME} beside its weights."
         ) from error
     if not isinstance(body, dict):

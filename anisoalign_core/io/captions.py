@@ -15,7 +15,7 @@ from typing import Any
 
 from anisoalign_core.errors import FormatError, ShapeError
 from anisoalign_core.files.limits import Limits
-from anisoalign_core.files.source import Source, printable
+from anisoalign_core.files.source import Source, first_line, printable
 from anisoalign_core.io.cells import cells, read_text
 from anisoalign_core.io.columns import NAMES, number_text, plain_name
 
@@ -128,7 +128,7 @@ def _from_json(text: str, name: str) -> list[tuple[str | None, str]]:
         try:
             body = [json.loads(line) for line in text.splitlines() if line.strip()]
         except (ValueError, RecursionError):
-            raise FormatError(f"{name} is not JSON: {printable(str(error))}. {EXPECTED}") from error
+            raise FormatError(f"{name} is not JSON: {first_line(error)}. {EXPECTED}") from error
     if isinstance(body, dict):
         images, told = body.get("images"), body.get("annotations")
         if isinstance(told, list):

@@ -61,7 +61,7 @@ def curves(
         source=np.maximum(values_y, 0),
         residual=known.residual.values if paired else None,
         repaired=np.maximum(known.joint[0], 0),
-        ratios=known.ratios[0] if paired else NOTHING,
+        ratios=known.ratios[0] if paired and known.joint[0].max() > 0 else NOTHING,
         overlaps=overlap_curve(u_x[:, :last], u_y[:, :last]) if compared else NOTHING,
         ceiling=ceiling,
         angles=principal_angles(u_x[:, :few], u_y[:, :few]) if compared else NOTHING,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import threading
 import time
@@ -15,6 +16,9 @@ from itertools import pairwise
 import requests
 
 from anisoalign_core.align import ALIGNERS
+from anisoalign_core.metrics import METRICS
+from anisoalign_core.plots.live.pack import unpack
+from app.widgets.common import three
 from campaigns.load.client import ClientError, Session
 from campaigns.load.people import CONTEST, CONTEST_SPLITS, Expected, Facts, Person
 
@@ -105,7 +109,23 @@ def cards(session: Session, page: str) -> Facts:
         if node.kind == "metric":
             beside = NUMBER.findall(after.proto.body) if after.kind == "markdown" else []
             found[page, node.proto.label] = " ".join([node.proto.body, *beside])
-    return found
+    return found | live_cards(session, page)
+
+
+def live_cards(session: Session, page: str) -> Facts:
+    """Every exact number of a live picture, with that of the raw source."""
+    raw: dict[str, float] = {}
+    scores: dict[str, float] = {}
+    for node in session.nodes():
+        if node.kind == "bidi_component" and node.proto.bytes:
+            raw |= {card["name"]: card["raw"] for card in unpack(node.proto.bytes)[0]["cards"]}
+        elif node.kind == "bidi_component":
+            scores |= json.loads(node.proto.json)["scores"]
+    return {
+        (page, METRICS[name].card): f"{three(scores[name])} {three(value)}"
+        for name, value in raw.items()
+        if name in scores
+    }
 
 
 class Visit:

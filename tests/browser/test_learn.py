@@ -66,6 +66,22 @@ def _as_json(values):
     return "[" + ",".join(f'"{value}"' for value in values) + "]"
 
 
+def move_dial(page, step):
+    """Move the step's dial: picture and numbers follow, and the server runs nothing."""
+    page.locator(".aal[data-frames]").wait_for()
+    dial = page.locator(".aal-range")
+    settle(page)
+    count_runs(page)
+    before, picture = live_numbers(page), page.locator(".aal-clouds").screenshot()
+    dial.press("Home")
+    page.wait_for_timeout(300)
+    assert live_numbers(page) != before
+    assert page.locator(".aal-clouds").screenshot() != picture
+    if step == 3:
+        assert live_numbers(page)[0] == "0.674"  # the gap before any training
+    assert page.evaluate("window.runs") == 0
+
+
 def test_learn_from_first_to_last_step(page):
     for step in range(1, 9):
         heading(page, step)
@@ -73,7 +89,7 @@ def test_learn_from_first_to_last_step(page):
         if step in (1, 8):
             figures(page, 1)
         else:
-            page.locator(".aal[data-frames]").wait_for()
+            move_dial(page, step)
         question = page.get_by_test_id("stExpander").first
         answer = question.get_by_test_id("stMarkdownContainer").last
         question.locator("summary").click()
@@ -91,23 +107,6 @@ def test_answers_stay_hidden_until_they_are_asked_for(page):
     assert not answer.is_visible()
     page.get_by_test_id("stExpander").locator("summary").press("Enter")
     answer.wait_for(state="visible")
-
-
-@pytest.mark.parametrize("step", range(2, 8))
-def test_a_dial_moves_the_picture_and_its_numbers_without_the_server(page, server, step):
-    open_step(page, server, step)
-    dial = page.locator(".aal-range")
-    dial.wait_for()
-    page.wait_for_timeout(500)
-    count_runs(page)
-    before, picture = live_numbers(page), page.locator(".aal-clouds").screenshot()
-    dial.press("Home")
-    page.wait_for_timeout(300)
-    assert live_numbers(page) != before
-    assert page.locator(".aal-clouds").screenshot() != picture
-    if step == 3:
-        assert live_numbers(page)[0] == "0.674"  # the gap before any training
-    assert page.evaluate("window.runs") == 0
 
 
 def test_the_class_taken_home_moves_with_the_network_cut(page, server, browser, tmp_path):

@@ -30,9 +30,6 @@ from anisoalign_core.plots.style import (
     TARGET,
 )
 
-MOST_TRAINED = 17
-"""Keyframes of a method whose rows go through a network."""
-
 
 @dataclass(frozen=True, eq=False)
 class LivePicture:
@@ -268,8 +265,7 @@ def _positions(
 
     ends = paths([move.low, move.high]).reshape(-1, 2)
     low, high = _hull([source @ plane.directions.astype(np.float32), fixed, ends])
-    most = {"most": MOST_TRAINED} if trial.method.trains else {}
-    frames = keyframes(paths, move.low, move.high, high - low, **most)
+    frames = keyframes(paths, move.low, move.high, high - low)
     return frames, frames.positions, None
 
 

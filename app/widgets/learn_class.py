@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 import html
-import io
 import re
-from base64 import b64encode
 from collections.abc import Callable
-
-import numpy as np
-import numpy.typing as npt
 
 from anisoalign_core.plots.live import LivePicture
 from anisoalign_core.plots.live.homes import block, page
@@ -17,6 +12,7 @@ from anisoalign_core.teach import find_pictures
 from app.widgets import learn_sample as sample
 from app.widgets.learn import STEPS, Step
 from app.widgets.learn_pictures import FIRST_CAPTION, NEAREST
+from app.widgets.rows import address
 
 TITLE = "The modality gap, and what can be done about it"
 INTRODUCTION = (
@@ -86,7 +82,7 @@ def _search() -> str:
     found = find_pictures(pair.source.vectors, pair.target.vectors, FIRST_CAPTION, NEAREST)
     tiles = "".join(
         f"<figure><img width='92' alt='{html.escape(str(captions[row]), quote=True)}' "
-        f"src='{_address(thumbnails[row])}'><figcaption>{cosine:.3f}"
+        f"src='{address(thumbnails[row])}'><figcaption>{cosine:.3f}"
         f"{' <b>its own</b>' if row == FIRST_CAPTION else ''}</figcaption></figure>"
         for row, cosine in zip(found.rows.tolist(), found.cosines.tolist(), strict=True)
     )
@@ -111,13 +107,6 @@ def _claims() -> str:
             f"<p><b>{verdict}</b> {html.escape(claim.because)}</p></details>"
         )
     return "".join(parts)
-
-
-def _address(picture: npt.NDArray[np.uint8]) -> str:
-    from PIL import Image
-
-    Image.fromarray(picture).save(stream := io.BytesIO(), format="PNG")
-    return "data:image/png;base64," + b64encode(stream.getvalue()).decode()
 
 
 def _marked(text: str) -> str:

@@ -27,11 +27,9 @@ from anisoalign_core.samples import Training, load_training
 from anisoalign_core.teach import (
     BallBound,
     Claim,
-    ConeShares,
     Sentences,
     ball_bound,
     claims,
-    cone_shares,
     shape_axes,
 )
 from app.session import sample_pair as shared_sample
@@ -79,12 +77,6 @@ def retrieval(trained: bool) -> dict[str, dict[int, float]]:
 def training() -> Training:
     """Return the checkpoints of the sample's training."""
     return load_training()
-
-
-@st.cache_resource(show_spinner=False)
-def checkpoint_cones(scale: float, step: int) -> ConeShares:
-    """Return the cosines inside each side at one checkpoint."""
-    return cone_shares(*training().at(scale, step))
 
 
 @st.cache_resource(show_spinner="Following the training …")

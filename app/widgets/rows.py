@@ -73,11 +73,12 @@ def pictured(side: EmbeddingSet, rows: Integers) -> pd.DataFrame:
     """Return the table of rows with their thumbnails before it, as addresses that hold the data."""
     table = table_of(side, rows)
     if side.thumbnails is not None:
-        table.insert(0, "picture", [_address(side.thumbnails[row]) for row in rows])
+        table.insert(0, "picture", [address(side.thumbnails[row]) for row in rows])
     return table
 
 
-def _address(picture: npt.NDArray[np.uint8]) -> str:
+def address(picture: npt.NDArray[np.uint8]) -> str:
+    """Return a picture as an address that holds its data."""
     import base64
     import io
 

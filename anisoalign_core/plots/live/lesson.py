@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -19,9 +18,9 @@ from anisoalign_core.metrics.mixing import delta_mu
 from anisoalign_core.numerics import Float32, Integers
 from anisoalign_core.plots.explore import PALETTE
 from anisoalign_core.plots.live.frames import keyframes
-from anisoalign_core.plots.live.pack import levels, pack
+from anisoalign_core.plots.live.pack import levels
 from anisoalign_core.plots.live.parts import Arrays, Facts, sheet, words
-from anisoalign_core.plots.live.picture import LivePicture
+from anisoalign_core.plots.live.picture import LivePicture, hull
 from anisoalign_core.plots.style import CORRECTED, GAP, NULL, SOURCE, TARGET
 from anisoalign_core.teach import Checkpoint, cone_shares, gap_plane
 
@@ -72,10 +71,7 @@ def scene(
     more : anything that JSON holds
         Further facts that the picture's module reads.
     """
-    every = np.concatenate([xy.reshape(-1, 2) for xy in clouds.values()])
-    low, high = every.min(axis=0), every.max(axis=0)
-    pad = 0.06 * (high - low) + 1e-6
-    low, high = low - pad, high + pad
+    low, high = hull([xy.reshape(-1, 2) for xy in clouds.values()])
     held: Arrays = {name: levels(xy, low, high) for name, xy in clouds.items()}
     for side, name in (("target", "target"), ("source", "after")):
         held[f"{side}_rows"] = np.arange(clouds[name].shape[-2], dtype=np.uint32)
@@ -107,8 +103,7 @@ def scene(
         "foot": "",
         **more,
     }
-    facts["id"] = hashlib.sha256(pack(facts, held)).hexdigest()[:20]
-    return LivePicture(facts, held)
+    return LivePicture.of(facts, held)
 
 
 def training_picture(
@@ -242,7 +237,6 @@ def shift_picture(study: Study, plane: Plane, names: Names) -> LivePicture:
         now = study.score(after, target) | {"gap": delta_mu(Comparison.between(target, after))}
         for name, score in now.items():
             scores.setdefault(name, []).append(score)
-    cards = judged()
     return scene(
         {
             "target": study.target @ directions,
@@ -259,7 +253,7 @@ def shift_picture(study: Study, plane: Plane, names: Names) -> LivePicture:
         "uncentred; crosses are means. Means from other rows, without pairs. Numbers in all "
         f"dimensions, k = {study.k} neighbours. Between {len(found.values)} computed positions "
         f"rows go straight (at most {found.error:.2f} pixels off).",
-        cards=cards,
+        cards=judged(),
         curves=[
             line("gap", "Gap left", GAP),
             line("omega", "Neighbours kept", SOURCE, dash=True),
@@ -375,9 +369,7 @@ def with_trade_off(
         "up": labels[1],
         "others": drawn,
     }
-    facts = {**made.facts, "way": way}
-    facts["id"] = hashlib.sha256(pack(facts, made.arrays)).hexdigest()[:20]
-    return LivePicture(facts, made.arrays)
+    return LivePicture.of({**made.facts, "way": way}, made.arrays)
 
 
 def _dial(

@@ -205,8 +205,8 @@ export function mount(root, bytes, host = {}) {
     });
   }
   const last = frames.length - 1;
-  // what is asked for beyond what is ever let through runs off the bars' panel
   const count = (v, one) => (one.percent ? `${three(100 * v)} %` : three(v));
+  // what is asked for beyond what is ever let through runs off the bars' panel
   const most = arrays.held && 1.1 * arrays.held.reduce((m, v) => Math.max(m, Math.abs(v)), 0.1);
   const far = Array.from({ length: layers.after.n }, (_, i) => {
     const [p, q] = [position(layers.after, i, 0, 0), position(layers.after, i, last, 0)];
@@ -229,9 +229,8 @@ export function mount(root, bytes, host = {}) {
       release();
     },
   });
-  const button = (text, title, act, pressed) => make("button", {
+  const button = (text, title, act) => make("button", {
     type: "button", class: "aal-button", title, text, onclick: act,
-    "aria-pressed": pressed == null ? null : String(pressed),
   });
   const play = button("▶ Play", "Run the dial up and back", () => (state.playing ? end() : start()));
   const toggle = (first, second, title, act) => {

@@ -46,6 +46,13 @@ class LivePicture:
     facts: Facts
     arrays: Arrays = field(repr=False)
 
+    @classmethod
+    def of(cls, facts: Facts, arrays: Arrays) -> LivePicture:
+        """Return the picture, which is known by a digest of what it holds."""
+        held = {key: value for key, value in facts.items() if key != "id"}
+        digest = hashlib.sha256(pack(held, arrays)).hexdigest()[:20]
+        return cls({**held, "id": digest}, arrays)
+
     @cached_property
     def payload(self) -> bytes:
         """The whole picture as one block of bytes; see :mod:`anisoalign_core.plots.live.pack`."""
@@ -86,8 +93,8 @@ class LivePicture:
     def widget(self) -> Any:
         """Return the picture as a notebook's widget; needs the extra ``notebook`` (anywidget).
 
-        Its ``value`` follows the dial where a drag ends, and ``selected`` holds the row numbers
-        of each side that a lasso drew around, as ``{"source": […], "target": […]}``.
+        Its ``value`` follows the dial where a drag ends, and ``selected`` holds what a lasso drew
+        around, as positions among the drawn rows of each side: :meth:`rows` says which rows.
 
         Raises
         ------
@@ -166,8 +173,8 @@ def picture(
     )
     directions = plane.directions.astype(np.float32)
     before, fixed = source @ directions, target @ directions
-    frames, after, moved = _positions(trial, plane, dial, source, fixed)
-    low, high = _hull([before, fixed, after.reshape(-1, 2), fixed if moved is None else moved])
+    frames, after, moved = _positions(trial, plane, dial, source, (before, fixed))
+    low, high = hull([before, fixed, after.reshape(-1, 2), fixed if moved is None else moved])
     arrays: Arrays = {
         "target": levels(fixed, low, high),
         "before": levels(before, low, high),
@@ -234,8 +241,7 @@ def picture(
         f"{method.label}, under the same axes"
     )
     facts["foot"] = _foot(study, facts)
-    facts["id"] = hashlib.sha256(pack(facts, arrays)).hexdigest()[:20]
-    return LivePicture(facts, arrays)
+    return LivePicture.of(facts, arrays)
 
 
 def _positions(
@@ -243,7 +249,7 @@ def _positions(
     plane: Plane,
     dial: Dial | None,
     source: Float32,
-    fixed: Float32,
+    still: tuple[Float32, Float32],
 ) -> tuple[Frames, Float32, Float32 | None]:
     """Keyframes of the corrected rows, their positions, and those of target rows that moved."""
     study = trial.study
@@ -252,7 +258,7 @@ def _positions(
         there = view.project(plane.directions)[None, : len(source)]
         moved = None
         if view.target is not study.target:
-            moved = view.target[: len(fixed)] @ plane.directions.astype(np.float32)
+            moved = view.target[: len(still[1])] @ plane.directions.astype(np.float32)
         return Frames((0.0,), there, 0.0), there, moved
     sweep = trial.sweep
     if len(source) > len(study.source):
@@ -264,13 +270,13 @@ def _positions(
         return sweep_paths(wide, along, plane.directions)[:, : len(source)]
 
     ends = paths([move.low, move.high]).reshape(-1, 2)
-    low, high = _hull([source @ plane.directions.astype(np.float32), fixed, ends])
+    low, high = hull([*still, ends])
     frames = keyframes(paths, move.low, move.high, high - low)
     return frames, frames.positions, None
 
 
-def _hull(sets: Sequence[npt.NDArray[Any]]) -> tuple[Float64, Float64]:
-    """Corners of a box that holds all points, with a twentieth to spare."""
+def hull(sets: Sequence[npt.NDArray[Any]]) -> tuple[Float64, Float64]:
+    """Return the corners of a box that holds all points, with a twentieth to spare."""
     low = np.min([points.min(axis=0) for points in sets], axis=0).astype(np.float64)
     high = np.max([points.max(axis=0) for points in sets], axis=0).astype(np.float64)
     pad = 0.05 * (high - low) + 1e-6

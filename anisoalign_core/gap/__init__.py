@@ -1,6 +1,5 @@
-"""What is said of a gap: the diagnosis, its report, and the verdict in words."""
+"""What is said of a gap: the diagnosis, its report, many encoders, and training as it goes."""
 
-from anisoalign_core.gap.diagnose import diagnose
-from anisoalign_core.gap.report import GapReport
+import lazy_loader as _lazy
 
-__all__ = ["GapReport", "diagnose"]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

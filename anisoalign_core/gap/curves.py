@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
-from anisoalign_core.gap.report import Curves, Overlap
+from anisoalign_core.gap.comparable import SHARES, rank_of_share, share_overlaps
+from anisoalign_core.gap.facts import Curves, Overlap, ShareOverlap
 from anisoalign_core.geometry.directions import Directions
 from anisoalign_core.geometry.subspace import (
+    half_frames,
     overlap,
-    overlap_ceiling,
     overlap_curve,
     overlap_ranks,
     principal_angles,
@@ -22,25 +24,42 @@ MOST_ANGLES = 32
 NOTHING: Float64 = np.empty(0)
 
 
-def subspaces(
-    known: Directions, seed: int
-) -> tuple[dict[int, Overlap], tuple[tuple[int, ...], tuple[float, ...]]]:
+class Subspaces(NamedTuple):
+    """Overlaps by q, overlaps by share of variance, and the ceiling's curve (ranks, values)."""
+
+    at_ranks: dict[int, Overlap]
+    at_shares: dict[int, ShareOverlap]
+    ceiling: tuple[tuple[int, ...], tuple[float, ...]]
+
+
+def subspaces(known: Directions, seed: int) -> Subspaces:
     """Overlaps O_q at the q that are reported, and the ceiling at a few more; none of few rows."""
     pair = known.pair
     y, x, things = pair.source.vectors, pair.target.vectors, pair.things
     of_y, of_x = (None, None) if things is None else (things.source, things.target)
     fewest = min(len(y), len(x)) if things is None else things.count
     if fewest < 4:
-        return {}, ((), ())
+        return Subspaces({}, {}, ((), ()))
     told = overlap_ranks(pair.dim, fewest)
     last = max(told)
     drawn = {int(q) for q in np.linspace(1, last, min(CEILING_POINTS, last)).round()}
+    (values_y, u_y), (values_x, u_x) = known.of_sides
+    reach = min(pair.dim - 1, fewest // 2 - 1)
+    at_shares = {}
+    if values_y.max() > 0 and values_x.max() > 0:
+        of_share = {percent: rank_of_share(values_y, values_x, percent) for percent in SHARES}
+        at_shares = {percent: q for percent, q in of_share.items() if q <= reach}
     ranks = sorted(drawn | set(told))
-    ceilings = (overlap_ceiling(y, ranks, seed, of_y) + overlap_ceiling(x, ranks, seed, of_x)) / 2
-    ceiling = dict(zip(ranks, ceilings.tolist(), strict=True))
-    (_, u_y), (_, u_x) = known.of_sides
+    most = max(ranks + list(at_shares.values()))
+    halves = half_frames(y, most, seed, of_y), half_frames(x, most, seed, of_x)
+    ceiling = {
+        q: sum(overlap(first[:, :q], second[:, :q]) for first, second in halves) / 2 for q in ranks
+    }
     found = {q: Overlap(overlap(u_x[:, :q], u_y[:, :q]), q / pair.dim, ceiling[q]) for q in told}
-    return found, (tuple(sorted(drawn)), tuple(ceiling[q] for q in sorted(drawn)))
+    shares = share_overlaps((u_y, u_x), halves, at_shares)
+    return Subspaces(
+        found, shares, (tuple(sorted(drawn)), tuple(ceiling[q] for q in sorted(drawn)))
+    )
 
 
 def curves(

@@ -9,16 +9,18 @@ from dataclasses import replace
 import numpy as np
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.gap.curves import curves, subspaces
-from anisoalign_core.gap.report import (
+from anisoalign_core.gap.comparable import galleries, items_of
+from anisoalign_core.gap.curves import Subspaces, curves, subspaces
+from anisoalign_core.gap.distribution import distribution
+from anisoalign_core.gap.facts import (
     Bias,
-    GapReport,
     ResidualFacts,
     SideSpectrum,
     SpectraFacts,
     Structure,
     Verdict,
 )
+from anisoalign_core.gap.report import GapReport
 from anisoalign_core.gap.sample import (
     NULL_ROWS,
     STRUCTURE_ROWS,
@@ -58,7 +60,7 @@ from anisoalign_core.things import Things
 
 ORIGIN = 1e-12
 """Rows shorter than this have no direction."""
-PARTS = ("subspaces", "separability", "residual", "structure")
+PARTS = ("subspaces", "distribution", "separability", "residual", "structure")
 """What a diagnosis can leave out; its means and spectra are always there."""
 NULL_PERMUTATIONS = 10
 
@@ -80,7 +82,7 @@ def diagnose(
         was left out.
     random_state : int, default 0
         Seeds halves, permutations and samples.
-    parts : sequence of {"subspaces", "separability", "residual", "structure"}
+    parts : sequence of {"subspaces", "distribution", "separability", "residual", "structure"}
         What is measured besides means and spectra, by default all that can be; without
         "subspaces" and "structure" there is no verdict.
     rows : int, optional
@@ -141,7 +143,12 @@ def diagnose(
     spectra = _spectra(sides, sample.y[:NULL_ROWS], sample.x[:NULL_ROWS])
     bias = _bias(sides, y, x, things, random_state)
     tell(0.45, "Comparing subspaces")
-    found, ceiling = subspaces(known, random_state) if "subspaces" in parts else ({}, ((), ()))
+    none = Subspaces({}, {}, ((), ()))
+    found = subspaces(known, random_state) if "subspaces" in parts else none
+    tell(0.55, "Comparing distributions")
+    spread = None
+    if "distribution" in parts:
+        spread = distribution(y, x, known.source, known.target, sample, random_state)
     tell(0.6, "Training a linear separator")
     auc = _separability(sample, random_state) if "separability" in parts else math.nan
     residual, structure = None, None
@@ -162,15 +169,20 @@ def diagnose(
         target_digest=pair.target.digest,
         bias=bias,
         spectra=spectra,
-        subspaces=found,
+        subspaces=found.at_ranks,
         separability=auc,
         residual=residual,
         structure=structure,
-        verdict=judge(found, structure, sample.size)
+        verdict=judge(found.at_ranks, structure, sample.size)
         if {"subspaces", "structure"} <= set(parts)
         else Verdict("unknown", "Not judged: parts of the diagnosis were left out.", ()),
         notes=(*told, *notes_of(pair, len(sample.y), len(sample.x))),
-        curves=curves(known, parts, ceiling),
+        curves=curves(known, parts, found.ceiling),
+        distribution=spread,
+        shares=found.at_shares,
+        galleries=galleries(sample, random_state) if structure is not None else {},
+        items=items_of(pair),
+        encoder=pair.target.provenance.model or pair.source.provenance.model or "",
     )
 
 

@@ -7,184 +7,48 @@ import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from anisoalign_core.card import Card, Shown, three, within
 from anisoalign_core.errors import ParameterError
+from anisoalign_core.gap.facts import (
+    Bias,
+    Curves,
+    Distribution,
+    Gallery,
+    Items,
+    Level,
+    Overlap,
+    ResidualFacts,
+    ShareOverlap,
+    SideSpectrum,
+    SpectraFacts,
+    Structure,
+    Verdict,
+)
 from anisoalign_core.metrics.intervals import Interval
-from anisoalign_core.numerics import Float64
 
 if TYPE_CHECKING:
     import pandas as pd
 
-Level = Literal["unknown", "nothing", "weak", "shared"]
 
-
-@dataclass(frozen=True)
-class Bias:
-    """The part of the gap that the two means carry. Needs no pairs.
-
-    Attributes
-    ----------
-    centroid_gap : Interval
-        ``G_μ = ‖μ_x − μ_y‖``.
-    floor : float
-        ``√(tr Σ_x/n_x + tr Σ_y/n_y)``: G_μ expected of two samples with equal means.
-    top_coordinates : tuple of float
-        Cumulative share of ``‖Δ‖²`` in the 1, 2, … largest raw coordinates [TE].
-    inside : dict of int to float
-        ``‖P_U Δ‖²/‖Δ‖²`` for the top r eigenvectors of Σ_x + Σ_y, r → share.
-    projection_drift : float
-        ``‖E π(y + Δ) − μ_x‖``: how far the mean drifts when mean-shifted rows are projected [RA].
-    projection_drift_predicted : float
-        Its second-order prediction.
-    """
-
-    centroid_gap: Interval
-    floor: float
-    top_coordinates: tuple[float, ...]
-    inside: dict[int, float]
-    projection_drift: float
-    projection_drift_predicted: float
-
-
-@dataclass(frozen=True)
-class ResidualFacts:
-    """The part of the gap that differs from pair to pair. Needs pairs.
-
-    Attributes
-    ----------
-    trace : float
-        ``tr Σ_r``; never 0, since caption and image carry different information.
-    share : Interval
-        ``tr Σ_r / (G_μ² + tr Σ_r)``.
-    anisotropy : Interval
-        ``A_r = λ_max/(tr Σ_r/d)``.
-    anisotropy_repaired : float
-        A_r of random re-pairing, exactly that of Σ_x + Σ_y.
-    anisotropy_repaired_spread : float
-        Standard deviation of A_r over random re-pairings.
-    marchenko_pastur_edge : float
-        A_r of isotropic noise in as many rows.
-    effective_dimension_ratio : float
-        ``d_eff(Σ_r)/d``.
-    matched_cosine, mean_distance : float
-    energy_ranks : dict of int to float
-        E(K) of Σ_r at a few K.
-    trace_ratio : float
-        ``tr Σ_r/(tr Σ_x + tr Σ_y)``: 1 when partners share nothing, 0 when all.
-    """
-
-    trace: float
-    share: Interval
-    anisotropy: Interval
-    anisotropy_repaired: float
-    anisotropy_repaired_spread: float
-    marchenko_pastur_edge: float
-    effective_dimension_ratio: float
-    matched_cosine: Interval
-    mean_distance: float
-    energy_ranks: dict[int, float]
-    trace_ratio: float
-
-
-@dataclass(frozen=True)
-class SideSpectrum:
-    """What one modality's covariance says about itself. Needs no pairs."""
-
-    trace: float
-    decay_exponent: float
-    effective_dimension: float
-    effective_rank: float
-    isoscore: float
-    isoscore_shrunk: float
-    mean_norm: float
-    hubness: float
-    uniformity: float
-
-
-@dataclass(frozen=True)
-class SpectraFacts:
-    """Both spectra beside each other. Needs no pairs."""
-
-    source: SideSpectrum
-    target: SideSpectrum
-    covariance_gap_relative: float
-    covariance_gap_absolute: float
-    spectral_correlation: float
-    decay_range: tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Overlap:
-    """Subspace overlap O_q with what random frames and two halves of one modality give."""
-
-    value: float
-    random: float
-    ceiling: float
-
-
-@dataclass(frozen=True)
-class Structure:
-    """Whether the modalities agree on which rows are alike. Needs pairs.
-
-    ``recall_at_1`` has the keys ``target_to_source`` and ``source_to_target``; ``*_null`` are
-    mean and standard deviation under shuffled pairs.
-    """
-
-    recall_at_1: dict[str, float]
-    recall_chance: float
-    recall_p_value: float
-    mutual_knn: float
-    mutual_knn_null: tuple[float, float]
-    debiased_cka: float
-    debiased_cka_null: tuple[float, float]
-    rsa: float
-    rsa_null: tuple[float, float]
-    rmg: float
-    alignment: float
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Is there anything to align? ``level`` and the sentences that say why."""
-
-    level: Level
-    headline: str
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Curves:
-    """What a report's figures draw besides its numbers.
-
-    Attributes
-    ----------
-    names : (str, str)
-        Target and source modality.
-    target, source, repaired : (d,) float64
-        Eigenvalues of Σ_x, of Σ_y, and of Σ_x + Σ_y, the residual of random re-pairing; descending.
-    residual : (d,) float64 or None
-        Eigenvalues of Σ_r; None without pairs.
-    ratios : (r,) float64
-        ν per direction, ascending; see Residual.directional_ratio. Empty without pairs.
-    overlaps : (k,) float64
-        O_q for q = 1 … k; empty where subspaces were left out.
-    ceiling : (ranks, values)
-        O_q between two halves of one modality, at a few q.
-    angles : (q,) float64
-        Principal angles of the leading subspaces, radians.
-    """
-
-    names: tuple[str, str]
-    target: Float64
-    source: Float64
-    residual: Float64 | None
-    repaired: Float64
-    ratios: Float64
-    overlaps: Float64
-    ceiling: tuple[tuple[int, ...], tuple[float, ...]]
-    angles: Float64
+__all__ = [
+    "Bias",
+    "Curves",
+    "Distribution",
+    "Gallery",
+    "GapReport",
+    "Items",
+    "Level",
+    "Overlap",
+    "ResidualFacts",
+    "ShareOverlap",
+    "SideSpectrum",
+    "SpectraFacts",
+    "Structure",
+    "Verdict",
+    "side_by_side",
+]
 
 
 @dataclass(frozen=True, repr=False)
@@ -192,7 +56,9 @@ class GapReport(Shown):
     """Everything :func:`anisoalign_core.gap.diagnose` measured on a pair of sets.
 
     Parts that need pairs are None for unpaired sets. ``notes`` state every sampling and warning.
-    ``curves`` are for :meth:`plot`; dictionaries and JSON leave them out.
+    ``curves`` are for :meth:`plot`; dictionaries and JSON leave them out. ``shares`` (by percent of
+    variance) and ``galleries`` (by size) can be set beside those of other encoders, where ``items``
+    are the same. Reports of earlier versions have none of the three, nor ``distribution``.
     """
 
     n_source: int
@@ -211,6 +77,11 @@ class GapReport(Shown):
     verdict: Verdict
     notes: tuple[str, ...]
     curves: Curves | None = field(default=None, compare=False)
+    distribution: Distribution | None = None
+    shares: dict[int, ShareOverlap] = field(default_factory=dict)
+    galleries: dict[int, Gallery] = field(default_factory=dict)
+    items: Items | None = None
+    encoder: str = ""
 
     def in_short(self) -> str:
         """See :class:`~anisoalign_core.card.Shown`."""

@@ -9,7 +9,7 @@ from functools import cached_property
 
 import numpy as np
 
-from anisoalign_core.metrics.intervals import Interval, balanced_halves, interval
+from anisoalign_core.metrics.intervals import HALVES, Interval, balanced_halves, interval
 from anisoalign_core.numerics import Float32, generator
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.splitting import equal_rows
@@ -44,17 +44,27 @@ class Sample:
             self.things.mean_rows(self.x, of_source=False),
         )
 
-    def halves(self, seed: int, paired: bool) -> list[Sample]:
+    def first(self, limit: int) -> Sample:
+        """At most so many rows of each side, by thing; of a random order a sample again."""
+        if self.things is None or self.things.are_rows:
+            rows = min(limit, len(self.y)), min(limit, len(self.x))
+            things = None if self.things is None else Things.rows(rows[0])
+            return Sample(self.y[: rows[0]], self.x[: rows[1]], things)
+        kept = np.arange(self.things.within(limit))
+        rows_y, rows_x = self.things.rows_of(kept)
+        return Sample(self.y[rows_y], self.x[rows_x], self.things.take(rows_y, rows_x))
+
+    def halves(self, seed: int, paired: bool, count: int = HALVES) -> list[Sample]:
         """Balanced halves: the same things of both sides, or rows of each."""
         if self.things is not None and (paired or not self.things.are_rows):
             drawn = [
                 self.things.rows_of(half)
-                for half in balanced_halves(self.things.count, random_state=seed)
+                for half in balanced_halves(self.things.count, count, seed)
             ]
             take = self.things.take
             return [Sample(self.y[a], self.x[b], take(a, b)) for a, b in drawn]
-        of_y = balanced_halves(len(self.y), random_state=seed)
-        of_x = balanced_halves(len(self.x), random_state=seed + 1)
+        of_y = balanced_halves(len(self.y), count, seed)
+        of_x = balanced_halves(len(self.x), count, seed + 1)
         return [Sample(self.y[a], self.x[b], None) for a, b in zip(of_y, of_x, strict=True)]
 
 
@@ -80,12 +90,13 @@ def spread_of(
     paired: bool,
     seed: int,
     bounds: tuple[float, float],
+    count: int = HALVES,
 ) -> Interval:
     """Give a statistic of ``rows`` rows its interval, read from balanced halves of a sample.
 
     A sample's halves stray as a sample of that size does; √(sample/rows) carries it to all rows.
     """
-    found = np.array([function(half) for half in sample.halves(seed, paired)])
+    found = np.array([function(half) for half in sample.halves(seed, paired, count)])
     if not np.isfinite(found).all():
         return Interval(value, math.nan, math.nan)
     held = len(sample.y) if sample.things is None else sample.things.count

@@ -16,10 +16,12 @@ from anisoalign_core.errors import FormatError
 from anisoalign_core.files.atomic import atomic_write_text
 from anisoalign_core.files.limits import Limits, check_text_size
 from anisoalign_core.files.source import Source, malformed
-from anisoalign_core.gap.report import Curves, GapReport
+from anisoalign_core.gap.facts import Curves
+from anisoalign_core.gap.report import GapReport
 from anisoalign_core.plain import from_plain
 
-VERSION = 1
+VERSION = 2
+"""1 had neither distribution nor galleries, shares and items; reports of 0.1 say none."""
 KIND = "a report that diagnose wrote"
 
 

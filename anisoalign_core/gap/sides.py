@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from anisoalign_core.errors import ParameterError, ShapeError
-from anisoalign_core.gap.report import (
+from anisoalign_core.gap.facts import (
     Bias,
-    GapReport,
     Overlap,
     SideSpectrum,
     SpectraFacts,
     Verdict,
 )
+from anisoalign_core.gap.report import GapReport
 from anisoalign_core.geometry.residual import projection_drift
 from anisoalign_core.geometry.spectrum import (
     decay_exponent,

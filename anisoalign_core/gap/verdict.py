@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from anisoalign_core.gap.report import Overlap, Structure, Verdict
+from anisoalign_core.gap.facts import Overlap, Structure, Verdict
 
 OVERLAP_EVIDENCE = 0.1
 """Share of the way from random to ceiling that O_q must exceed to count as shared directions."""

@@ -48,7 +48,7 @@ def principal_angles(u: Float64, v: Float64) -> Float64:
 def overlap_ceiling(
     rows: Float32, ranks: list[int], random_state: int, of: Integers | None = None
 ) -> Float64:
-    """``O_q`` between the leading subspaces of two random halves of one set.
+    """``O_q`` between the leading subspaces of two random halves of one set; see `half_frames`.
 
     The most that two samples of *the same* distribution would show at half the rows: what O_q
     between modalities is to be read against.
@@ -66,16 +66,28 @@ def overlap_ceiling(
     -------
     (len(ranks),) float64
     """
+    first, second = half_frames(rows, max(ranks), random_state, of)
+    return np.array([overlap(first[:, :q], second[:, :q]) for q in ranks])
+
+
+def half_frames(
+    rows: Float32, rank: int, random_state: int, of: Integers | None = None
+) -> tuple[Float64, Float64]:
+    """Leading eigenvectors of two random halves of a set, (d, rank) each.
+
+    The halves hold different things, and those of two sets with the same things and seed are
+    halves of the same things.
+    """
     of = np.arange(len(rows)) if of is None else of
     order = generator(random_state).permutation(int(of.max()) + 1)
     is_first = np.zeros(len(order), dtype=bool)
     is_first[order[: len(order) // 2]] = True
     thin = is_thin(*rows.shape)
     first, second = (
-        leading(Moments.of(rows[part], thin=thin).covariance, max(ranks))
+        leading(Moments.of(rows[part], thin=thin).covariance, rank)
         for part in (is_first[of], ~is_first[of])
     )
-    return np.array([overlap(first[:, :q], second[:, :q]) for q in ranks])
+    return first, second
 
 
 def energy_inside(u: Float64, vector: Float64) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anisoalign_core.errors import ShapeError
+from anisoalign_core.matrices import Matrix, trace
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.cosines import Cosines
 from anisoalign_core.metrics.metric import Metric
@@ -44,22 +45,35 @@ def frechet_of_moments(x: Moments, z: Moments) -> float:
     factor. Nothing is inverted, so singular covariances are no special case. Biased upwards by
     about ``1/n_x + 1/n_z`` times the effective dimension.
     """
-    factor = psd_factor(np.asarray(x.covariance))
-    inner = factor.T @ z.covariance @ factor
-    shared = np.sqrt(np.maximum(eigenvalues(inner), 0.0)).sum()
     step = float(np.sum((x.mean - z.mean) ** 2))
-    return max(step + x.trace + z.trace - 2.0 * float(shared), 0.0)
+    return step + bures_of_covariances(x.covariance, z.covariance)
+
+
+def bures_of_covariances(x: Matrix, z: Matrix) -> float:
+    """Squared Bures distance ``tr(Σ_x + Σ_z − 2 (Σ_x^{1/2} Σ_z Σ_x^{1/2})^{1/2})`` of covariances.
+
+    What :func:`frechet_of_moments` has left when both means are one.
+    """
+    factor = psd_factor(np.asarray(x))
+    inner = factor.T @ z @ factor
+    shared = np.sqrt(np.maximum(eigenvalues(inner), 0.0)).sum()
+    return max(trace(x) + trace(z) - 2.0 * float(shared), 0.0)
 
 
 def frechet_of_rows(x: Float32, z: Float32) -> float:
     """:func:`frechet_of_moments` from fewer rows than dimensions: the centred rows are factors."""
     if x.shape[1] != z.shape[1]:
         raise ShapeError(f"Rows have {x.shape[1]} and {z.shape[1]} dimensions.")
-    mean_x, mean_z = x.mean(axis=0, dtype=np.float64), z.mean(axis=0, dtype=np.float64)
-    centred_x, centred_z = (x - mean_x) / np.sqrt(len(x)), (z - mean_z) / np.sqrt(len(z))
-    shared = singular_values(centred_x @ centred_z.T).sum()
-    spread = float(np.sum(centred_x**2) + np.sum(centred_z**2))
-    return max(float(np.sum((mean_x - mean_z) ** 2)) + spread - 2.0 * float(shared), 0.0)
+    step = x.mean(axis=0, dtype=np.float64) - z.mean(axis=0, dtype=np.float64)
+    return float(np.sum(step**2)) + bures_of_rows(x, z)
+
+
+def bures_of_rows(x: Float32, z: Float32) -> float:
+    """:func:`bures_of_covariances` from fewer rows than dimensions."""
+    centred = [(rows - rows.mean(axis=0, dtype=np.float64)) / np.sqrt(len(rows)) for rows in (x, z)]
+    shared = singular_values(centred[0] @ centred[1].T).sum()
+    spread = sum(float(np.sum(rows**2)) for rows in centred)
+    return max(spread - 2.0 * float(shared), 0.0)
 
 
 def frechet_floor(c: Comparison) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from anisoalign_core.errors import ShapeError
+from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.cosines import Cosines, row_cosines
 from anisoalign_core.metrics.metric import Floor, Metric
@@ -58,6 +58,44 @@ class MatchRanks:
         if equals is None:
             return one
         return np.where(equals == 1, one, 1.0 - _misses(ties, equals, at - ahead))
+
+    def first_among(self, size: int, of: int, *, forward: bool) -> Float64:
+        """Probability per query that its match comes first in a random gallery of ``size`` items.
+
+        The match and ``m − 1`` of the other n − 1 items, drawn without replacement from the ``of``
+        that were searched. With a items ahead and b ties it is
+        ``[C(n − a, m) − C(n − 1 − a − b, m)] / ((b + 1) C(n − 1, m − 1))``, exactly:
+        ``C(n − 1 − a, m − 1)/C(n − 1, m − 1)`` without ties.
+
+        Raises
+        ------
+        ParameterError
+            If the gallery is larger than the one that was searched.
+        """
+        ahead = self.ahead_forward if forward else self.ahead_backward
+        ties = self.ties_forward if forward else self.ties_backward
+        n = of
+        if not 1 <= size <= n:
+            raise ParameterError(f"A gallery of {size} cannot be drawn from {n} items.")
+        alone = _binomial_ratio(n - 1 - ahead, size - 1, n - 1)
+        tied = np.flatnonzero(ties)
+        if len(tied):
+            a, b = ahead[tied], ties[tied]
+            upper, lower = (_binomial_ratio(top, size, n) for top in (n - a, n - 1 - a - b))
+            alone[tied] = (upper - lower) * n / (size * (b + 1))  # C(n, m) = C(n−1, m−1) n/m
+        return alone
+
+
+def _binomial_ratio(top: Integers, chosen: int, whole: int) -> Float64:
+    """``C(t, k)/C(N, k)``, 0 where t < k."""
+    from scipy.special import gammaln
+
+    enough = top >= chosen
+    t = np.where(enough, top, chosen).astype(np.float64)
+    log = (
+        gammaln(t + 1) - gammaln(t - chosen + 1) - gammaln(whole + 1) + gammaln(whole - chosen + 1)
+    )
+    return np.where(enough, np.exp(np.minimum(log, 0.0)), 0.0)
 
 
 def _misses(others: Integers, matches: Integers, places: Integers) -> Float64:
@@ -117,6 +155,33 @@ def match_ranks(cosines: Cosines, things: Things | None = None) -> MatchRanks:
         ahead_backward,
         np.maximum(reached_backward - ahead_backward - 1, 0),
     )
+
+
+def thing_ranks(cosines: Cosines, things: Things) -> MatchRanks:
+    """:func:`match_ranks` in a gallery of things, each as near to a query as its nearest row.
+
+    Where things are rows, the same; else whole things are counted ahead of a query's own.
+    """
+    if things.are_rows:
+        return match_ranks(cosines)
+    forward = _thing_ranks(cosines, things.source, things.target, things.count)
+    backward = _thing_ranks(cosines.transposed, things.target, things.source, things.count)
+    return MatchRanks(*forward, *backward)
+
+
+def _thing_ranks(
+    cosines: Cosines, query: Integers, gallery: Integers, count: int
+) -> tuple[Integers, Integers]:
+    order = np.argsort(gallery, kind="stable")
+    first = np.searchsorted(gallery[order], np.arange(count))
+    found = np.empty((2, len(query)), dtype=np.intp)
+    for part, block in cosines.blocks():
+        nearest = np.maximum.reduceat(block[:, order], first, axis=1)
+        own = np.take_along_axis(nearest, query[part, None], axis=1)
+        ahead = np.count_nonzero(nearest > own + np.float32(TIE_TOLERANCE), axis=1)
+        reached = np.count_nonzero(nearest >= own - np.float32(TIE_TOLERANCE), axis=1)
+        found[:, part] = ahead, np.maximum(reached - ahead - 1, 0)
+    return found[0], found[1]
 
 
 def recall(

@@ -2,7 +2,14 @@
 
 from anisoalign_core.plots.clouds import before_after, clouds, density, histogram_1d
 from anisoalign_core.plots.correction import pareto, stretches, tradeoff
-from anisoalign_core.plots.encoders import NamedSpectra, encoder_spectra
+from anisoalign_core.plots.encoders import (
+    NamedSpectra,
+    agreement_map,
+    encoder_dots,
+    encoder_spectra,
+    gap_parts,
+    matrix_figure,
+)
 from anisoalign_core.plots.explore import Layer, linked
 from anisoalign_core.plots.gap import (
     add_random_overlap,
@@ -29,6 +36,7 @@ __all__ = [
     "Layer",
     "NamedSpectra",
     "add_random_overlap",
+    "agreement_map",
     "angles",
     "before_after",
     "bias_and_residual",
@@ -38,12 +46,15 @@ __all__ = [
     "couplings",
     "density",
     "directional_ratio",
+    "encoder_dots",
     "encoder_spectra",
     "energy",
     "few_coordinates",
+    "gap_parts",
     "histogram_1d",
     "linked",
     "losses",
+    "matrix_figure",
     "overlap",
     "pareto",
     "phase_histograms",

@@ -14,16 +14,26 @@ import plotly.graph_objects as go
 from anisoalign_core.compare.results import Leaderboard
 from anisoalign_core.compare.study import PLANES, PlaneKind, Trial, trial_on
 from anisoalign_core.errors import NeedsPairsError, ParameterError
-from anisoalign_core.gap.report import Curves, GapReport
+from anisoalign_core.gap.facts import Curves
+from anisoalign_core.gap.report import GapReport
 from anisoalign_core.metrics.registry import METRICS
 from anisoalign_core.pairs import EmbeddingPair, check_pair
 from anisoalign_core.plots import gap
 from anisoalign_core.plots.clouds import before_after
 from anisoalign_core.plots.correction import stretches, tradeoff
+from anisoalign_core.plots.encoders import comparison_figure, matrix_figure
 from anisoalign_core.plots.leaderboard import answers, mixed_gallery, tradeoff_board
 
 if TYPE_CHECKING:
     from anisoalign_core.align import Aligner
+
+__all__ = [
+    "board_figure",
+    "comparison_figure",
+    "matrix_figure",
+    "method_figure",
+    "report_figure",
+]
 
 NEED_PAIRS = ("bias", "energy", "ratio")
 

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.subplots import make_subplots
 
+from anisoalign_core.card import three, within
+from anisoalign_core.errors import ParameterError
+from anisoalign_core.gap.encoders import EncoderComparison
+from anisoalign_core.gap.matrix import GapMatrix
 from anisoalign_core.numerics import Float64
 from anisoalign_core.plots.explore import PALETTE
-from anisoalign_core.plots.style import NULL, as_text, layout, line
+from anisoalign_core.plots.style import GAP, NULL, RESIDUAL, as_text, dots, layout, line
 
 SMALLEST_SHARE = 1e-8
 """Shares of variance below this are rounding and are left out."""
@@ -66,3 +72,182 @@ def encoder_spectra(sets: Sequence[NamedSpectra]) -> go.Figure:
     figure.update_xaxes(type="log", title="rank of the direction", dtick=1)
     figure.update_yaxes(type="log", title="share of the variance", exponentformat="power", dtick=1)
     return layout(figure, height=430)
+
+
+COLUMNS = 4
+"""Panels of measures beside each other."""
+
+
+def comparison_figure(comparison: EncoderComparison, kind: str, **options: Any) -> go.Figure:
+    """Draw a comparison; see :meth:`EncoderComparison.plot`."""
+    kinds = {
+        "table": encoder_dots,
+        "spectra": _spectra,
+        "parts": gap_parts,
+        "agreement": agreement_map,
+    }
+    if kind not in kinds:
+        raise ParameterError(f'There is no figure "{kind}"; choose among {", ".join(kinds)}.')
+    return kinds[kind](comparison, **options)
+
+
+def encoder_dots(
+    comparison: EncoderComparison, by: str | None = None, baseline: str | None = None
+) -> go.Figure:
+    """One row per encoder, one panel per measure: a dot, its 95 % interval, and its null.
+
+    Parameters
+    ----------
+    comparison : EncoderComparison
+    by : str, optional
+        A measure to sort by, largest on top.
+    baseline : str, optional
+        An encoder whose value runs through all rows as a line.
+
+    Raises
+    ------
+    ParameterError
+        If there is no such encoder or measure.
+    """
+    names, measures = comparison.order(by), comparison.measures
+    if baseline is not None and baseline not in names:
+        raise ParameterError(f'There is no encoder "{baseline}" to read the others against.')
+    across = min(COLUMNS, len(measures))
+    down = -(-len(measures) // across)
+    figure = make_subplots(
+        rows=down,
+        cols=across,
+        shared_yaxes=True,
+        subplot_titles=[as_text(measure.label) for measure in measures],
+        horizontal_spacing=0.03,
+        vertical_spacing=0.24 if down > 1 else 0,
+    )
+    for number, measure in enumerate(measures):
+        place = {"row": number // across + 1, "col": number % across + 1}
+        points = comparison.points[measure.name]
+        shown = [name for name in names if name in points]
+        found = [points[name] for name in shown]
+        values = np.array([point.value for point in found])
+        low, high = (
+            np.nan_to_num(np.array(ends) - values)
+            for ends in ([p.low for p in found], [p.high for p in found])
+        )
+        labels = [as_text(name) for name in shown]
+        nulls = dots(
+            [point.null for point in found],
+            labels,
+            "what chance gives",
+            NULL,
+            f"%{{y}}: {measure.null_is} %{{x:.3g}}",
+            marker={"symbol": "line-ns", "size": 13, "line": {"width": 2, "color": NULL}},
+            showlegend=number == 0,
+            legendgroup="null",
+        )
+        marks = dots(
+            values,
+            labels,
+            "measured, 95 %",
+            [PALETTE[list(comparison.reports).index(name) % len(PALETTE)] for name in shown],
+            "%{y}: %{text}",
+            marker={"size": 9},
+            text=[within(p.value, p.low, p.high) for p in found],
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": high,
+                "arrayminus": -low,
+                "color": NULL,
+                "thickness": 1.5,
+            },
+            showlegend=False,
+        )
+        figure.add_traces([nulls, marks], [place["row"]] * 2, [place["col"]] * 2)
+        if baseline in points:
+            figure.add_vline(
+                points[baseline].value, line={"dash": "dot", "color": NULL, "width": 1}, **place
+            )
+    layout(figure, height=down * (90 + 30 * len(names)) + 60)
+    figure.update_yaxes(
+        categoryorder="array", categoryarray=[as_text(name) for name in reversed(names)]
+    )
+    figure.update_annotations(font={"size": 12.5})
+    return figure
+
+
+def _spectra(comparison: EncoderComparison) -> go.Figure:
+    known = {name: r.curves for name, r in comparison.reports.items() if r.curves is not None}
+    if not known:
+        raise ParameterError(
+            "None of these reports holds spectra. Write them with GapReport.save, or measure again."
+        )
+    return encoder_spectra(
+        [NamedSpectra(name, c.target, c.source, c.residual) for name, c in known.items()]
+    )
+
+
+def gap_parts(comparison: EncoderComparison) -> go.Figure:
+    """Stack ``G_μ²`` and ``tr Σ_r`` of every encoder with pairs: the mean squared distance."""
+    parts = comparison.parts()
+    if not parts:
+        raise ParameterError("None of these reports has pairs, and the residual needs them.")
+    figure = go.Figure()
+    for at, (name, colour) in enumerate(
+        (("between the means, G_μ²", GAP), ("from pair to pair, tr Σ_r", RESIDUAL))
+    ):
+        figure.add_trace(
+            go.Bar(
+                y=[as_text(one) for one in parts],
+                x=[both[at] for both in parts.values()],
+                name=name,
+                orientation="h",
+                marker={"color": colour, "line": {"width": 0}},
+                text=[f"{both[at] / sum(both):.0%}" for both in parts.values()],
+                hovertemplate="%{y}: %{x:.3g} (%{text})<extra></extra>",
+            )
+        )
+    figure.update_layout(barmode="stack")
+    figure.update_xaxes(title="mean squared distance of partners")
+    figure.update_yaxes(autorange="reversed")
+    return layout(figure, height=110 + 34 * len(parts))
+
+
+def agreement_map(comparison: EncoderComparison) -> go.Figure:
+    """How far the leading residual directions of every two encoders agree on the same things."""
+    if not comparison.agreements:
+        raise ParameterError("Directions are compared where rows of at least two are at hand.")
+    names = list(dict.fromkeys(n for one in comparison.agreements for n in (one.first, one.second)))
+    cells = np.full((len(names), len(names)), np.nan)
+    for one in comparison.agreements:
+        a, b = names.index(one.first), names.index(one.second)
+        cells[a, b] = cells[b, a] = one.value
+    return _heat(cells, names, (0.0, 1.0))
+
+
+def matrix_figure(found: GapMatrix, measure: str) -> go.Figure:
+    """Draw one measure of every two modalities; see :meth:`GapMatrix.plot`."""
+    table = found.to_frame(measure)
+    return _heat(table.to_numpy(dtype=np.float64), list(found.modalities), None)
+
+
+def _heat(cells: Float64, names: Sequence[str], ends: tuple[float, float] | None) -> go.Figure:
+    labels = [as_text(name) for name in names]
+    finite = cells[np.isfinite(cells)]
+    low, high = ends or (min(float(finite.min(initial=0.0)), 0.0), float(finite.max(initial=1e-9)))
+    figure = go.Figure(
+        go.Heatmap(
+            z=cells,
+            x=labels,
+            y=labels,
+            zmin=low,
+            zmax=high,
+            colorscale="Cividis",
+            text=[["" if np.isnan(v) else three(float(v)) for v in row] for row in cells],
+            texttemplate="%{text}",
+            hovertemplate="%{y} → %{x}: %{z:.3g}<extra></extra>",
+            xgap=2,
+            ygap=2,
+            hoverongaps=False,
+        )
+    )
+    figure.update_yaxes(autorange="reversed")
+    return layout(figure, height=150 + 46 * len(names), legend=False)

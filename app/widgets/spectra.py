@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from anisoalign_core.gap.report import Curves, GapReport
+from anisoalign_core.gap.facts import Curves
+from anisoalign_core.gap.report import GapReport
 from anisoalign_core.geometry.directions import Directions
 from app.session import require_pair, result
 

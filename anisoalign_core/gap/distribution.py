@@ -1,0 +1,135 @@
+"""What is left of a gap when the centroids coincide: the distribution gap, and conformity."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from anisoalign_core.gap.facts import Conformity, Distribution
+from anisoalign_core.gap.sample import NULL_ROWS, Sample, spread_of
+from anisoalign_core.matrices import Matrix
+from anisoalign_core.metrics.distributions import bures_of_covariances, bures_of_rows
+from anisoalign_core.metrics.intervals import HEAVY_HALVES
+from anisoalign_core.moments import Moments
+from anisoalign_core.numerics import Float32, Float64, Integers, generator
+
+
+def distribution(
+    y: Float32, x: Float32, source: Moments, target: Moments, sample: Sample, seed: int
+) -> Distribution:
+    """Measure a :class:`~anisoalign_core.gap.facts.Distribution`.
+
+    Parameters
+    ----------
+    y, x : (n, d) and (m, d) float32
+        All source and target rows.
+    source, target : Moments
+        Of them, each thing with weight one.
+    sample : Sample
+        Rows that the interval, the floors and the correlation look at, at most 1000 of each side.
+    seed : int
+    """
+    part = sample.first(NULL_ROWS)
+    squared = _gap(y, x, source, target) ** 2
+    step = float(np.sum((target.mean - source.mean) ** 2))
+    of_source, of_target = (_conformities(m, r) for m, r in ((source, part.y), (target, part.x)))
+    value = math.sqrt(squared)
+    rows = min(len(y), len(x)) if sample.things is None else sample.things.count
+    gap = spread_of(
+        value,
+        lambda half: math.sqrt(bures_of_rows(half.x, half.y)),
+        part,
+        rows=max(rows, part.size),
+        paired=False,
+        seed=seed,
+        bounds=(0.0, 2.0),
+        count=HEAVY_HALVES,
+    )
+    return Distribution(
+        gap=gap,
+        floor=_floor(part, len(y), len(x), seed),
+        share=squared / (step + squared) if step + squared > 0 else math.nan,
+        source=_conformity(source),
+        target=_conformity(target),
+        conformity_distance=_wasserstein(of_source, of_target),
+        conformity_distance_floor=_conformity_floor(of_source, of_target, seed),
+        conformity_correlation=_correlation(part, source, target),
+        conformity_correlation_null=math.nan
+        if part.things is None
+        else 1 / math.sqrt(max(part.size - 1, 1)),
+    )
+
+
+def distribution_gap(source: Matrix, target: Matrix) -> float:
+    """``B`` of two covariances, (d, d); see :class:`~anisoalign_core.gap.facts.Distribution`."""
+    return math.sqrt(bures_of_covariances(target, source))
+
+
+def _gap(y: Float32, x: Float32, source: Moments, target: Moments) -> float:
+    """``B`` of all rows, from the rows themselves where there are fewer than dimensions."""
+    if min(len(y), len(x)) < y.shape[1] and (source.n, target.n) == (len(y), len(x)):
+        return math.sqrt(bures_of_rows(x, y))
+    return distribution_gap(source.covariance, target.covariance)
+
+
+def _halves(n: int, seed: int) -> tuple[Integers, Integers]:
+    order = generator(seed).permutation(n)
+    return order[: n // 2], order[n // 2 :]
+
+
+def _floor(part: Sample, n_source: int, n_target: int, seed: int) -> float:
+    """B between halves of either modality, carried to these sizes: B² falls as 1/n."""
+    found = []
+    for rows in (part.y, part.x):
+        first, second = _halves(len(rows), seed)
+        ratio = (1 / n_source + 1 / n_target) / (1 / len(first) + 1 / len(second))
+        found.append(bures_of_rows(rows[first], rows[second]) * ratio)
+    return math.sqrt(sum(found) / 2)
+
+
+def _conformity(moments: Moments) -> Conformity:
+    size = float(np.linalg.norm(moments.mean))
+    along = math.nan
+    if size > 0:
+        h = moments.mean / size
+        along = math.sqrt(max(float(h @ (moments.covariance @ h)), 0.0))
+    return Conformity(
+        mean=size,
+        mean_floor=math.sqrt(moments.trace / moments.n),
+        spread=along,
+        spread_floor=math.sqrt(moments.trace / moments.dim),
+    )
+
+
+def _conformities(moments: Moments, rows: Float32) -> Float64:
+    size = float(np.linalg.norm(moments.mean))
+    return np.asarray(rows @ (moments.mean / size)) if size > 0 else np.full(len(rows), np.nan)
+
+
+def _wasserstein(first: Float64, second: Float64) -> float:
+    """``∫₀¹ |F⁻¹(q) − G⁻¹(q)| dq`` of two samples."""
+    from scipy.stats import wasserstein_distance
+
+    if not (np.isfinite(first).all() and np.isfinite(second).all()):
+        return math.nan
+    return float(wasserstein_distance(first, second))
+
+
+def _conformity_floor(of_source: Float64, of_target: Float64, seed: int) -> float:
+    found = []
+    for values in (of_source, of_target):
+        first, second = _halves(len(values), seed)
+        ratio = (1 / len(of_source) + 1 / len(of_target)) / (1 / len(first) + 1 / len(second))
+        found.append(_wasserstein(values[first], values[second]) * math.sqrt(ratio))
+    return sum(found) / 2
+
+
+def _correlation(part: Sample, source: Moments, target: Moments) -> float:
+    if part.things is None or part.size < 3:
+        return math.nan
+    y, x = part.means
+    first, second = _conformities(source, y), _conformities(target, x)
+    if not (first.std() > 0 and second.std() > 0):
+        return math.nan
+    return float(np.corrcoef(first, second)[0, 1])

@@ -1,6 +1,7 @@
 from . import compare as compare
 from . import encode as encode
 from . import engine as engine
+from . import gap as gap
 from .align import ALIGNERS as ALIGNERS
 from .align import C3 as C3
 from .align import Aligner as Aligner

@@ -50,6 +50,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "things",
         "splitting",
         "pairs",
+        "matrices",
         "moments",
         "geometry",
     },

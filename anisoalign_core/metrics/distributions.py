@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from anisoalign_core.errors import ShapeError
+from anisoalign_core.matrices import Matrix, trace
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.cosines import Cosines
 from anisoalign_core.metrics.metric import Metric
@@ -39,16 +40,29 @@ def frechet(c: Comparison) -> float:
 def frechet_of_moments(x: Moments, z: Moments) -> float:
     """Squared Fréchet distance of two Gaussians with these moments.
 
-    ``F = ‖μ_x − μ_z‖² + tr(Σ_x + Σ_z − 2 (Σ_x^{1/2} Σ_z Σ_x^{1/2})^{1/2})``. The last trace is a
-    nuclear norm, ``‖F_xᵀ F_z‖_*`` for any factors with ``F Fᵀ = Σ``: here a pivoted Cholesky
-    factor. Nothing is inverted, so singular covariances are no special case. Biased upwards by
-    about ``1/n_x + 1/n_z`` times the effective dimension.
+    ``F = ‖μ_x − μ_z‖² + tr(Σ_x + Σ_z − 2 (Σ_x^{1/2} Σ_z Σ_x^{1/2})^{1/2})``.
     """
-    factor = psd_factor(np.asarray(x.covariance))
-    inner = factor.T @ z.covariance @ factor
-    shared = np.sqrt(np.maximum(eigenvalues(inner), 0.0)).sum()
     step = float(np.sum((x.mean - z.mean) ** 2))
-    return max(step + x.trace + z.trace - 2.0 * float(shared), 0.0)
+    return step + squared_bures(x.covariance, z.covariance)
+
+
+def squared_bures(x: Matrix, z: Matrix) -> float:
+    """Squared Bures distance of two covariances.
+
+    ``B² = tr(Σ_x + Σ_z − 2 (Σ_x^{1/2} Σ_z Σ_x^{1/2})^{1/2})``. The last trace is a nuclear norm,
+    ``‖F_xᵀ F_z‖_*`` for any factors with ``F Fᵀ = Σ``: here a pivoted Cholesky factor. Nothing is
+    inverted, so singular covariances are no special case. Biased upwards by about ``1/n_x + 1/n_z``
+    times the effective dimension.
+
+    Parameters
+    ----------
+    x, z : Matrix
+        Σ_x and Σ_z, (d, d).
+    """
+    factor = psd_factor(np.asarray(x))
+    inner = factor.T @ z @ factor
+    shared = np.sqrt(np.maximum(eigenvalues(inner), 0.0)).sum()
+    return max(trace(x) + trace(z) - 2.0 * float(shared), 0.0)
 
 
 def frechet_of_rows(x: Float32, z: Float32) -> float:

@@ -61,6 +61,10 @@ class ParameterError(ValueRefused):
     """A parameter has a value outside its range."""
 
 
+class SinkError(AnisoAlignError):
+    """What a monitor's rows are given to raised an error; it is the cause of this one."""
+
+
 class CancelledError(AnisoAlignError):
     """The person asked to stop; nothing was changed."""
 

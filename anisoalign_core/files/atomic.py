@@ -66,7 +66,7 @@ class AtomicFiles:
                 remove_left_over(path)
             self._waiting.append(_Waiting(path, *_locked(path)))
         except OSError as error:
-            raise _place_error(path.name, error) from error
+            raise place_error(path.name, error) from error
         return self._waiting[-1].temporary
 
     def _commit(self) -> None:
@@ -135,7 +135,7 @@ def atomic_files(*, clean: bool = True) -> Iterator[AtomicFiles]:
             name = files._name(error) if isinstance(error, OSError) else None
             files._abandon()
             if name is not None:
-                raise _place_error(name, cast(OSError, error)) from error
+                raise place_error(name, cast(OSError, error)) from error
             raise
 
 
@@ -194,7 +194,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _place_error(path.name, error) from error
+        raise place_error(path.name, error) from error
 
 
 def remove_left_over(path: Path) -> None:
@@ -293,7 +293,8 @@ def _unlock(waiting: _Waiting) -> None:
         os.close(waiting.lock)
 
 
-def _place_error(name: str, error: OSError) -> PlaceError:
+def place_error(name: str, error: OSError) -> PlaceError:
+    """Return the error for a file that the system would not let be written."""
     reason = error.strerror or str(error)
     if error.errno in NO_ROOM:
         what_next = "Make room there, or choose another place."

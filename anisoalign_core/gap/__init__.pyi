@@ -1,6 +1,12 @@
 from .diagnose import diagnose as diagnose
+from .distribution import distribution_gap as distribution_gap
 from .encoders import EncoderComparison as EncoderComparison
 from .encoders import compare as compare
 from .matrix import GapMatrix as GapMatrix
 from .matrix import matrix as matrix
+from .monitor import Monitor as Monitor
 from .report import GapReport as GapReport
+from .row import Row as Row
+from .run import Run as Run
+from .sinks import JsonLines as JsonLines
+from .sinks import TensorBoard as TensorBoard

@@ -9,7 +9,7 @@ import numpy as np
 from anisoalign_core.gap.facts import Conformity, Distribution
 from anisoalign_core.gap.sample import NULL_ROWS, Sample, spread_of
 from anisoalign_core.matrices import Matrix
-from anisoalign_core.metrics.distributions import bures_of_covariances, bures_of_rows
+from anisoalign_core.metrics.distributions import squared_bures, squared_bures_of_rows
 from anisoalign_core.metrics.intervals import HEAVY_HALVES
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers, generator
@@ -38,7 +38,7 @@ def distribution(
     rows = min(len(y), len(x)) if sample.things is None else sample.things.count
     gap = spread_of(
         value,
-        lambda half: math.sqrt(bures_of_rows(half.x, half.y)),
+        lambda half: math.sqrt(squared_bures_of_rows(half.x, half.y)),
         part,
         rows=max(rows, part.size),
         paired=False,
@@ -61,15 +61,46 @@ def distribution(
     )
 
 
-def distribution_gap(source: Matrix, target: Matrix) -> float:
-    """``B`` of two covariances, (d, d); see :class:`~anisoalign_core.gap.facts.Distribution`."""
-    return math.sqrt(bures_of_covariances(target, source))
+def distribution_gap(covariance_source: Matrix, covariance_target: Matrix) -> float:
+    """Distance of two distributions with their means removed, as Gaussians.
+
+    ``√tr(Σ_x + Σ_y − 2 (Σ_x^{1/2} Σ_y Σ_x^{1/2})^{1/2})``, the Bures (Gaussian 2-Wasserstein)
+    distance. With the centroid gap it makes the Fréchet distance:
+    ``F = ‖μ_x − μ_y‖² + distribution_gap²``.
+
+    Parameters
+    ----------
+    covariance_source, covariance_target : Matrix
+        Σ_y and Σ_x, (d, d).
+    """
+    return math.sqrt(squared_bures(covariance_target, covariance_source))
+
+
+def distribution_gap_floor(values: Float64, n_source: int, n_target: int) -> float:
+    """Distribution gap of two samples of one distribution of these sizes, to first order.
+
+    ``√(½ (1/n_y + 1/n_x) Σ_ij λ_i λ_j (1 + δ_ij) / (λ_i + λ_j))``: the Bures metric of
+    ``Σ̂ − Σ``, whose entries in the eigenbasis of Σ have variances ``λ_i λ_j (1 + δ_ij) / n``
+    for Gaussian rows. Halves of real embeddings meet it within 8 % from 2 d rows on; of isotropic
+    rows it is 3 % low at 4 d rows and 12 % low at d.
+
+    Parameters
+    ----------
+    values : (d,) float64
+        Eigenvalues λ of Σ: of ``(Σ_x + Σ_y) / 2``, where both are samples.
+    n_source, n_target : int
+        Rows behind each covariance.
+    """
+    known = np.maximum(values[values > 0], np.finfo(np.float64).tiny)
+    terms = np.outer(known, known) / (known[:, None] + known)
+    both = 0.5 * (1.0 / n_source + 1.0 / n_target)
+    return math.sqrt(both * float(terms.sum() + np.trace(terms)))
 
 
 def _gap(y: Float32, x: Float32, source: Moments, target: Moments) -> float:
     """``B`` of all rows, from the rows themselves where there are fewer than dimensions."""
     if min(len(y), len(x)) < y.shape[1] and (source.n, target.n) == (len(y), len(x)):
-        return math.sqrt(bures_of_rows(x, y))
+        return math.sqrt(squared_bures_of_rows(x, y))
     return distribution_gap(source.covariance, target.covariance)
 
 
@@ -84,7 +115,7 @@ def _floor(part: Sample, n_source: int, n_target: int, seed: int) -> float:
     for rows in (part.y, part.x):
         first, second = _halves(len(rows), seed)
         ratio = (1 / n_source + 1 / n_target) / (1 / len(first) + 1 / len(second))
-        found.append(bures_of_rows(rows[first], rows[second]) * ratio)
+        found.append(squared_bures_of_rows(rows[first], rows[second]) * ratio)
     return math.sqrt(sum(found) / 2)
 
 

@@ -65,7 +65,7 @@ def report_of(text: bytes | str, name: str = "the report") -> GapReport:
             )
         details = dict(body["details"])
         details.pop("curves", None)
-        report = from_plain(GapReport, _numbered(GapReport, details))
+        report = from_plain(GapReport, numbered(GapReport, details))
         if body.get("curves") is not None:
             report = replace(report, curves=_curves(body["curves"]))
         return report
@@ -97,18 +97,18 @@ def _curves(body: Mapping[str, Any]) -> Curves:
     )
 
 
-def _numbered(hint: Any, value: Any) -> Any:
+def numbered(hint: Any, value: Any) -> Any:
     """Return plain values with NaN where a number was not finite and JSON says null."""
     origin, inner = get_origin(hint), get_args(hint)
     if hint is float:
         return math.nan if value is None else value
     if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
         hints = get_type_hints(hint)
-        return {k: _numbered(hints[k], v) if k in hints else v for k, v in value.items()}
+        return {k: numbered(hints[k], v) if k in hints else v for k, v in value.items()}
     if origin in (Union, types.UnionType) and value is not None:
-        return _numbered(next(one for one in inner if one is not type(None)), value)
+        return numbered(next(one for one in inner if one is not type(None)), value)
     if origin is dict and isinstance(value, dict):
-        return {k: _numbered(inner[1], v) for k, v in value.items()}
+        return {k: numbered(inner[1], v) for k, v in value.items()}
     if origin is tuple and isinstance(value, list):
-        return [_numbered(inner[0], one) for one in value]
+        return [numbered(inner[0], one) for one in value]
     return value

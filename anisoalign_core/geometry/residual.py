@@ -79,8 +79,7 @@ class Residual:
     @property
     def share(self) -> float:
         """``tr Σ_r / (‖Δ‖² + tr Σ_r)``: how much of the squared distance is not the mean."""
-        total = float(self.delta @ self.delta) + self.trace
-        return self.trace / total if total > 0 else math.nan
+        return residual_share(float(self.delta @ self.delta), self.trace)
 
     @cached_property
     def _decomposition(self) -> tuple[Float64, Float64]:
@@ -142,6 +141,11 @@ class Residual:
         directions = u @ vectors
         directions /= np.linalg.norm(directions, axis=0)
         return np.asarray(ratios), np.asarray(directions)
+
+
+def residual_share(bias: float, trace: float) -> float:
+    """``tr Σ_r / (‖Δ‖² + tr Σ_r)`` of a squared centroid gap and a residual's trace."""
+    return trace / (bias + trace) if bias + trace > 0 else math.nan
 
 
 def anisotropy(largest: float, trace: float, dim: int) -> float:

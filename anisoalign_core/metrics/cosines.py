@@ -33,6 +33,11 @@ def row_cosines(first: Float32, second: Float32) -> Float64:
     return np.asarray(np.einsum("ij,ij->i", first, second), dtype=np.float64)
 
 
+def squared_distances(cosines: Float64) -> Float64:
+    """``‖x − y‖² = 2 − 2⟨x, y⟩`` of unit rows, from their cosines."""
+    return np.maximum(2.0 - 2.0 * cosines, 0.0)
+
+
 def link_cosines(source: Float32, target: Float32, links: Links) -> Float64:
     """``⟨x_j, y_i⟩`` of all matched rows, (L,) float64."""
     found = [

@@ -40,19 +40,24 @@ def frechet(c: Comparison) -> float:
 def frechet_of_moments(x: Moments, z: Moments) -> float:
     """Squared Fréchet distance of two Gaussians with these moments.
 
-    ``F = ‖μ_x − μ_z‖² + tr(Σ_x + Σ_z − 2 (Σ_x^{1/2} Σ_z Σ_x^{1/2})^{1/2})``. The last trace is a
-    nuclear norm, ``‖F_xᵀ F_z‖_*`` for any factors with ``F Fᵀ = Σ``: here a pivoted Cholesky
-    factor. Nothing is inverted, so singular covariances are no special case. Biased upwards by
-    about ``1/n_x + 1/n_z`` times the effective dimension.
+    ``F = ‖μ_x − μ_z‖² + tr(Σ_x + Σ_z − 2 (Σ_x^{1/2} Σ_z Σ_x^{1/2})^{1/2})``.
     """
     step = float(np.sum((x.mean - z.mean) ** 2))
-    return step + bures_of_covariances(x.covariance, z.covariance)
+    return step + squared_bures(x.covariance, z.covariance)
 
 
-def bures_of_covariances(x: Matrix, z: Matrix) -> float:
-    """Squared Bures distance ``tr(Σ_x + Σ_z − 2 (Σ_x^{1/2} Σ_z Σ_x^{1/2})^{1/2})`` of covariances.
+def squared_bures(x: Matrix, z: Matrix) -> float:
+    """Squared Bures distance of two covariances.
 
-    What :func:`frechet_of_moments` has left when both means are one.
+    ``B² = tr(Σ_x + Σ_z − 2 (Σ_x^{1/2} Σ_z Σ_x^{1/2})^{1/2})``. The last trace is a nuclear norm,
+    ``‖F_xᵀ F_z‖_*`` for any factors with ``F Fᵀ = Σ``: here a pivoted Cholesky factor. Nothing is
+    inverted, so singular covariances are no special case. Biased upwards by about ``1/n_x + 1/n_z``
+    times the effective dimension.
+
+    Parameters
+    ----------
+    x, z : Matrix
+        Σ_x and Σ_z, (d, d).
     """
     factor = psd_factor(np.asarray(x))
     inner = factor.T @ z @ factor
@@ -65,11 +70,11 @@ def frechet_of_rows(x: Float32, z: Float32) -> float:
     if x.shape[1] != z.shape[1]:
         raise ShapeError(f"Rows have {x.shape[1]} and {z.shape[1]} dimensions.")
     step = x.mean(axis=0, dtype=np.float64) - z.mean(axis=0, dtype=np.float64)
-    return float(np.sum(step**2)) + bures_of_rows(x, z)
+    return float(np.sum(step**2)) + squared_bures_of_rows(x, z)
 
 
-def bures_of_rows(x: Float32, z: Float32) -> float:
-    """:func:`bures_of_covariances` from fewer rows than dimensions."""
+def squared_bures_of_rows(x: Float32, z: Float32) -> float:
+    """:func:`squared_bures` from fewer rows than dimensions."""
     centred = [(rows - rows.mean(axis=0, dtype=np.float64)) / np.sqrt(len(rows)) for rows in (x, z)]
     shared = singular_values(centred[0] @ centred[1].T).sum()
     spread = sum(float(np.sum(rows**2)) for rows in centred)

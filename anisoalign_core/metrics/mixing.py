@@ -22,13 +22,24 @@ def delta_mu(c: Comparison) -> float:
 
 
 def sampling_floor(c: Comparison) -> float:
-    """Δμ of two samples of these sizes with one mean, ``√(tr Σ_z/n_z + tr Σ_x/n_x)``.
+    """Δμ of two samples of these sizes with one mean; see :func:`gap_floor`."""
+    return gap_floor((c.after_mean, c.fixed.target_mean), (len(c.after), len(c.target)))
+
+
+def gap_floor(means: tuple[Float64, Float64], rows: tuple[int, int]) -> float:
+    """Distance of two sample means of one distribution, ``√(tr Σ_z/n_z + tr Σ_x/n_x)``.
 
     On unit rows ``tr Σ = 1 − ‖μ‖²``.
+
+    Parameters
+    ----------
+    means : pair of (d,) float64
+        Of unit rows.
+    rows : pair of int
+        n_z and n_x.
     """
-    means = c.after_mean, c.fixed.target_mean
-    spread_z, spread_x = (max(1.0 - float(mean @ mean), 0.0) for mean in means)
-    return float(np.sqrt(spread_z / len(c.after) + spread_x / len(c.target)))
+    spreads = (max(1.0 - float(mean @ mean), 0.0) for mean in means)
+    return float(np.sqrt(sum(spread / n for spread, n in zip(spreads, rows, strict=True))))
 
 
 def binary_entropy(share: Float64) -> Float64:

@@ -18,6 +18,7 @@ from anisoalign_core.metrics.cosines import (
     mean_rows,
     pair_correlation,
     row_cosines,
+    squared_distances,
 )
 from anisoalign_core.metrics.neighbours import k_occurrence, nearest, overlap
 from anisoalign_core.numerics import Float32, Float64, generator
@@ -156,7 +157,7 @@ def alignment(x: Float32, y: Float32, alpha: float = 2.0, things: Things | None 
     """
     if things is None:
         things = Things.rows(_matched(x, y))
-    squared = np.maximum(2.0 - 2.0 * link_cosines(y, x, things.links), 0.0)
+    squared = squared_distances(link_cosines(y, x, things.links))
     return float(np.average(squared ** (alpha / 2.0), weights=things.links.weights))
 
 

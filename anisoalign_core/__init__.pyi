@@ -1,3 +1,4 @@
+from . import bench as bench
 from . import compare as compare
 from . import encode as encode
 from . import engine as engine

@@ -516,8 +516,19 @@ def model_config(settings: Settings, vocab_size: int) -> dict[str, Any]:
     }
 
 
-def build_model(config: dict[str, Any], seed: int, scale: float = SCALE_OF_LOGITS) -> CLIP:
-    """Build an untrained open_clip ``CLIP`` whose logit scale, 1/temperature, is frozen."""
+def build_model(
+    config: dict[str, Any],
+    seed: int,
+    scale: float = SCALE_OF_LOGITS,
+    *,
+    bias: float | None = None,
+    learned: bool = False,
+) -> CLIP:
+    """Build an untrained open_clip ``CLIP``.
+
+    Its logit scale, 1/temperature, is frozen, unless it is to be learned from ``scale`` on; a bias
+    is learned too, where one is given.
+    """
     import torch
     from open_clip.model import CLIP, CLIPTextCfg, CLIPVisionCfg
 
@@ -527,8 +538,9 @@ def build_model(config: dict[str, Any], seed: int, scale: float = SCALE_OF_LOGIT
         CLIPVisionCfg(**config["vision_cfg"]),
         CLIPTextCfg(**config["text_cfg"]),
         init_logit_scale=math.log(scale),
+        init_logit_bias=bias,
     )
-    model.logit_scale.requires_grad_(False)
+    model.logit_scale.requires_grad_(learned)
     return model
 
 
@@ -538,14 +550,35 @@ def _pixels(images: NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(images).permute(0, 3, 1, 2).float() / 63.75 - 2
 
 
+def contrastive(model: CLIP, image: torch.Tensor, text: torch.Tensor) -> torch.Tensor:
+    """Symmetric cross-entropy of each row among those of the other side (InfoNCE).
+
+    Parameters
+    ----------
+    model : CLIP
+        Holds the logit scale.
+    image, text : (n, d) tensors
+        Unit rows; row i of one is the partner of row i of the other.
+    """
+    import torch
+    from torch.nn.functional import cross_entropy
+
+    logits = model.logit_scale.exp() * image @ text.T
+    partners = torch.arange(len(image))
+    return (cross_entropy(logits, partners) + cross_entropy(logits.T, partners)) / 2
+
+
 def train(
     model: CLIP,
     images: NDArray[np.uint8],
     tokens: NDArray[np.int64],
     settings: Settings,
     after_step: Callable[[int], None] | None = None,
+    *,
+    loss_of: Callable[[CLIP, torch.Tensor, torch.Tensor], torch.Tensor] = contrastive,
+    watch: Callable[[int, torch.Tensor, torch.Tensor], None] | None = None,
 ) -> None:
-    """Train in place with the symmetric contrastive loss.
+    """Train in place.
 
     Parameters
     ----------
@@ -558,9 +591,11 @@ def train(
         Steps, batch size, learning rate, weight decay, warm-up and seed.
     after_step : callable (int), optional
         Called after each step with the number of steps taken; may look at the model.
+    loss_of : callable (model, image rows, text rows), default `contrastive`
+    watch : callable (int, image rows, text rows), optional
+        Called in each step, before the weights move, with its number and the batch's unit rows.
     """
     import torch
-    from torch.nn.functional import cross_entropy
 
     pictures, words = _pixels(images), torch.from_numpy(tokens)
     decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
@@ -571,14 +606,16 @@ def train(
         betas=(0.9, 0.98),
         weight_decay=0.0,
     )
-    partners = torch.arange(settings.batch_size)
     model.train()
     began = time.perf_counter()
     for step, rows in zip(range(settings.steps), _batches(len(images), settings), strict=False):
         for group in optimiser.param_groups:
             group["lr"] = _learning_rate(step, settings)
-        logits, _ = model.get_logits(pictures[rows], words[rows])
-        loss = (cross_entropy(logits, partners) + cross_entropy(logits.T, partners)) / 2
+        image = model.encode_image(pictures[rows], normalize=True)
+        text = model.encode_text(words[rows], normalize=True)
+        loss = loss_of(model, image, text)
+        if watch is not None:
+            watch(step, image, text)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()

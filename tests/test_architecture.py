@@ -156,8 +156,25 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "compare",
         "gap",
         "teach",
+        "bench",
     },
-    "publish": {"errors", "card", "metrics", "compare", "plots"},
+    "bench": {
+        "errors",
+        "numerics",
+        "plain",
+        "files",
+        "rows",
+        "embeddings",
+        "things",
+        "pairs",
+        "io",
+        "metrics",
+        "align",
+        "gap",
+        "compare",
+        "encode",
+    },
+    "publish": {"errors", "card", "files", "metrics", "gap", "bench", "compare", "plots"},
 }
 
 

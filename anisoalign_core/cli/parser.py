@@ -29,7 +29,13 @@ PLANES = (
     "what to look along: the gap beside the leading residual direction, or two leading directions "
     "of the target, or of both"
 )
-PARTS = ("subspaces", "separability", "residual", "structure")  # gap.diagnose.PARTS, not imported
+PARTS = (
+    "subspaces",
+    "distribution",
+    "separability",
+    "residual",
+    "structure",
+)  # gap.diagnose.PARTS, not imported
 EXAMPLES = """examples:
   anisoalign info texts/
   anisoalign diagnose --target image.npy --source text.npy --paired --json report.json

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, fields
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -78,7 +80,7 @@ class Run:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def load(cls, path: str | Path, *later: str | Path) -> Run:
+    def load(cls, path: str | Path | Source, *later: str | Path | Source) -> Run:
         """Read a run from the file that :class:`JsonLines` wrote, or from several, oldest first.
 
         A run that was resumed has several segments, in one file or in more. Where steps go back
@@ -116,6 +118,23 @@ class Run:
             tuple(notes),
         )
 
+    def to_bytes(self) -> bytes:
+        """Return the run as one segment, in the form that :meth:`load` reads."""
+        header = {"run_version": VERSION, "name": self.name, "settings": asdict(self.settings)}
+        rows = self.frame.reset_index().to_dict("records")
+        lines = (line_of({str(name): value for name, value in row.items()}) for row in rows)
+        return line_of(header) + b"".join(lines)
+
+
+def line_of(body: Mapping[str, Any]) -> bytes:
+    """Return one line of a run; numbers that are not finite are null."""
+    plain = {
+        key: None if isinstance(value, float) and not math.isfinite(value) else value
+        for key, value in body.items()
+    }
+    text = json.dumps(plain, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode() + b"\n"
+
 
 @dataclass(frozen=True)
 class _Segment:
@@ -139,9 +158,9 @@ def check_header(line: bytes, name: str) -> None:
         _header(_parsed(line, 1), name)
 
 
-def _read(path: str | Path) -> tuple[list[_Segment], list[str]]:
+def _read(path: str | Path | Source) -> tuple[list[_Segment], list[str]]:
     """Return the segments of a file and what there is to say of it."""
-    source = Source(Path(path).name, Path(path))
+    source = path if isinstance(path, Source) else Source(Path(path).name, Path(path))
     check_text_size(source.size, source.name, Limits.from_env())
     with source.open() as stream:
         lines = stream.read().split(b"\n")

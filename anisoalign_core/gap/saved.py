@@ -27,15 +27,19 @@ KIND = "a report that diagnose wrote"
 
 def write_report(report: GapReport, path: str | Path) -> Path:
     """Write a report, whole or not at all; see :meth:`GapReport.save`."""
+    out = Path(path)
+    atomic_write_text(out, report_text(report) + "\n")
+    return out
+
+
+def report_text(report: GapReport) -> str:
+    """Return a report as the JSON text that :func:`report_of` reads."""
     body = {"report_version": VERSION, **report.to_dict()}
     if report.curves is not None:
         body["curves"] = {
             each.name: _listed(getattr(report.curves, each.name)) for each in fields(Curves)
         }
-    out = Path(path)
-    text = json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
-    atomic_write_text(out, text + "\n")
-    return out
+    return json.dumps(body, indent=2, ensure_ascii=False, allow_nan=False)
 
 
 def read_report(path: str | Path) -> GapReport:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, BinaryIO
 from anisoalign_core.errors import FormatError, ParameterError
 from anisoalign_core.files.atomic import place_error
 from anisoalign_core.gap.row import Row
-from anisoalign_core.gap.run import VERSION, Settings, check_header, is_header
+from anisoalign_core.gap.run import VERSION, Settings, check_header, is_header, line_of
 
 
 class JsonLines:
@@ -61,7 +60,7 @@ class JsonLines:
             raise ParameterError(
                 f"{self.path.name} is closed, or has no header yet. Give the sink to a monitor."
             )
-        self._write({k: _plain(v) for k, v in row.to_dict().items()})
+        self._write(row.to_dict())
 
     def close(self) -> None:
         """Close the file; a monitor that goes on needs a new sink."""
@@ -87,8 +86,7 @@ class JsonLines:
         return torn
 
     def _write(self, body: dict[str, Any], torn: bool = False) -> None:
-        text = json.dumps(body, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        line = memoryview(("\n" if torn else "").encode() + text.encode() + b"\n")
+        line = memoryview(b"\n" * torn + line_of(body))
         stream = self._stream
         if stream is None:
             return
@@ -132,7 +130,3 @@ class TensorBoard:
             if name != "step" and math.isfinite(value):
                 self.writer.add_scalar(f"gap/{name}", value, row.step)
         self.writer.flush()
-
-
-def _plain(value: float) -> float | None:
-    return value if math.isfinite(value) else None

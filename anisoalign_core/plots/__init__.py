@@ -1,5 +1,6 @@
 """Figures: functions that return ``plotly.graph_objects.Figure``, for notebooks and pages alike."""
 
+from anisoalign_core.plots.bench import run_lines, small_clouds, tradeoff_lines
 from anisoalign_core.plots.clouds import before_after, clouds, density, histogram_1d
 from anisoalign_core.plots.correction import pareto, stretches, tradeoff
 from anisoalign_core.plots.encoders import (
@@ -58,7 +59,10 @@ __all__ = [
     "overlap",
     "pareto",
     "phase_histograms",
+    "run_lines",
+    "small_clouds",
     "spectra",
     "stretches",
     "tradeoff",
+    "tradeoff_lines",
 ]

@@ -63,7 +63,7 @@ def to_html(board: Leaderboard, captions: CaptionBoard | None = None) -> str:
     drawn = "".join(f"<h3>{html.escape(title)}</h3>" + as_div(figure) for title, figure in figures)
     tables = "".join(
         f"<h3>{html.escape(GROUP_WORDS[group])}</h3><p class=note>"
-        f"{html.escape(needs_line(board, group))}</p>{_html_table(*table(board, group))}"
+        f"{html.escape(needs_line(board, group))}</p>{html_table(*table(board, group))}"
         for group in GROUPS
         if board.metrics(group)
     )
@@ -78,7 +78,7 @@ def to_html(board: Leaderboard, captions: CaptionBoard | None = None) -> str:
         + "</ul>",
         *([] if captions is None else [_html_captions(captions)]),
         f"<h2>Published figures, of another encoder</h2><p class=note>"
-        f"{html.escape(published.ENCODER)}.</p>{_html_table(*beside_published(board))}",
+        f"{html.escape(published.ENCODER)}.</p>{html_table(*beside_published(board))}",
         "<h2>Recipe and digests</h2>",
         f"<pre>{html.escape(command(board))}</pre>",
         f"<pre>{html.escape(json.dumps(board.to_dict()['setting'], indent=1, ensure_ascii=False))}"
@@ -92,7 +92,8 @@ def to_html(board: Leaderboard, captions: CaptionBoard | None = None) -> str:
     )
 
 
-def _html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def html_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table whose cells are data, never markup."""
     top = "".join(f"<th>{html.escape(text)}</th>" for text in header)
     lines = "".join(
         "<tr>" + "".join(f"<td>{html.escape(text.strip('*'))}</td>" for text in row) + "</tr>"
@@ -115,7 +116,7 @@ def _html_captions(captions: CaptionBoard) -> str:
     top = "".join(f"<th>{html.escape(text)}</th>" for text in header)
     notes = "".join(f"<p class=note>{html.escape(text)}</p>" for text in captions.sentences)
     return (
-        f"<h2>Captions</h2>{notes}{_html_table(*captions.table())}"
+        f"<h2>Captions</h2>{notes}{html_table(*captions.table())}"
         f"<div class=wide><table><tr>{top}</tr>{''.join(lines)}</table></div>"
     )
 

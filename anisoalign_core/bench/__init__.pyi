@@ -1,0 +1,10 @@
+from .bench import Bench as Bench
+from .bench import BenchEntry as BenchEntry
+from .kept import Found as Found
+from .kept import keep as keep
+from .several import Several as Several
+from .several import find_several as find_several
+from .views import Differing as Differing
+from .views import SmallCloud as SmallCloud
+from .views import found_by_one as found_by_one
+from .views import small_cloud as small_cloud

@@ -21,8 +21,21 @@ SHOWN = 5
 """Broken images that are named on standard error; the JSON names all."""
 
 
+def add_backends(parser: argparse.ArgumentParser) -> None:
+    """Add where a model comes from, as :data:`~anisoalign_core.encode.BACKENDS` declares it."""
+    from anisoalign_core.encode.backends import BACKENDS
+
+    parser.add_argument(
+        "--backend", default="open_clip", choices=tuple(BACKENDS), help="whose model it is"
+    )
+    for option, metavar, first in (("model", "NAME", "see --list-models; "), ("pretrained", "TAG", "")):
+        said = [(one.name, getattr(one, "model" if option == "model" else "weights")) for one in BACKENDS.values()]
+        words = "; ".join(f"{name}: {what}" for name, what in said if what)
+        parser.add_argument(f"--{option}", metavar=metavar, help=first + words)
+
+
 def encode(options: argparse.Namespace) -> None:
-    """Encode images and captions and write the embeddings."""
+    """Encode images, captions and sounds and write the embeddings."""
     if options.list_models is not None:
         _list_models(options)
         return

@@ -13,7 +13,7 @@ from anisoalign_core.encode.encoder import Encoder, Tower
 from anisoalign_core.encode.hub import ModelFolder, model_folder
 from anisoalign_core.encode.registry import count_parameters
 from anisoalign_core.encode.tokenizers import Tokens
-from anisoalign_core.encode.transformers_model import logits_of, understood
+from anisoalign_core.encode.transformers_model import logits_of, preparing, understood
 from anisoalign_core.errors import FormatError
 from anisoalign_core.files.source import printable, readable
 
@@ -95,6 +95,7 @@ def load(
             "architecture": " → ".join(type(module).__name__ for module in model),
             "weights": folder.about(),
             "parameters": count_parameters(model),
+            "preprocess": preparing(getattr(model[0], "processor", None)),
             "versions": {
                 one: version(one) for one in ("sentence-transformers", "transformers", "torch")
             },

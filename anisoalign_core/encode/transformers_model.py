@@ -75,7 +75,7 @@ def load(
             "architecture": type(model).__name__,
             "weights": folder.about(),
             "parameters": count_parameters(model),
-            "preprocess": _preparing(processor),
+            "preprocess": preparing(processor),
             "versions": {one: version(one) for one in ("transformers", "torch", "pillow")},
         },
     )
@@ -270,21 +270,32 @@ def logits_of(model: Any) -> tuple[float | None, float | None]:
     return (1 / temperature if temperature else None), ending("logit_bias")
 
 
-def _preparing(processor: Any) -> dict[str, Any]:
-    """Return how images and sounds are prepared."""
+def preparing(processor: Any) -> dict[str, Any]:
+    """Return how images and sounds are prepared, as far as it is said in numbers and words.
+
+    Of images, ``size`` is the height and width that come out, if they are fixed.
+    """
     about: dict[str, Any] = {}
     for part in ("image_processor", "feature_extractor"):
         one = getattr(processor, part, None)
         if one is None:
             continue
+        said = {key: _plain(value) for key, value in one.to_dict().items()}
         about |= {"class": type(one).__name__}
-        size = getattr(one, "crop_size", None) or getattr(one, "size", None) or {}
-        if {"height", "width"} <= set(size):
-            about["size"] = [int(size["height"]), int(size["width"])]
-        for key in ("image_mean", "image_std", "resample", "sampling_rate", "max_length_s"):
-            value = getattr(one, key, None)
-            if value is not None:
-                about[key.removeprefix("image_")] = (
-                    list(value) if isinstance(value, list | tuple) else value
-                )
+        about |= {key: value for key, value in said.items() if value is not None}
+        size = about.pop("size", None)
+        comes = about.get("crop_size") if about.get("do_center_crop") else size
+        if isinstance(comes, dict) and {"height", "width"} <= set(comes):
+            about["size"] = [int(comes["height"]), int(comes["width"])]
+        elif size is not None:
+            about["resized"] = size
     return about
+
+
+def _plain(value: Any) -> Any:
+    """Return a value that JSON has; None for all others."""
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    if isinstance(value, dict):
+        return {str(key): _plain(each) for key, each in value.items()}
+    return value if isinstance(value, str | int | float | bool) else None

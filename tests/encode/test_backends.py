@@ -273,7 +273,7 @@ def test_weights_in_several_files_have_one_digest(folders, loaded, tmp_path):
     assert digests == {one: file_digest(place / one) for one in digests}
     assert len(found.about["weights"]["digest"]) == 32
     (place / next(iter(digests))).unlink()
-    with pytest.raises(FormatError, match="lacks .*which its index"):
+    with pytest.raises(FormatError, match=r"lacks .*which its index"):
         load_encoder(backend="transformers", checkpoint=place)
 
 

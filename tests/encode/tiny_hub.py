@@ -10,6 +10,7 @@ import pytest
 
 WORDS = ["a", "blue", "red", "ring", "square", "small"]
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>"]
+NAMES = dict(zip(("pad_token", "bos_token", "eos_token", "unk_token"), SPECIAL, strict=True))
 LENGTH = 8
 
 
@@ -19,7 +20,7 @@ def tokenizer(*, length: int = LENGTH) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     known = {word: number for number, word in enumerate([*SPECIAL, *WORDS])}
-    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(known, unk_token="<unk>"))
+    made = tokenizers.Tokenizer(tokenizers.models.WordLevel(known, **{"unk_token": SPECIAL[3]}))
     made.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     made.post_processor = tokenizers.processors.TemplateProcessing(
         single="<s> $A </s>", special_tokens=[("<s>", 1), ("</s>", 2)]
@@ -27,10 +28,7 @@ def tokenizer(*, length: int = LENGTH) -> Any:
     return PreTrainedTokenizerFast(
         tokenizer_object=made,
         model_max_length=length,
-        pad_token="<pad>",
-        bos_token="<s>",
-        eos_token="</s>",
-        unk_token="<unk>",
+        **NAMES,
         model_input_names=["input_ids", "attention_mask"],
     )
 

@@ -6,6 +6,7 @@ import argparse
 import os
 import warnings
 from contextlib import ExitStack, redirect_stderr
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +22,35 @@ SHOWN = 5
 """Broken images that are named on standard error; the JSON names all."""
 
 
+def add_backends(parser: argparse.ArgumentParser) -> None:
+    """Add where a model comes from, as :data:`~anisoalign_core.encode.BACKENDS` declares it."""
+    from anisoalign_core.encode.backends import BACKENDS
+
+    parser.add_argument(
+        "--backend", default="open_clip", choices=tuple(BACKENDS), help="whose model it is"
+    )
+    for option, said, words in (
+        ("model", "model", "which one; of open_clip see --list-models"),
+        ("pretrained", "weights", "which weights of it"),
+    ):
+        meant: dict[str, list[str]] = {}
+        for one in BACKENDS.values():
+            meant.setdefault(getattr(one, said), []).append(one.name)
+        each = (f"{' and '.join(names)}: {what}" for what, names in meant.items() if what)
+        parser.add_argument(f"--{option}", metavar=option.upper(), help="; ".join((words, *each)))
+
+
 def encode(options: argparse.Namespace) -> None:
-    """Encode images and captions and write the embeddings."""
+    """Encode images, captions and sounds and write the embeddings."""
     if options.list_models is not None:
         _list_models(options)
         return
+    from anisoalign_core.encode import Encoded, Inputs, encode_clips, find_items
     from anisoalign_core.encode import encode as encoded
-    from anisoalign_core.encode import find_items
 
     _check_outputs(options)
-    inputs = find_items(options.images or None, options.captions)
+    asked = bool(options.out_images or options.out_texts)
+    inputs = find_items(options.images or None, options.captions) if asked else Inputs((), ())
     sides = _sides(options, inputs)
     if options.out_images:
         _check_captions(Path(options.out_images), inputs)
@@ -39,20 +59,30 @@ def encode(options: argparse.Namespace) -> None:
     for words in inputs.problems:
         say(options, words)
     encoder = _encoder(options)
-    with warnings.catch_warnings(), telling(options) as tell:
-        warnings.simplefilter("ignore")  # Pillow's, about odd files: broken ones are named below
-        found = encoded(
-            inputs.items,
-            encoder,
-            batch_size=options.batch_size,
-            progress=tell,
-            sides=sides,
-            paired=not options.unpaired,
-            thumbnails=0,
-            files=inputs.files,
-        )
+    found = Encoded(None, None, encoder=encoder.describe())
+    if asked:
+        with warnings.catch_warnings(), telling(options) as tell:
+            warnings.simplefilter(
+                "ignore"
+            )  # Pillow's, about odd files: broken ones are named below
+            found = encoded(
+                inputs.items,
+                encoder,
+                batch_size=options.batch_size,
+                progress=tell,
+                sides=sides,
+                paired=not options.unpaired,
+                thumbnails=0,
+                files=inputs.files,
+            )
+    sounds = None
+    if options.out_audio:
+        with telling(options) as tell:
+            sounds = encode_clips(
+                options.audio, encoder, batch_size=options.batch_size, progress=tell
+            )
     _say_broken(options, found)
-    written = _write(options, found)
+    written = _write(options, found, sounds)
     say(
         options,
         " and ".join(f"{len(part):,} {side} in {path}" for side, part, path in written)
@@ -65,15 +95,25 @@ def _check_outputs(options: argparse.Namespace) -> None:
     """Refuse before any work what could not be written after it."""
     from anisoalign_core.io.registry import writer_of
 
-    outs = [Path(out) for out in (options.out_images, options.out_texts) if out]
-    if not outs:
+    given = {
+        f"--out-{side}": Path(out)
+        for side in ("images", "texts", "audio")
+        if (out := getattr(options, f"out_{side}"))
+    }
+    if not given:
         raise ParameterError(
-            "Say where the embeddings shall go: --out-images, --out-texts, or both."
+            "Say where the embeddings shall go: --out-images, --out-texts, or both; sounds by "
+            "--out-audio."
         )
-    if options.out_images and not options.images:
-        raise ParameterError("--out-images needs --images.")
-    if len(outs) == 2 and outs[0].resolve() == outs[1].resolve() and outs[0].suffix:
-        raise ParameterError(f"--out-images and --out-texts are both {outs[0]}. Name two files.")
+    for side in ("images", "audio"):
+        if f"--out-{side}" in given and not getattr(options, side):
+            raise ParameterError(f"--out-{side} needs --{side}.")
+    if options.audio and not options.out_audio:
+        raise ParameterError("--audio needs --out-audio: say where its embeddings shall go.")
+    outs = list(given.values())
+    for (one, out), (two, other) in combinations(given.items(), 2):
+        if out.resolve() == other.resolve() and out.suffix:
+            raise ParameterError(f"{one} and {two} are both {out}. Name two files.")
     for out in outs:
         if not out.parent.is_dir():
             raise FormatError(f'There is no folder "{out.parent}" to write {out.name} into.')
@@ -114,6 +154,7 @@ def _encoder(options: argparse.Namespace) -> Any:
         return load_encoder(
             options.model,
             options.pretrained,
+            backend=options.backend,
             checkpoint=options.checkpoint,
             config=options.config,
             device=options.device,
@@ -133,13 +174,16 @@ def _say_broken(options: argparse.Namespace, found: Encoded) -> None:
         say(options, words)
 
 
-def _write(options: argparse.Namespace, found: Encoded) -> list[tuple[str, EmbeddingSet, str]]:
+def _write(
+    options: argparse.Namespace, found: Encoded, sounds: EmbeddingSet | None
+) -> list[tuple[str, EmbeddingSet, str]]:
     from anisoalign_core.io import save
 
     written = []
     for side, part, path in (
         ("images", found.images, options.out_images),
         ("texts", found.texts, options.out_texts),
+        ("sounds", sounds, options.out_audio),
     ):
         if path and part is not None:
             save(part, path)

@@ -294,7 +294,7 @@ def _encode(verb: Verb) -> None:
     encode = verb(
         "encode",
         "encode",
-        "images and captions to embeddings, through a model of open_clip",
+        "images, captions and sounds to embeddings, through a model of any library",
         "anisoalign encode --images photos.zip --captions captions.csv --model ViT-B-32 "
         "--pretrained laion2b_s34b_b79k --out-images image.npy --out-texts text.npy",
     )
@@ -309,12 +309,14 @@ def _encode(verb: Verb) -> None:
         "annotations, or one caption per line; "
         "default: NAME.txt or NAME.json beside each image",
     )
-    encode.add_argument("--model", metavar="ARCH", help="architecture; see --list-models")
-    encode.add_argument("--pretrained", metavar="TAG", help="its published weights")
+    encode.add_argument(
+        "--audio", nargs="+", default=[], metavar="PATH", help=".wav files, and folders of them"
+    )
+    encode.methods = _run("encode", "add_backends")
     encode.add_argument(
         "--checkpoint",
-        metavar="FILE",
-        help="weights from a file (.safetensors, .pt) or a folder of open_clip",
+        metavar="PATH",
+        help="weights from a file (.safetensors, .pt), or a model's folder",
     )
     encode.add_argument(
         "--config",
@@ -329,6 +331,7 @@ def _encode(verb: Verb) -> None:
     encode.add_argument("--device", default="cpu", metavar="NAME", help="cpu, cuda, cuda:1 or mps")
     encode.add_argument("--out-images", metavar="FILE", help="where the images' embeddings go")
     encode.add_argument("--out-texts", metavar="FILE", help="where the captions' embeddings go")
+    encode.add_argument("--out-audio", metavar="FILE", help="where the sounds' embeddings go")
     encode.add_argument(
         "--unpaired",
         action="store_true",
@@ -339,7 +342,7 @@ def _encode(verb: Verb) -> None:
         nargs="?",
         const="",
         metavar="PATTERN",
-        help="list architectures with their sizes and tags, and do nothing else",
+        help="list open_clip's architectures with their sizes and tags, and do nothing else",
     )
     add_json(encode, "what was encoded")
 

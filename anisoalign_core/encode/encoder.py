@@ -1,33 +1,74 @@
-"""A model that turns images and captions into embeddings, ready to be used."""
+"""A model that turns images, captions or sounds into embeddings, ready to be used."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
+from anisoalign_core.encode.audio import Clip
 from anisoalign_core.encode.tokenizers import Tokenizer, Tokens
-from anisoalign_core.errors import AnisoAlignError, ParameterError
-from anisoalign_core.files.source import first_line, printable
+from anisoalign_core.errors import AnisoAlignError, ParameterError, ShapeError
 from anisoalign_core.numerics import Float32, row_norms, unit_rows
-from anisoalign_core.rows import valid_norms
+from anisoalign_core.rows import as_real_matrix, valid_norms
 
 if TYPE_CHECKING:
-    import torch
     from PIL.Image import Image
 
-PRECISIONS = ("fp32", "fp16", "bf16")
 _ONE_AT_A_TIME = threading.Lock()
-"""Held while a batch is on a card: its memory is for one."""
+"""Held while a batch is on a card, whose memory is for one, or in code that knows no threads."""
+Tower = Callable[[Any], npt.ArrayLike]
+"""From n prepared things to n rows, of any length."""
+
+
+class Encodes(Protocol):
+    """What :func:`~anisoalign_core.encode.encode` needs of a model; :class:`Encoder` has it.
+
+    Rows may be of any length and type that :func:`anisoalign_core.rows.admit` takes; they are put
+    on the unit sphere, and zeros and NaN refused, by whoever asks. A model of one side raises any
+    error on the other. One that hears has ``encode_audio``, of a list of
+    :class:`~anisoalign_core.encode.audio.Clip`, too.
+    """
+
+    @property
+    def name(self) -> str:
+        """What to call it in messages."""
+        ...
+
+    @property
+    def dim(self) -> int:
+        """Dimensions d of its embeddings."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """One line for the provenance of a set: which model, which weights."""
+        ...
+
+    def describe(self) -> dict[str, Any]:
+        """Return everything that the embeddings depend on, fit for JSON."""
+        ...
+
+    def encode_images(self, images: Sequence[Image], /) -> npt.ArrayLike:
+        """Return (n, d) rows of n images, red, green and blue."""
+        ...
+
+    def encode_texts(self, texts: Sequence[str], /) -> npt.ArrayLike:
+        """Return (n, d) rows of n captions."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
 class Encoder:
-    """Images and captions to unit rows; build one with :func:`load_encoder`.
+    """Images, captions and sounds to unit rows.
+
+    Build one with :func:`~anisoalign_core.encode.load_encoder`, or of functions with
+    :func:`~anisoalign_core.encode.from_callables`.
 
     Attributes
     ----------
@@ -35,27 +76,43 @@ class Encoder:
         Architecture and weights in a few words.
     dim : int
         Dimensions d of its embeddings.
-    model : torch.nn.Module
-        On ``device``, in evaluation mode.
+    model : object
+        A torch module on ``device``, in evaluation mode, or whatever the towers call.
     tokenizer : Tokenizer or None
-        None where only images are encoded.
-    transform : callable
-        From a PIL image to the (3, height, width) tensor that the model takes.
+        From captions to what the text tower reads; None where captions are not encoded.
+    transform : callable or None
+        From a PIL image to what the image tower takes many of; None where images are not encoded.
     device : str
-    precision : {"fp32", "fp16", "bf16"}
+    precision : {"fp32", "fp16", "bf16", ""}
         Of the products inside the model; weights are held in float32, and so are the results.
+        Empty where it is not known.
     about : mapping
-        What :meth:`describe` tells of architecture, weights and preprocessing.
+        What :meth:`describe` tells of backend, architecture, weights and preprocessing.
+    towers : mapping
+        By ``"image"``, ``"caption"`` and ``"sound"``: from prepared things to rows.
+    listen : callable or None
+        From a clip of sound to what the tower of sounds takes many of.
+    logit_scale, logit_bias : float or None
+        Of the logits ``s · cos(x, y) + b`` that the model was trained with: the inverse temperature
+        s, as a factor and not its logarithm, and b. None where the model has none, or its weights
+        do not say.
+    side_by_side : bool
+        Whether several batches may be in a tower at the same time.
     """
 
     name: str
     dim: int
     model: Any
     tokenizer: Tokenizer | None
-    transform: Callable[[Image], torch.Tensor]
+    transform: Callable[[Image], Any] | None
     device: str
     precision: str
     about: Mapping[str, Any]
+    towers: Mapping[str, Tower] = field(default_factory=dict)
+    listen: Callable[[Clip], Any] | None = None
+    logit_scale: float | None = None
+    logit_bias: float | None = None
+    side_by_side: bool = False
 
     def describe(self) -> dict[str, Any]:
         """Return everything that the embeddings depend on, as it goes into JSON.
@@ -63,10 +120,11 @@ class Encoder:
         Returns
         -------
         dict
-            ``name``, ``architecture``, ``weights`` (tag, file and its XXH3-128 digest),
-            ``dimensions``, ``parameters``, ``preprocess``, ``tokenizer``, ``precision``,
-            ``device``, ``versions``.
+            ``name``, ``backend``, ``architecture``, ``weights`` (tag, file and its XXH3-128
+            digest), ``dimensions``, ``parameters``, ``preprocess``, ``tokenizer``, ``precision``,
+            ``device``, ``versions``, and ``logit_scale`` and ``logit_bias`` where there are such.
         """
+        logits = {"logit_scale": self.logit_scale, "logit_bias": self.logit_bias}
         return {
             "name": self.name,
             **self.about,
@@ -74,17 +132,42 @@ class Encoder:
             "tokenizer": None if self.tokenizer is None else self.tokenizer.name,
             "precision": self.precision,
             "device": self.device,
+            **{key: value for key, value in logits.items() if value is not None},
         }
 
     @property
     def summary(self) -> str:
         """One line for the provenance of a set: name, weights, image size, precision."""
-        height, width = self.about["preprocess"]["size"]
-        digest = self.about["weights"]["digest"][:8]
-        pixels = f"{height} px" if height == width else f"{height} × {width} px"
-        under = self.about["weights"].get("under")
-        weights = f"weights {digest}" + (f' under "{under}"' if under else "")
-        return f"{self.name} ({weights}, {pixels}, {self.precision})"
+        said, weights = [], self.about.get("weights", {})
+        if digest := weights.get("digest"):
+            under = weights.get("under")
+            said.append(f"weights {digest[:8]}" + (f' under "{under}"' if under else ""))
+        if size := self.about.get("preprocess", {}).get("size"):
+            height, width = size
+            said.append(f"{height} px" if height == width else f"{height} × {width} px")
+        said += [self.precision] if self.precision else []
+        return f"{self.name} ({', '.join(said)})" if said else self.name
+
+    def needs(self, what: str) -> Tower:
+        """Return a tower, or say that there is none.
+
+        Parameters
+        ----------
+        what : {"image", "caption", "sound"}
+
+        Raises
+        ------
+        ParameterError
+        """
+        tower = self.towers.get(what)
+        if tower is not None:
+            return tower
+        if what == "caption" and self.about.get("backend") != "python":
+            raise ParameterError(
+                f"{self.name} was loaded for images alone. Load it with texts=True for captions, "
+                "or choose a model that reads them."
+            )
+        raise ParameterError(f"{self.name} encodes no {what}s. Choose a model that does.")
 
     def encode_images(self, images: Sequence[Image]) -> Float32:
         """Encode images as one batch.
@@ -101,68 +184,87 @@ class Encoder:
 
         Raises
         ------
+        ParameterError
+            If the model encodes no images.
+        ShapeError
+            If what comes out has another shape than (n, d).
         AnisoAlignError
             If the device has too little memory, or a row comes out zero or not finite.
         """
+        self.needs("image")
+        assert self.transform is not None  # noqa: S101  (narrows: towers bring it)
         return self.encode_pixels([self.transform(image) for image in images])
 
-    def encode_pixels(self, pixels: Sequence[torch.Tensor]) -> Float32:
+    def encode_pixels(self, pixels: Sequence[Any]) -> Float32:
         """Encode images that ``transform`` has prepared already; otherwise as `encode_images`."""
-        import torch
-
-        batch = torch.stack(list(pixels)) if pixels else torch.empty(0)
-        return self._encoded(self.model.encode_image, batch, "image")
+        return self._encoded(list(pixels), len(pixels), "image")
 
     def encode_texts(self, texts: Sequence[str]) -> Float32:
         """Encode captions as one batch: (n, d) float32 unit rows.
 
         Raises
         ------
-        AnisoAlignError
+        ParameterError, ShapeError, AnisoAlignError
             As :meth:`encode_images`.
         """
         return self.encode_tokens(self.tokens_of(texts))
 
     def tokens_of(self, texts: Sequence[str]) -> Tokens:
-        """Return captions as the numbers that the text tower reads.
+        """Return captions as what the text tower reads.
 
         Raises
         ------
         ParameterError
             If the encoder was loaded for images alone.
         """
-        if self.tokenizer is None:
-            raise ParameterError(
-                f"{self.name} was loaded for images alone. Load it with texts=True for captions."
-            )
+        self.needs("caption")
+        assert self.tokenizer is not None  # noqa: S101  (narrows: towers bring it)
         return self.tokenizer(texts)
 
     def encode_tokens(self, tokens: Tokens) -> Float32:
         """Encode captions that the tokenizer has read already; otherwise as `encode_texts`."""
-        import torch
+        return self._encoded(tokens, len(tokens.ids), "caption")
 
-        return self._encoded(self.model.encode_text, torch.from_numpy(tokens.ids), "caption")
+    def encode_audio(self, clips: Sequence[Clip]) -> Float32:
+        """Encode sounds as one batch: (n, d) float32 unit rows.
 
-    def _encoded(self, tower: Callable[..., Any], batch: torch.Tensor, what: str) -> Float32:
-        import torch
+        Parameters
+        ----------
+        clips : sequence of n Clip or (samples, rate)
+            Samples of shape (m,), or (m, channels), whose mean is heard; rate in Hz.
 
-        if not len(batch):
+        Raises
+        ------
+        ParameterError, ShapeError, AnisoAlignError
+            As :meth:`encode_images`.
+        """
+        self.needs("sound")
+        assert self.listen is not None  # noqa: S101  (narrows: towers bring it)
+        heard = [self.listen(Clip(*clip)) for clip in clips]
+        return self._encoded(heard, len(heard), "sound")
+
+    def _encoded(self, batch: Any, n: int, what: str) -> Float32:
+        """Return what a tower makes of n things as unit rows: the gate of every backend."""
+        tower = self.needs(what)
+        if not n:
             return np.empty((0, self.dim), dtype=np.float32)
-        kind, cast = self.device.partition(":")[0], _torch_type(self.precision)
         try:
-            with (
-                nullcontext() if kind == "cpu" else _ONE_AT_A_TIME,
-                torch.inference_mode(),
-                torch.autocast(kind, dtype=cast, enabled=cast != torch.float32),
-            ):
-                rows = tower(batch.to(self.device))
-        except torch.cuda.OutOfMemoryError as error:
+            with nullcontext() if self.side_by_side else _ONE_AT_A_TIME:
+                given = tower(batch)
+        except RuntimeError as error:
+            if type(error).__name__ != "OutOfMemoryError":
+                raise
             raise AnisoAlignError(
-                f"{self.device} has too little memory for a batch of {len(batch)} with "
+                f"{self.device} has too little memory for a batch of {n} with "
                 f"{self.name}. Choose a smaller batch_size (--batch-size)."
             ) from error
-        rows = rows[0] if isinstance(rows, tuple) else rows  # some towers give their tokens too
-        found = rows.float().cpu().numpy()
+        found = as_real_matrix(given, f"What {self.name} made of {n} {what}s")
+        if found.shape != (n, self.dim):
+            raise ShapeError(
+                f"{self.name} made {len(found)} rows of {found.shape[1]} dimensions of {n} {what}s;"
+                f" it should make one of {self.dim} of each. Choose another model, or pool its "
+                "output."
+            )
         norms = row_norms(found)
         bad = int((~valid_norms(norms)).sum())
         if bad:
@@ -172,66 +274,7 @@ class Encoder:
                 else "Check that the weights are whole and belong to this architecture."
             )
             raise AnisoAlignError(
-                f"{self.name} gave no direction for {bad} of {len(found)} {what}s of a batch: "
+                f"{self.name} gave no direction for {bad} of {n} {what}s of a batch: "
                 f"zeros, NaN or Inf. {hint}"
             )
         return unit_rows(found, norms)
-
-
-def check_device(device: str) -> None:
-    """Refuse a device that is not there: ``cpu``, ``cuda``, ``cuda:1``, …, or ``mps``."""
-    import torch
-
-    kind, colon, number = device.partition(":")
-    there = {
-        "cpu": True,
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-    }
-    if kind not in there or (colon and (kind == "cpu" or not number.isdecimal())):
-        raise ParameterError(
-            f'device is "{printable(device, 40)}"; choose cpu, cuda, cuda:1 (a card by number) or '
-            "mps."
-        )
-    if not there[kind]:
-        names = ", ".join(name for name, found in there.items() if found)
-        raise ParameterError(
-            f"PyTorch {torch.__version__} finds no {kind} device here; there is: {names}. Choose "
-            "one of these, or install PyTorch for that device."
-        )
-    if colon and kind == "cuda" and int(number) >= torch.cuda.device_count():
-        raise ParameterError(
-            f"device is {device}, and this machine has {torch.cuda.device_count()} card(s), "
-            "counted from 0."
-        )
-
-
-def check_precision(precision: str, device: str) -> None:
-    """Refuse a precision that the device does not compute with: a small product is tried."""
-    import torch
-
-    if precision not in PRECISIONS:
-        raise ParameterError(
-            f'precision is "{printable(precision, 40)}"; choose {", ".join(PRECISIONS)}.'
-        )
-    cast = _torch_type(precision)
-    if cast == torch.float32:
-        return
-    try:
-        ones = torch.ones(8, 8, device=device)
-        with torch.autocast(device.partition(":")[0], dtype=cast):
-            found = torch.nn.functional.linear(ones, ones)
-        reason = "" if found.dtype == cast else "it computes in float32 instead"
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = first_line(error)
-    if reason:
-        raise ParameterError(
-            f"{precision} does not work on {device} with PyTorch {torch.__version__} ({reason}). "
-            "Choose another precision or device; fp32 works on all."
-        )
-
-
-def _torch_type(precision: str) -> torch.dtype:
-    import torch
-
-    return {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}[precision]

@@ -1,12 +1,14 @@
-"""From a name, a tag or files to an encoder."""
+"""From a name, a tag or files of open_clip to an encoder."""
 
 from __future__ import annotations
 
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 from anisoalign_core.encode.configs import ModelSpec, config_beside, read_config, registered
-from anisoalign_core.encode.encoder import Encoder, check_device, check_precision
+from anisoalign_core.encode.devices import check_computing, inference, plain
+from anisoalign_core.encode.encoder import Encoder, Tower
 from anisoalign_core.encode.registry import (
     build,
     count_parameters,
@@ -15,78 +17,35 @@ from anisoalign_core.encode.registry import (
     need_open_clip,
     need_packages,
 )
-from anisoalign_core.encode.tokenizers import make_tokenizer
+from anisoalign_core.encode.tokenizers import Tokens, make_tokenizer
 from anisoalign_core.encode.weights import fetch, load_weights, weights_file
 from anisoalign_core.errors import FormatError, ParameterError
 from anisoalign_core.files.digests import file_digest
 from anisoalign_core.files.source import readable
 
 
-def load_encoder(
-    architecture: str | None = None,
-    pretrained: str | None = None,
+def load(
+    architecture: str | None,
+    pretrained: str | None,
     *,
-    checkpoint: str | Path | None = None,
-    config: str | Path | None = None,
-    device: str = "cpu",
-    precision: str = "fp32",
-    texts: bool = True,
+    checkpoint: Path | None,
+    config: Path | None,
+    device: str,
+    precision: str,
+    texts: bool,
 ) -> Encoder:
-    """Load a model that encodes images and captions.
-
-    ===========================  =================================================================
-    architecture, pretrained     of open_clip, with published weights: downloaded once, then kept
-    architecture, checkpoint     of open_clip, with weights from a file; ``pretrained`` then only
-                                 says how images are prepared
-    checkpoint, config           a model that the configuration describes; without ``config`` the
-                                 ``<stem>.json`` or ``open_clip_config.json`` beside the weights
-    ===========================  =================================================================
-
-    Weights are never random, and nothing in a file is executed.
-
-    Parameters
-    ----------
-    architecture : str, optional
-        One of :func:`available_models`.
-    pretrained : str, optional
-        A tag of that architecture.
-    checkpoint : str or Path, optional
-        ``.safetensors``, or ``.pt``, ``.pth``, ``.bin`` of plain tensors, or a folder of open_clip.
-    config : str or Path, optional
-        JSON; see :func:`anisoalign_core.encode.configs.read_config` for the three kinds.
-    device : str, default "cpu"
-        ``cpu``, ``cuda``, ``cuda:1``, … or ``mps``.
-    precision : {"fp32", "fp16", "bf16"}
-        Of the products inside the model.
-    texts : bool
-        Whether captions will be encoded: images alone need no tokenizer.
-
-    Returns
-    -------
-    Encoder
-
-    Raises
-    ------
-    ParameterError
-        If a name or tag is unknown (with those that are known), what was given does not say which
-        weights are meant, or device or precision are not to be had here.
-    FormatError
-        If a file cannot be read, or the weights do not fit the model.
-    AnisoAlignError
-        If a package is missing or published weights cannot be reached.
-    """
+    """Load a model of open_clip; see :func:`~anisoalign_core.encode.load_encoder`."""
     import torch
 
     need_open_clip()
     from open_clip.transform import PreprocessCfg, image_transform_v2
 
-    checkpoint = None if checkpoint is None else weights_file(Path(checkpoint))
+    checkpoint = None if checkpoint is None else weights_file(checkpoint)
     spec = _spec(architecture, pretrained, checkpoint, config)
-    check_device(device)
-    check_precision(precision, device)
+    check_computing(device, precision)
     need_packages(spec.model, spec.name)
     if checkpoint is not None:
-        path, name = Path(checkpoint), f"{spec.name} {Path(checkpoint).name}"
+        path, name = checkpoint, f"{spec.name} {checkpoint.name}"
         name = path.name if path.stem == spec.name else name
         _check_size(spec, path, declared=architecture is None)
     else:
@@ -96,7 +55,7 @@ def load_encoder(
         tokenizer = make_tokenizer(spec.model["text_cfg"], spec.vocabulary, spec.folder)
     with torch.random.fork_rng(devices=[]):  # the weights that torch draws are all written over
         model = build(spec.model, spec.name)
-    under = load_weights(model, path, spec.name, resize=checkpoint is None)
+    found = load_weights(model, path, spec.name, resize=checkpoint is None)
     model = model.to(device).eval().requires_grad_(False)
     return Encoder(
         name=name,
@@ -106,13 +65,18 @@ def load_encoder(
         transform=image_transform_v2(PreprocessCfg(**spec.preprocess), is_train=False),
         device=device,
         precision=precision,
+        towers=_towers(model, device, precision, texts),
+        logit_scale=found.logit_scale,
+        logit_bias=found.logit_bias,
+        side_by_side=device == "cpu",
         about={
+            "backend": "open_clip",
             "architecture": spec.name,
             "weights": {
                 "tag": pretrained if checkpoint is None else None,
                 "file": path.name,
                 "digest": file_digest(path),
-                **({"under": under} if under else {}),
+                **({"under": found.under} if found.under else {}),
             },
             "parameters": count_parameters(model),
             "quick_gelu": bool(spec.model.get("quick_gelu", False)),
@@ -125,11 +89,25 @@ def load_encoder(
     )
 
 
+def _towers(model: Any, device: str, precision: str, texts: bool) -> dict[str, Tower]:
+    import torch
+
+    def image(pixels: Any) -> Any:
+        with inference(device, precision):
+            return plain(model.encode_image(torch.stack(pixels).to(device)))
+
+    def caption(tokens: Tokens) -> Any:
+        with inference(device, precision):
+            return plain(model.encode_text(torch.from_numpy(tokens.ids).to(device)))
+
+    return {"image": image, "caption": caption} if texts else {"image": image}
+
+
 def _spec(
     architecture: str | None,
     pretrained: str | None,
-    checkpoint: str | Path | None,
-    config: str | Path | None,
+    checkpoint: Path | None,
+    config: Path | None,
 ) -> ModelSpec:
     """Find out which model is meant, or say what is missing."""
     if architecture is not None and config is not None:
@@ -156,10 +134,11 @@ def _spec(
             "Nothing says which model is meant. Give an architecture (--model) with a tag "
             "(--pretrained), or a checkpoint (--checkpoint) with its configuration beside it."
         )
-    path = Path(checkpoint)
-    if config is None and not path.is_file():
-        raise FormatError(f"There is no file {path.name} to take weights from. Check the path.")
-    return read_config(config_beside(path) if config is None else Path(config))
+    if config is None and not checkpoint.is_file():
+        raise FormatError(
+            f"There is no file {checkpoint.name} to take weights from. Check the path."
+        )
+    return read_config(config_beside(checkpoint) if config is None else config)
 
 
 def _check_size(spec: ModelSpec, path: Path, *, declared: bool) -> None:

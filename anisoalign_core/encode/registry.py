@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from anisoalign_core.encode.backends import BACKENDS
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
 from anisoalign_core.files.source import first_line, printable
 
@@ -282,10 +283,7 @@ _BEFORE: list[int] = []
 
 def need_open_clip() -> Any:
     """Return open_clip, or say how to install it."""
-    try:
-        import open_clip
-    except ImportError as error:
-        raise AnisoAlignError(
-            "Encoding needs open_clip, which is not installed. Run pip install open_clip_torch."
-        ) from error
+    BACKENDS["open_clip"].need()
+    import open_clip
+
     return open_clip

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
-from anisoalign_core.encode.encoder import Encoder
+from anisoalign_core.encode.callables import as_encoder
+from anisoalign_core.encode.encoder import Encoder, Encodes
 from anisoalign_core.encode.images import thumbnail, thumbnail_side
 from anisoalign_core.encode.inputs import Item
 from anisoalign_core.encode.results import (
@@ -29,21 +30,18 @@ from anisoalign_core.files.limits import usable_cores
 from anisoalign_core.files.source import first_line, printable
 from anisoalign_core.numerics import Progress, blocks, one_torch_thread
 
-if TYPE_CHECKING:
-    import torch
-
 Sides = Literal["both", "images", "texts"]
 SIDES = get_args(Sides)
 Rows = Sequence[int]
 Batch = TypeVar("Batch", ImageBatch, TextBatch)
 MAX_WORKERS = 8
 CPU_BATCH = 16
-"""Rows of a batch on the CPU, where larger ones are no faster."""
+"""Rows of one of several batches side by side on the CPU, where larger ones are no faster."""
 
 
 def encode(
     items: Sequence[Item],
-    encoder: Encoder,
+    encoder: Encodes,
     *,
     batch_size: int = 64,
     progress: Progress | None = None,
@@ -63,9 +61,10 @@ def encode(
     ----------
     items : sequence of Item
         As :func:`find_items` finds them.
-    encoder : Encoder
+    encoder : Encoder or Encodes
+        What :func:`load_encoder` or :func:`from_callables` gives, or an object like it.
     batch_size : int, default 64
-        Rows that the model takes at once, at most: on the CPU 16 are enough.
+        Rows that the model takes at once, at most: of open_clip on the CPU 16 are enough.
     progress : callable (fraction, words), optional
         Called after each batch. An exception that it raises ends the work; finished batches are
         kept in ``state``.
@@ -96,6 +95,7 @@ def encode(
         As :meth:`Encoder.encode_images`.
     """
     _check_options(batch_size, sides, thumbnails)
+    model = as_encoder(encoder)
     state = EncodingState() if state is None else state
     with_image = [row for row, one in enumerate(items) if one.open is not None]
     with_text = [row for row, one in enumerate(items) if one.caption]
@@ -110,23 +110,26 @@ def encode(
             "There is nothing to encode: no item has what is asked for. Check which images have "
             "captions, or keep those without partner (paired=False)."
         )
+    for what, rows in (("image", with_image), ("caption", with_text)):
+        if rows:
+            model.needs(what)
     most = max(len(with_image), len(with_text) if both else 0)
     side = thumbnail_side(most) if thumbnails is None else thumbnails
-    state.begin(items, encoder, batch_size, sides, paired, side, usable_cores())
-    on_cpu = encoder.device == "cpu"
-    workers = max(min(usable_cores(), MAX_WORKERS), 1 if on_cpu else 2)
+    state.begin(items, model, batch_size, sides, paired, side, usable_cores())
+    together = model.side_by_side
+    workers = max(min(usable_cores(), MAX_WORKERS), 1 if together else 2)
 
     def cut(rows: Rows, finished: Sequence[object]) -> list[Rows]:
-        most = min(batch_size, CPU_BATCH, -(-len(rows) // workers)) if on_cpu else batch_size
+        most = min(batch_size, CPU_BATCH, -(-len(rows) // workers)) if together else batch_size
         return [rows[part] for part in blocks(len(rows), max(most, 1))][len(finished) :]
 
     def tell(before: int, of: int, after: int, what: str, done: int) -> None:
         if progress is not None:
             progress((before + done) / (before + of + after), f"{done:,} of {of:,} {what}")
 
-    with one_torch_thread() if on_cpu else nullcontext():
+    with one_torch_thread() if together else nullcontext():
         parts = cut(with_image, state.images)
-        pictures = (partial(_image_batch, items, part, encoder, side) for part in parts)
+        pictures = (partial(_image_batch, items, part, model, side) for part in parts)
         told_of = partial(tell, 0, len(with_image), len(with_text), "images")
         _work(pictures, workers, state.images, told_of)
         read = [row for one in state.images for row in one.rows]
@@ -137,10 +140,10 @@ def encode(
                 f"{printable(first.id, 80)}: {first.reason}."
             )
         told = _of(items, with_text, read) if both else with_text
-        captions = _text_tasks(items, cut(told, state.texts), encoder)
+        captions = _text_tasks(items, cut(told, state.texts), model)
         told_of = partial(tell, len(with_image), len(told), 0, "captions")
         _work(captions, workers, state.texts, told_of)
-    return assemble(items, encoder, state, read, told, tuple(files), both)
+    return assemble(items, model, state, read, told, tuple(files), both)
 
 
 def _of(items: Sequence[Item], rows: Rows, others: Rows) -> list[int]:
@@ -157,10 +160,10 @@ def _work(
 ) -> None:
     """Do tasks in threads; results are kept in the order of the tasks, and each is told of.
 
-    On the CPU each batch has one thread of torch: many small batches side by side keep all cores
-    busy also where other programs take some of them, whereas threads that share one batch wait for
-    the slowest of them many times in each. The batches are small, so that stopping is quick.
-    Elsewhere the device takes one batch at a time, while threads read the next.
+    Where a model can do several batches side by side, on the CPU, each has one thread of torch:
+    many small batches keep all cores busy also where other programs take some of them, whereas
+    threads that share one batch wait for the slowest of them many times in each. The batches are
+    small, so that stopping is quick. Other models take one at a time, while threads read the next.
     """
     done = sum(map(len, finished))
     waiting: deque[Future[Batch]] = deque()
@@ -184,7 +187,9 @@ def _work(
 
 def _image_batch(items: Sequence[Item], part: Rows, encoder: Encoder, side: int) -> ImageBatch:
     rows: list[int] = []
-    pixels: list[torch.Tensor] = []
+    pixels: list[Any] = []
+    encoder.needs("image")
+    assert encoder.transform is not None  # noqa: S101  (narrows: towers bring it)
     small: list[Thumbnails] = []
     broken: list[Broken] = []
     for row in part:

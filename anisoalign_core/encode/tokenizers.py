@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +25,19 @@ class Tokens:
     Attributes
     ----------
     ids : (n, context length) int64
+        Or whatever else of length n the text tower takes.
     unknown : Counter of str
         Words that the vocabulary lacks, and how often they came; they are left out.
     cut : int
         Captions whose end did not fit into the context.
+    beside : mapping of str to (n, context length) int64
+        What else the tower is given, by its parameters' names: the mask of attention.
     """
 
-    ids: npt.NDArray[np.int64]
+    ids: Any
     unknown: Counter[str] = field(default_factory=Counter)
     cut: int = 0
+    beside: Mapping[str, npt.NDArray[np.int64]] = field(default_factory=dict)
 
 
 class WordTokenizer:
@@ -109,8 +113,14 @@ class LibraryTokenizer:
         return Tokens(ids, cut=int(cut))
 
 
-Tokenizer = WordTokenizer | LibraryTokenizer
-"""From captions to :class:`Tokens`, with a ``name``."""
+class Tokenizer(Protocol):
+    """From captions to :class:`Tokens`."""
+
+    name: str
+
+    def __call__(self, texts: Sequence[str], /) -> Tokens:
+        """Return what the text tower reads."""
+        ...
 
 
 def make_tokenizer(

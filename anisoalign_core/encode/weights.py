@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import os
 import pickle
+import sys
 import urllib.error
 import urllib.request
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -123,10 +126,25 @@ def weights_file(place: Path) -> Path:
     )
 
 
-def load_weights(model: Any, path: Path, name: str, *, resize: bool = False) -> str:
-    """Put a checkpoint's weights into a model, called ``name``; all must be there and fit.
+@dataclass(frozen=True)
+class Loaded:
+    """What a checkpoint says besides the weights that embeddings depend on.
 
-    Returned is the name that they lie under in the file, empty where they lie at the top.
+    Attributes
+    ----------
+    under : str
+        The name that the weights lie under in the file, empty where they lie at the top.
+    logit_scale, logit_bias : float or None
+        s and b of the logits ``s · cos(x, y) + b``; files hold ``log s``. None where it has none.
+    """
+
+    under: str
+    logit_scale: float | None
+    logit_bias: float | None
+
+
+def load_weights(model: Any, path: Path, name: str, *, resize: bool = False) -> Loaded:
+    """Put a checkpoint's weights into a model, called ``name``; all must be there and fit.
 
     With ``resize``, positional embeddings of another number of patches are interpolated, as some
     published weights need; otherwise they are a mismatch like any other.
@@ -180,7 +198,21 @@ def load_weights(model: Any, path: Path, name: str, *, resize: bool = False) -> 
             f"The weights of {path.name} do not fit {name}: {'; '.join(said)}. {why} Choose the "
             "architecture or the configuration that they were trained with."
         )
-    return under
+    scale, bias = (one_number(weights.get(key)) for key in ("logit_scale", "logit_bias"))
+    return Loaded(under, None if scale is None else exponential(scale), bias)
+
+
+def one_number(tensor: Any) -> float | None:
+    """Return the entry of a tensor that holds just one, finite one; None for all else."""
+    if tensor is None or tensor.numel() != 1:
+        return None
+    value = float(tensor.detach().float().reshape(()))
+    return value if math.isfinite(value) else None
+
+
+def exponential(value: float) -> float:
+    """``exp(value)``, at most the largest number there is."""
+    return math.exp(min(value, math.log(sys.float_info.max)))
 
 
 def _without_use(key: str) -> bool:
@@ -212,7 +244,7 @@ def fetch(architecture: str, tag: str) -> Path:
 
                 place = f"{constants.ENDPOINT.rstrip('/')}/{hub}"
             if not (hub and _is_cached(settings["hf_hub"])):
-                _reach(place)
+                reach(place)
             found = Path(open_clip.download_pretrained(settings))
         if not found.is_file():
             raise FileNotFoundError("no file came of it")
@@ -237,7 +269,7 @@ def _is_cached(hub: str) -> bool:
     return any(isinstance(try_to_load_from_cache(repository, one), str) for one in names)
 
 
-def _reach(place: str) -> None:
+def reach(place: str) -> None:
     """Ask once whether a host answers: the hub's own client would ask for most of a minute."""
     parts = urlsplit(place)
     if parts.scheme not in ("http", "https") or os.environ.get("HF_HUB_OFFLINE"):

@@ -56,6 +56,12 @@ def file_digest(path: Path) -> str:
     return found.hexdigest()
 
 
+def list_digest(digests: dict[str, str]) -> str:
+    """Return one digest of several files: that of the lines that ``xxh128sum`` writes of them."""
+    lines = "".join(f"{digest}  {name}\n" for name, digest in digests.items())
+    return xxh3_128(lines.encode()).hexdigest()
+
+
 class _Seen:
     """A binary stream that shows its bytes to a digest."""
 

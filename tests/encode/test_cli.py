@@ -227,3 +227,71 @@ def test_models_are_listed_with_sizes_and_tags(capsys):
     found = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
     assert found["roberta-ViT-B-32"]["parameters"] is None
     assert found["roberta-ViT-B-32"]["tags"] == ["laion2b_s12b_b32k"]
+
+
+def test_sounds_and_captions_through_a_model_of_another_library(tmp_path, capsys):
+    """And the backend, the model's folder and its logits are in what is said."""
+    pytest.importorskip("transformers", reason="the package transformers is missing")
+    from scipy.io import wavfile
+
+    from tests.encode import tiny_hub
+
+    model = str(tiny_hub.clap(tmp_path / "clap"))
+    random, folder = np.random.default_rng(0), tmp_path / "sounds"
+    folder.mkdir()
+    for number in (1, 2, 10):
+        samples = (random.standard_normal((9_000, 2)) * 3_000).astype(np.int16)
+        wavfile.write(folder / f"s{number}.wav", 16_000, samples)
+    (tmp_path / "captions.csv").write_text("image,caption\ns2,a red ring\ns1,blue\ns10,a\n")
+    command = ["encode", "--backend", "transformers", "--checkpoint", model, "--audio", str(folder)]
+    command += ["--captions", str(tmp_path / "captions.csv")]
+    outs = ["--out-audio", str(tmp_path / "a.npy"), "--out-texts", str(tmp_path / "t.npy")]
+    assert main([*command, *outs, "--json", str(tmp_path / "about.json")]) == 0
+    assert "3 sounds in" in capsys.readouterr().err
+    sounds = aa.load(tmp_path / "a.npy", modality="audio")
+    assert sounds.ids.tolist() == ["s1", "s2", "s10"]
+    encoder = aa.encode.load_encoder(backend="transformers", checkpoint=model)
+    clips = [aa.encode.read_clip(folder / f"s{number}.wav") for number in (1, 2, 10)]
+    np.testing.assert_allclose(sounds.vectors, encoder.encode_audio(clips), atol=1e-5)
+    texts = aa.load(tmp_path / "t.npy", modality="text")
+    assert len(aa.EmbeddingPair.join(texts, sounds).source) == 3
+    about = json.loads((tmp_path / "about.json").read_text())
+    assert about["encoder"] == encoder.describe()
+    assert about["written"]["sounds"]["rows"] == 3
+
+
+def test_an_encoder_of_ones_own(files, capsys):
+    (files / "mine.py").write_text(
+        "import numpy as np, anisoalign_core as aa\n"
+        "def images(them): return [[one.width, one.height, 1.0] for one in them]\n"
+        "def texts(them): return np.array([[len(one), 1, 2] for one in them])\n"
+        "def make(): return aa.encode.from_callables(images, texts, name='mine')\n"
+    )
+    command = ["encode", *BOTH, "--backend", "python", "--model", "mine.py:make", *OUTS]
+    assert main([*command, "--quiet", "--json", "about.json"]) == 0
+    images = aa.load("image.npy", modality="image").vectors
+    np.testing.assert_allclose(images, np.tile(images[0], (20, 1)))
+    assert json.loads((files / "about.json").read_text())["encoder"]["name"] == "mine"
+    for place, words in (
+        ("mine.py", "names no encoder"),
+        ("absent.py:make", "no file absent.py"),
+        ("mine.py:absent", "AttributeError"),
+        ("mine.py:images", "TypeError"),
+        ("json:dumps", "gave no encoder"),
+    ):
+        assert main(["encode", *BOTH, "--backend", "python", "--model", place, *OUTS]) == 2
+        assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--audio", "a", "--out-texts", "t.npy"], "--audio needs --out-audio"),
+        (["--out-audio", "a.npy"], "--out-audio needs --audio"),
+        (["--audio", "absent", "--out-audio", "a.npy"], "sounds"),
+        (["--audio", "absent", "--out-audio", "a.npy", "--out-texts", "a.npy"], "are both a.npy"),
+    ],
+)
+def test_sounds_that_cannot_be(files, capsys, arguments, words):
+    assert main(["encode", *ENCODER, *arguments]) == 2
+    assert words in capsys.readouterr().err

@@ -81,7 +81,7 @@ def test_published_weights_bring_their_preprocessing_and_activation(
         "quick_gelu": True,
     }
     monkeypatch.setitem(open_clip.pretrained._PRETRAINED, "tiny-vit", {"web": settings})
-    monkeypatch.setattr(weights_room, "_reach", lambda place: None)
+    monkeypatch.setattr(weights_room, "reach", lambda place: None)
     monkeypatch.setattr(open_clip, "download_pretrained", lambda settings: str(path))
     encoder = aa.encode.load_encoder(tiny_architecture, "web")
     images = [picture(seed, (32, 32)) for seed in range(3)]
@@ -143,7 +143,7 @@ def test_a_download_that_fails_is_one_sentence(monkeypatch):
     def fails(settings):
         raise urllib.error.URLError(OSError(28, "No space left on device"))
 
-    monkeypatch.setattr(weights_room, "_reach", lambda place: None)
+    monkeypatch.setattr(weights_room, "reach", lambda place: None)
     monkeypatch.setattr(open_clip, "download_pretrained", fails)
     with pytest.raises(AnisoAlignError, match=r"\(\[Errno 28\] No space left on device\)"):
         aa.encode.load_encoder("RN50", "cc12m")
@@ -153,7 +153,7 @@ def test_weights_in_the_cache_are_used_without_asking_the_hub(tmp_path, monkeypa
     import huggingface_hub
 
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_: str(tmp_path))
-    monkeypatch.setattr(weights_room, "_reach", lambda place: pytest.fail("asked"))
+    monkeypatch.setattr(weights_room, "reach", lambda place: pytest.fail("asked"))
     monkeypatch.setattr("open_clip.download_pretrained", lambda settings: tmp_path / "w.bin")
     with pytest.raises(AnisoAlignError, match=r"no file came of it"):
         weights_room.fetch("RN50", "cc12m")
@@ -247,7 +247,7 @@ def test_without_open_clip_the_package_is_named(monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "open_clip", None)
-    with pytest.raises(AnisoAlignError, match=r"pip install open_clip_torch"):
+    with pytest.raises(AnisoAlignError, match=r'pip install "anisoalign-studio\[encode\]"'):
         aa.encode.load_encoder("ViT-B-32", "openai")
 
 

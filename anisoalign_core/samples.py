@@ -19,6 +19,7 @@ from anisoalign_core.numerics import Float32, Integers, read_only, unit_rows
 from anisoalign_core.pairs import EmbeddingPair
 
 if TYPE_CHECKING:
+    from anisoalign_core.bench.bench import Bench
     from anisoalign_core.teach.story import Checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent / "sample_data"
@@ -260,3 +261,16 @@ def _tiles(path: Path, count: int, size: int = 32) -> np.typing.NDArray[np.uint8
     rows, columns = sheet.shape[0] // size, sheet.shape[1] // size
     tiles = sheet.reshape(rows, size, columns, size, 3).swapaxes(1, 2)
     return np.ascontiguousarray(tiles.reshape(-1, size, size, 3)[:count])
+
+
+def load_bench() -> Bench:
+    """Return the bundled bench: variants of the sample's encoder, their runs, public encoders.
+
+    Raises
+    ------
+    FormatError
+        If the sample files are not beside the package.
+    """
+    from anisoalign_core.bench.bench import SUFFIX, Bench
+
+    return Bench.load(_beside(ROOT / "encoders") / f"encoders{SUFFIX}")

@@ -22,6 +22,7 @@ PAGES = (
     ("correct", "Correct", ":material/tune:"),
     ("compare", "Compare", ":material/leaderboard:"),
     ("export", "Export", ":material/download:"),
+    ("encoders", "Encoders", ":material/view_list:"),
     ("learn", "Learn", ":material/school:"),
 )
 

@@ -79,6 +79,7 @@ steps = (
     ("correct", "Correct", "Tune a bounded correction and watch what it costs in meaning."),
     ("compare", "Compare", "Every method on the same splits, with floor, ceiling and controls."),
     ("export", "Export", "Take corrected vectors home, with a recipe that rebuilds them."),
+    ("encoders", "Encoders", "Many encoders side by side, and the gap while training forms it."),
     ("learn", "Learn", "New to the gap? Eight steps with pictures that move; nothing to upload."),
 )
 row = st.container(horizontal=True)  # wraps on narrow screens, unlike columns

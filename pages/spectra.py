@@ -3,8 +3,8 @@
 import streamlit as st
 
 from app.session import report, require_pair
+from app.widgets.bench import keep_section
 from app.widgets.common import Number, figure, guard, number_row, page_header, plain, three
-from app.widgets.shelf import side_by_side_section
 from app.widgets.spectra import curves_of, spectra_numbers
 
 page_header("Spectra", "How large is the gap, and over how many directions is it spread?")
@@ -95,4 +95,4 @@ with guard():
         for note in found.notes:
             st.caption(plain(note))
         st.download_button("Report (JSON)", found.to_json(), "gap-report.json", on_click="ignore")
-    side_by_side_section()
+    keep_section()

@@ -35,6 +35,16 @@ if TYPE_CHECKING:
     from open_clip.model import CLIP
 
 EVERY = 25
+KEPT = 100
+"""Rows of each that are bundled."""
+REFERENCE = {
+    "coco-clip-vitb16": "CLIP ViT-B/16 of OpenAI on 500 images and captions of COCO.",
+    "coco-clip-vitb16-randominit": "The same architecture with random weights.",
+    "msrvtt-videoclip": "VideoCLIP on 100 videos and captions of MSR-VTT.",
+    "msrvtt-videoclip-randominit": "The same architecture with random weights.",
+    "uniprot-clasp": "CLASP on 99 proteins and their descriptions.",
+}
+"""Public sets after Liang et al., Mind the Gap, 2022: only their reports are bundled."""
 LossOf = Callable[["CLIP", "torch.Tensor", "torch.Tensor"], "torch.Tensor"]
 
 
@@ -103,7 +113,9 @@ VARIANTS = (
 )
 
 
-def train(variant: Variant, drawn: make_samples.Drawn, work: Path, base: make_samples.Settings) -> None:
+def train(
+    variant: Variant, drawn: make_samples.Drawn, work: Path, base: make_samples.Settings
+) -> None:
     """Train one variant: its checkpoint and its run go to ``work``."""
     settings = replace(base, embed_dim=variant.dim)
     config = make_samples.model_config(settings, drawn.tokenizer.size)
@@ -133,6 +145,54 @@ def train(variant: Variant, drawn: make_samples.Drawn, work: Path, base: make_sa
     np.savez(stem.with_suffix(".npz"), image=image, text=text)
 
 
+def assemble(work: Path, out: Path, reference: Path | None) -> Path:
+    """Measure all variants, the untrained encoder and public reference sets; write the bench.
+
+    Of the reference sets, folders of ``image.npy`` and ``text.npy``, only numbers are written;
+    without them those of the bench that is there stay.
+    """
+    known, path = aa.load_sample("scenes"), out / "encoders.bench.zip"
+    bench = aa.bench.Bench()
+
+    def add(name: str, note: str, image: np.ndarray, text: np.ndarray) -> None:
+        nonlocal bench
+        sides = [
+            aa.EmbeddingSet.from_array(
+                rows, modality=side.modality, ids=side.ids, captions=side.captions, name=name
+            )
+            for rows, side in ((text, known.source), (image, known.target))
+        ]
+        pair = aa.EmbeddingPair(sides[0], sides[1], paired=True)
+        bench = bench.with_entry(aa.bench.BenchEntry.measure(name, pair, note=note, rows=KEPT))
+        print(f"measured {name}", flush=True)
+
+    for variant in VARIANTS:
+        stem = work / variant.name.replace(" ", "-")
+        with np.load(stem.with_suffix(".npz")) as stored:
+            add(variant.name, variant.words, stored["image"], stored["text"])
+        bench = bench.with_run(aa.gap.Run.load(stem.with_suffix(".jsonl")))
+    untrained = aa.load_sample("scenes-untrained")
+    words = "The sample's encoder before training: a gap without shared meaning."
+    add("untrained", words, untrained.target.vectors, untrained.source.vectors)
+    names = [one.name for one in bench.entries]
+    if reference is None:
+        old = aa.bench.Bench.load(path)
+        rest = [one for one in old.entries if one.name not in names]
+    else:
+        rest = []
+        for name, note in REFERENCE.items():
+            sides = [
+                aa.load(reference / name / f"{side}.npy", modality=side)
+                for side in ("text", "image")
+            ]
+            report = aa.diagnose(aa.EmbeddingPair(sides[0], sides[1], paired=True))
+            rest.append(aa.bench.BenchEntry(name, report, note))
+    for entry in rest:
+        bench = bench.with_entry(entry)
+    out.mkdir(parents=True, exist_ok=True)
+    return bench.save(path)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read the command line, train what is asked for, and write the bench."""
     here = Path(__file__).resolve().parent
@@ -141,7 +201,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=here / "encoders")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=make_samples.Settings.steps)
-    parser.add_argument("--only", nargs="*", choices=[v.name for v in VARIANTS], default=None)
+    parser.add_argument("--reference", type=Path, help="folder of the public reference sets")
+    parser.add_argument(
+        "--only",
+        nargs="*",
+        choices=[variant.name for variant in VARIANTS],
+        help="variants to train; the others are taken from --work",
+    )
     chosen = parser.parse_args(arguments)
     settings = make_samples.Settings(seed=chosen.seed, steps=chosen.steps)
     began = time.perf_counter()
@@ -152,7 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if chosen.only is None or variant.name in chosen.only:
             print(f"{variant.name}: {variant.words}", flush=True)
             train(variant, drawn, chosen.work, settings)
-    print(f"{time.perf_counter() - began:.0f} s in all")
+    path = assemble(chosen.work, chosen.out, chosen.reference)
+    print(f"{path.name}: {path.stat().st_size:,} bytes; {time.perf_counter() - began:.0f} s in all")
 
 
 if __name__ == "__main__":

@@ -1,3 +1,7 @@
+from .atlas import Atlas as Atlas
+from .atlas import Recorded as Recorded
+from .atlas import make_atlas as make_atlas
+from .atlas import read_list as read_list
 from .bench import Bench as Bench
 from .bench import BenchEntry as BenchEntry
 from .kept import Found as Found

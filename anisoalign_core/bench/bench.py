@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from anisoalign_core.bench.kept import Found, Kept, keep
+from anisoalign_core.bench.kept import KEPT, Found, Kept, keep
 from anisoalign_core.errors import FormatError, LimitError, ParameterError
 from anisoalign_core.files.atomic import atomic_write_bytes
 from anisoalign_core.files.limits import MIB, size_text
@@ -64,6 +64,7 @@ class BenchEntry:
         *,
         note: str = "",
         report: GapReport | None = None,
+        rows: int = KEPT,
         random_state: int = 0,
         progress: Progress | None = None,
     ) -> BenchEntry:

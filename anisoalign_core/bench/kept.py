@@ -63,7 +63,13 @@ class Kept:
     tradeoff: dict[str, tuple[float, ...]] | None
 
 
-def keep(pair: EmbeddingPair, *, random_state: int = 0, progress: Progress | None = None) -> Kept:
+def keep(
+    pair: EmbeddingPair,
+    *,
+    rows: int = KEPT,
+    random_state: int = 0,
+    progress: Progress | None = None,
+) -> Kept:
     """Choose rows by their ids, search their partners, and move the bound once through its range.
 
     Things are chosen by the smallest digests of their ids, so that encoders of the same things keep
@@ -76,9 +82,9 @@ def keep(pair: EmbeddingPair, *, random_state: int = 0, progress: Progress | Non
         return Kept(None, None, None)
     tell(0.0, "Choosing rows")
     order = _order(pair, things)
-    chosen = order[:KEPT]
+    chosen = order[:rows]
     rows_y, rows_x = _first_rows(things, chosen)
-    rows = EmbeddingPair(
+    shown = EmbeddingPair(
         _bare(pair.source.take(rows_y), pair.target.ids[rows_x]),
         _bare(pair.target.take(rows_x), pair.target.ids[rows_x]),
         paired=True,
@@ -96,7 +102,7 @@ def keep(pair: EmbeddingPair, *, random_state: int = 0, progress: Progress | Non
             if np.isfinite(values).all()
         }
     tell(1.0, "Done")
-    return Kept(rows, found, tradeoff)
+    return Kept(shown, found, tradeoff)
 
 
 def _order(pair: EmbeddingPair, things: Things) -> Integers:

@@ -1,0 +1,20 @@
+// Keeps a bench in this browser, so that it is there after the page is loaded again.
+const PLACE = "anisoalign-bench";
+const done = new Set();
+
+export default function ({ data, setTriggerValue }) {
+  if (!data || done.has(data.turn)) return;
+  done.add(data.turn);
+  try {
+    if (data.save === null) {
+      setTriggerValue("stored", localStorage.getItem(PLACE) ?? "");
+    } else if (data.save === "") {
+      localStorage.removeItem(PLACE);
+    } else {
+      localStorage.setItem(PLACE, data.save);
+    }
+  } catch (error) {
+    // no room, or a browser that keeps nothing: what was kept before stays
+    setTriggerValue(data.save === null ? "stored" : "refused", data.save === null ? "" : data.turn);
+  }
+}

@@ -40,6 +40,7 @@ def in_a_rank(rank: int, folder: str) -> None:
     """Watch a part of every batch beside another process, case by case, and save the rows."""
     import torch
 
+    torch.set_num_threads(1)
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")
     torch.distributed.init_process_group(
         "gloo", init_method=f"file://{folder}/meeting", rank=rank, world_size=2

@@ -61,7 +61,7 @@ class AtomicFiles:
             self._waiting.append(_Waiting(path, Path(folder) / path.name))
             return self._waiting[-1].temporary
         try:
-            path = _checked(path)
+            path = checked(path)
             if self._clean:
                 remove_left_over(path)
             self._waiting.append(_Waiting(path, *_locked(path)))
@@ -236,8 +236,14 @@ class PlainStream:
         return getattr(self._stream, name)
 
 
-def _checked(path: Path) -> Path:
-    """Return where a file really goes."""
+def checked(path: Path) -> Path:
+    """Return where a file really goes.
+
+    Raises
+    ------
+    FormatError
+        If the folder does not exist, or ``path`` is a folder.
+    """
     if path.is_symlink():
         path = path.resolve()
     if not path.parent.is_dir():

@@ -14,10 +14,12 @@ from anisoalign_core.errors import ParameterError, ShapeError, SinkError
 from anisoalign_core.files.source import first_line
 from anisoalign_core.gap.row import COLUMNS, Follow, Gallery, Row
 from anisoalign_core.gap.run import Settings
-from anisoalign_core.gap.sums import PairSums, Ranks, apart, matched, ranks, torch_of, unit
+from anisoalign_core.gap.sums import PairSums, Ranks, array_of, matched, ranks, torch_of
 from anisoalign_core.metrics.retrieval import recall
 from anisoalign_core.metrics.structure import uniformity
-from anisoalign_core.numerics import Float32
+from anisoalign_core.numerics import row_norms, unit_rows
+from anisoalign_core.rows import valid_norms
+from anisoalign_core.threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +58,8 @@ class Monitor:
     -----
     *Cost.* Each call sums means, partners' cosines and norms, O(n d); calls in the window also
     three (d, d) products, O(n d²). Both run in float64 on the batches' device and wait for
-    nothing; a device without float64 (Apple's MPS) hands its batches to the CPU, which waits.
+    nothing; a device without float64 (Apple's MPS) hands its batches to the CPU, which waits. On
+    the CPU all of it takes one thread.
     A row brings three (d, d) matrices and the gallery to the CPU and decomposes them, O(d³).
     Memory does not grow with steps: 24 d² bytes on the device, the first and last leading
     directions, and at most 10,000 rows.
@@ -106,7 +109,7 @@ class Monitor:
         self._sums: PairSums | None = None
         self._follow = Follow()
         self._calls = self._since = 0
-        self._begun = False
+        self._begun: set[int] = set()
 
     def update(
         self, target: Any, source: Any, *, step: int | None = None, logit_scale: Any = None
@@ -166,7 +169,7 @@ class Monitor:
                     "The batch is on another device than those since the last row, or of another "
                     "library. Keep to one between rows."
                 )
-            self._sums = PairSums(target, source)
+            self._sums = PairSums(target)
         if not self._since:
             group = ranks()
             together = max(len(target), 1) * (group.count if group else 1)
@@ -176,10 +179,13 @@ class Monitor:
 
     def _row(self, sums: PairSums, target: Any, source: Any, step: int, scale: Any) -> Row:
         group = ranks()
-        gallery = _of_batch(target[: self.gallery], source[: self.gallery])
-        if group is not None:
-            gallery = _averaged(gallery, group)
-        return self._follow.row(int(step), self._window, sums.finished(), gallery, _number(scale))
+        number = _number(scale)
+        summed = sums.finished()
+        with one_thread():  # the cores are the training's
+            gallery = _of_batch(target[: self.gallery], source[: self.gallery])
+            if group is not None:
+                gallery = _averaged(gallery, group)
+            return self._follow.row(int(step), self._window, summed, gallery, number)
 
     def _give(self, row: Row) -> None:
         """Give a row to every sink on rank 0; the first that raised is named when all have it."""
@@ -187,15 +193,14 @@ class Monitor:
         if group is not None and group.rank:
             return
         failed: list[tuple[Sink, Exception]] = []
-        for sink in self.sinks:
+        for at, sink in enumerate(self.sinks):
             try:
-                begin = getattr(sink, "begin", None)
-                if begin is not None and not self._begun:
-                    begin(self._settings(group))
+                if at not in self._begun and hasattr(sink, "begin"):
+                    sink.begin(self._settings(group))
+                self._begun.add(at)
                 sink(row)
             except Exception as error:
                 failed.append((sink, error))
-        self._begun = True
         for sink, cause in failed:
             raise SinkError(
                 f"The sink {_called(sink)} failed at step {row.step}: {first_line(cause)}. The row "
@@ -227,13 +232,10 @@ def _number(scale: Any) -> float:
 
 def _of_batch(target: Any, source: Any) -> Gallery:
     """Compare the pairs of a batch with each other, on the CPU in float32."""
-    torch = torch_of(target, source)
-    if torch is not None:
-        target, source = target.cpu(), source.cpu()
-    with apart(torch, None if torch is None else target.device):
-        rows = [_float32(unit(batch, torch)) for batch in (target, source)]
-    known = np.isfinite(rows[0]).all(axis=1) & np.isfinite(rows[1]).all(axis=1)
-    x, y = rows[0][known], rows[1][known]
+    batch = [array_of(side).astype(np.float64) for side in (target, source)]
+    lengths = [row_norms(side) for side in batch]
+    known = valid_norms(lengths[0]) & valid_norms(lengths[1])
+    x, y = (unit_rows(side[known], own[known]) for side, own in zip(batch, lengths, strict=True))
     if len(x) < 2:
         return Gallery(len(x))
     hits = recall(y, x, (1,))
@@ -243,20 +245,15 @@ def _of_batch(target: Any, source: Any) -> Gallery:
         uniformity(y),
         hits["target_to_source"][1],
         hits["source_to_target"][1],
+        1 / len(x),
     )
-
-
-def _float32(found: tuple[Any, Any]) -> Float32:
-    """Take the unit rows as float32; rows without a direction are not numbers."""
-    return np.asarray(found[0], dtype=np.float32)
 
 
 def _averaged(gallery: Gallery, group: Ranks) -> Gallery:
     """Average what ranks found, over those that found something."""
     found = np.array(astuple(gallery), dtype=np.float64)
     known = np.isfinite(found)
-    summed = group.sum(np.where(known, found, 0.0), known.astype(np.float64))
-    values, counts = np.split(summed, 2)
+    values, counts = group.sum(np.where(known, found, 0.0), known.astype(np.float64))
     means = [
         v / c if c else math.nan for v, c in zip(values.tolist(), counts.tolist(), strict=True)
     ]

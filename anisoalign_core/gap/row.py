@@ -24,7 +24,7 @@ FLAT = 1e-12
 """Directions with less than this part of the largest variance are rounding, and have no order."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """A row of a training run; NaN where a number is not defined.
 
@@ -70,7 +70,7 @@ class Row:
     recall_at_1_target_to_source, recall_at_1_source_to_target : float
         R@1 in the gallery.
     recall_chance : float
-        1 / gallery.
+        1 / gallery; over ranks their mean.
     gallery : int
         Pairs of the last batch that were compared with each other, on each rank.
     norm_target, norm_source : float
@@ -134,6 +134,7 @@ class Gallery:
     uniformity_source: float = math.nan
     target_to_source: float = math.nan
     source_to_target: float = math.nan
+    chance: float = math.nan
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,7 +222,7 @@ class Follow:
             uniformity_source=gallery.uniformity_source,
             recall_at_1_target_to_source=gallery.target_to_source,
             recall_at_1_source_to_target=gallery.source_to_target,
-            recall_chance=1 / gallery.size if gallery.size else math.nan,
+            recall_chance=gallery.chance,
             gallery=gallery.size,
             norm_target=float(summed.norms[0]),
             norm_source=float(summed.norms[1]),

@@ -251,7 +251,9 @@ def _goes_back(rows: dict[int, Row], segment: _Segment, number: int) -> list[str
         "again, and the last writer's rows are shown."
     ]
     if left:
+        which = "1 row" if len(left) == 1 else f"{len(left)} rows"
         told.append(
-            f"{len(left)} rows from step {left[0]} to {left[-1]} are of the segment that was left."
+            f"{which} from step {left[0]} to {left[-1]} {'is' if len(left) == 1 else 'are'} of the "
+            "segment that was left."
         )
     return told

@@ -2,41 +2,53 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from anisoalign_core.errors import FormatError, ParameterError
-from anisoalign_core.files.atomic import place_error
+from anisoalign_core.errors import ParameterError
+from anisoalign_core.files.atomic import checked, place_error
+from anisoalign_core.files.source import readable
 from anisoalign_core.gap.row import Row
 from anisoalign_core.gap.run import VERSION, Settings, check_header, is_header, line_of
+
+LONGEST_NAME = 1000
+MOST_OF_HEADER = 2**16
 
 
 class JsonLines:
     """A file of JSON: a line that says what run it is, then a line a row.
 
-    Every line is written in one piece and handed to the system at once, so that a process that is
-    killed leaves all rows before; at worst its last line is torn, which :class:`Run` passes over
-    and names. A file that is there already is continued, under a new header, if it is a run.
-    Numbers that are not finite are written as null.
+    Every line is written in one piece and the file closed again, so that a process that is killed
+    leaves all rows before; at worst its last line is torn, which :class:`Run` passes over and
+    names. A line that finds no room is taken back. A file that is there already is continued,
+    under a new header, if it is a run. Numbers that are not finite are written as null.
 
     Parameters
     ----------
     path : str or Path
     name : str, optional
         What the run is called; by default the file's name without its suffix.
+
+    Raises
+    ------
+    FormatError
+        If there is no such folder, or the file is there and is no run, or one of a later version.
     """
 
     def __init__(self, path: str | Path, name: str | None = None) -> None:
-        self.path = Path(path)
+        self.path = checked(Path(path))
         self.name = self.path.stem if name is None else name
-        if not isinstance(self.name, str) or len(self.name) > 1000:
-            raise ParameterError("The name of a run is a text of at most 1,000 characters.")
-        self._stream: BinaryIO | None = None
+        if not isinstance(self.name, str) or len(self.name) > LONGEST_NAME:
+            raise ParameterError(f"The name of a run is a text of at most {LONGEST_NAME} letters.")
+        self._begun = False
+        self._is_torn()
 
     def begin(self, settings: Settings) -> None:
-        """Open the file and write the header.
+        """Write the header, as a monitor does before its first row.
 
         Raises
         ------
@@ -45,54 +57,50 @@ class JsonLines:
         PlaceError
             If it cannot be written to.
         """
-        self.close()
         header = {"run_version": VERSION, "name": self.name, "settings": asdict(settings)}
-        torn = self._torn()
-        try:
-            self._stream = self.path.open("ab", buffering=0)
-        except OSError as error:
-            raise place_error(self.path.name, error) from error
-        self._write(header, torn)
+        self._append(header, new_line=self._is_torn())
+        self._begun = True
 
     def __call__(self, row: Row) -> None:
-        """Write a row."""
-        if self._stream is None:
+        """Write a row.
+
+        Raises
+        ------
+        ParameterError
+            If the file has no header yet.
+        PlaceError
+            If it cannot be written to.
+        """
+        if not self._begun:
             raise ParameterError(
-                f"{self.path.name} is closed, or has no header yet. Give the sink to a monitor."
+                f"{self.path.name} has no header yet. Give the sink to a monitor, which writes it."
             )
-        self._write(row.to_dict())
+        self._append(row.to_dict())
 
-    def close(self) -> None:
-        """Close the file; a monitor that goes on needs a new sink."""
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-
-    def _torn(self) -> bool:
+    def _is_torn(self) -> bool:
         """Whether the file ends amid a line; refuse one that is no run."""
-        try:
+        with readable(self.path.name):
             if not self.path.is_file() or not self.path.stat().st_size:
                 return False
             with self.path.open("rb") as stream:
-                first = stream.readline(2**16)
-                stream.seek(-1, 2)
+                first = stream.readline(MOST_OF_HEADER)
+                stream.seek(-1, os.SEEK_END)
                 torn = stream.read(1) != b"\n"
-        except OSError as error:
-            raise FormatError(
-                f"{self.path.name} cannot be read: {error.strerror}. Check the path."
-            ) from error
-        if first.endswith(b"\n") or not is_header(first):
+        if first.endswith(b"\n") or not is_header(first):  # else its first line is torn
             check_header(first, self.path.name)
         return torn
 
-    def _write(self, body: dict[str, Any], torn: bool = False) -> None:
-        line = memoryview(b"\n" * torn + line_of(body))
-        stream = self._stream
-        if stream is None:
-            return
+    def _append(self, body: dict[str, Any], *, new_line: bool = False) -> None:
+        line = memoryview(b"\n" * new_line + line_of(body))
         try:
-            while line:
-                line = line[stream.write(line) :]
+            with self.path.open("ab", buffering=0) as stream:
+                before = stream.tell()
+                try:
+                    while line:
+                        line = line[stream.write(line) :]
+                except OSError:
+                    stream.truncate(before)
+                    raise
         except OSError as error:
             raise place_error(self.path.name, error) from error
 

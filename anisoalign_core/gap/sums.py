@@ -12,16 +12,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from anisoalign_core.errors import ParameterError, ShapeError, kind_of
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float64, blocks, read_only
+from anisoalign_core.numerics import Float64, blocks, read_only, tiles
+from anisoalign_core.threads import one_thread
 
-SIDES = ("target", "source", "residual")
 COUNTED = 5
 """Rows summed, rows dropped, and sums of cosines and of both sides' norms."""
 
@@ -63,14 +62,22 @@ def torch_of(*batches: Any) -> Any:
 
 
 @contextmanager
-def apart(torch: Any, device: Any) -> Iterator[None]:
-    """Leave the caller's graph and precision alone: no gradients, no autocast."""
+def apart(torch: Any) -> Iterator[None]:
+    """Leave the caller's graph, precision and cores alone: no gradients, no autocast, one thread.
+
+    Rows that are not finite are counted, not warned of.
+    """
     if torch is None:
-        with np.errstate(all="ignore"):  # rows that are not finite are counted, not warned of
+        with np.errstate(all="ignore"), one_thread():
             yield
         return
-    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+    with torch.no_grad(), torch.autocast("cuda", enabled=False):
         yield
+
+
+def holds_sums(device: Any) -> bool:
+    """Whether sums stay on a device of torch: not on the CPU, nor where there is no float64."""
+    return device.type != "cpu" and has_float64(device)
 
 
 @cache
@@ -83,6 +90,16 @@ def has_float64(device: Any) -> bool:
     except (TypeError, RuntimeError):
         return False
     return True
+
+
+def array_of(batch: Any) -> Any:
+    """Return an array of what a batch holds, on the CPU; of a tensor there, the same memory."""
+    torch = torch_of(batch)
+    if torch is None:
+        return batch
+    batch = batch.detach().cpu()
+    plain = (torch.float16, torch.float32, torch.float64)
+    return (batch if batch.dtype in plain else batch.to(torch.float64)).numpy()
 
 
 def matched(target: Any, source: Any) -> tuple[Any, Any]:
@@ -119,39 +136,26 @@ def matched(target: Any, source: Any) -> tuple[Any, Any]:
     return target, source
 
 
-def unit(batch: Any, torch: Any) -> tuple[Any, Any]:
-    """Rows in float64 over their norms, and the norms: not finite or 0 where there is no direction.
-
-    ``x / ‖x‖`` of (n, d) rows.
-    """
-    rows = np.asarray(batch, dtype=np.float64) if torch is None else batch.to(torch.float64)
-    norms = (torch or np).sqrt((torch or np).linalg.vecdot(rows, rows))
-    return rows / norms[:, None], norms
-
-
 class PairSums:
-    """Sums over matched rows: a few each step, (d, d) ones within the window.
+    """Sums over matched rows: a few each step, (d, d) ones within the window; all in float64.
 
     Each step: pairs, cosines of partners, norms, and both sums of unit rows. Within the window
-    also the centred scatters of x, of y and of x − y, merged batch by batch with the pairwise
-    update of Chan, Golub & LeVeque (1983). All of it is float64, on the device of the batches; on
-    a device without float64 the batches come to the CPU. No step waits for the device.
+    also scatters of x, of y and of x − y, about a centre near their means (the first block's), so
+    that a narrow cone keeps its digits. They are held on the device of the batches and no step
+    waits for it; batches on the CPU are read as arrays, and those of a device without float64
+    come there.
 
     Parameters
     ----------
-    target, source : (n, d) arrays or tensors
-        A batch, for its dimensions and its device.
+    target : (n, d) array or tensor
+        One side of a batch, for its dimensions and its device.
     """
 
-    def __init__(self, target: Any, source: Any) -> None:
-        self._torch = torch = torch_of(target, source)
+    def __init__(self, target: Any) -> None:
         self.dim = int(target.shape[1])
-        if torch is None:
-            self._xp: Any = np
-            self._home: dict[str, Any] = {"dtype": np.float64}
-        else:
-            at = target.device if has_float64(target.device) else torch.device("cpu")
-            self._xp, self._home = torch, {"dtype": torch.float64, "device": at}
+        self._device = _home(target)
+        self._torch = None if self._device is None else torch_of(target)
+        self._xp: Any = self._torch or np
         self.clear()
 
     def clear(self) -> None:
@@ -159,84 +163,98 @@ class PairSums:
         self._counts = self._zeros(COUNTED)
         self._totals = self._zeros(2, self.dim)
         self._n = self._zeros(1)
-        self._means = self._zeros(3, self.dim)
-        self._scatters: Any = None  # (3, d, d), from the first step of the window on
+        self._centres: Any = None  # (3, d), from the first block of the window on
+        self._shifts: Any = None
+        self._scatters: Any = None
 
     def _zeros(self, *shape: int) -> Any:
-        return self._xp.zeros(shape, **self._home)
+        if self._torch is None:
+            return np.zeros(shape)
+        return self._torch.zeros(shape, dtype=self._torch.float64, device=self._device)
 
     def fits(self, target: Any) -> bool:
-        """Whether a batch is of the kind, and on the device, of those before."""
-        torch = torch_of(target)
-        return torch is self._torch and (
-            torch is None or self._home["device"] == target.device or not has_float64(target.device)
-        )
+        """Whether a batch is where those before were summed."""
+        return bool(_home(target) == self._device)
 
     def add(self, target: Any, source: Any, *, second: bool) -> None:
         """Add a batch that :func:`matched` let in; ``second``: to the (d, d) sums too."""
-        with apart(self._torch, self._home.get("device")):
-            for part in blocks(len(target)):
-                self._add(target[part], source[part], second)
+        if self._torch is None:
+            target, source = array_of(target), array_of(source)
+        parts = tiles(target) if self._torch is None else blocks(len(target))
+        with apart(self._torch):
+            for part in parts:
+                self._add(self._wide(target[part]), self._wide(source[part]), second)
 
-    def _add(self, target: Any, source: Any, second: bool) -> None:
-        xp = self._xp
-        if self._torch is not None:
-            target, source = (each.to(self._home["device"]) for each in (target, source))
-        (x, norms_x), (y, norms_y) = unit(target, self._torch), unit(source, self._torch)
-        lengths = norms_x * norms_y
-        known = xp.isfinite(lengths) & (norms_x > 0) & (norms_y > 0)
-        x, y = (xp.where(known[:, None], each, 0.0) for each in (x, y))
+    def _wide(self, rows: Any) -> Any:
+        if self._torch is None:
+            return rows.astype(np.float64)
+        return rows.to(self._torch.float64)
+
+    def _add(self, x: Any, y: Any, second: bool) -> None:
+        xp, dot = self._xp, self._xp.linalg.vecdot
+        norms_x, norms_y = xp.sqrt(dot(x, x)), xp.sqrt(dot(y, y))
+        known = xp.isfinite(norms_x * norms_y) & (norms_x > 0) & (norms_y > 0)
+        x, y = self._only(known, x), self._only(known, y)
+        over_x, over_y = xp.where(known, 1.0 / norms_x, 0.0), xp.where(known, 1.0 / norms_y, 0.0)
         n = known.sum()
         told = (
             n,
             len(known) - n,
-            xp.linalg.vecdot(x, y).sum(),
+            (dot(x, y) * over_x * over_y).sum(),
             xp.where(known, norms_x, 0.0).sum(),
             xp.where(known, norms_y, 0.0).sum(),
         )
         for at, value in enumerate(told):
             self._counts[at] += value
-        sums = x.sum(0), y.sum(0)
+        sums = over_x @ x, over_y @ y
         for at, value in enumerate(sums):
             self._totals[at] += value
         if second:
-            self._merge((x, y, x - y), (*sums, sums[0] - sums[1]), known[:, None], n)
+            x, y = x * over_x[:, None], y * over_y[:, None]
+            self._add_second((x, y, x - y), (*sums, sums[0] - sums[1]), known, n)
 
-    def _merge(self, rows: tuple[Any, ...], sums: tuple[Any, ...], known: Any, n: Any) -> None:
-        """Merge a block into the moments of the window."""
-        xp = self._xp
+    def _only(self, known: Any, rows: Any) -> Any:
+        """Zeros in place of rows without a direction."""
+        if self._torch is None and known.all():
+            return rows
+        return self._xp.where(known[:, None], rows, 0.0)
+
+    def _add_second(self, rows: tuple[Any, ...], sums: tuple[Any, ...], known: Any, n: Any) -> None:
+        """Add a block to the window."""
         if self._scatters is None:
-            self._scatters = self._zeros(len(SIDES), self.dim, self.dim)
-        share = n / xp.maximum(
-            self._n + n, xp.ones_like(self._n)
-        )  # of the block; 0 of an empty one
-        some = xp.maximum(n * xp.ones_like(self._n), xp.ones_like(self._n))
-        for at in range(len(SIDES)):
-            own = sums[at] / some
-            centred = (rows[at] - own) * known
-            step = own - self._means[at]
+            self._centres, self._shifts = self._zeros(3, self.dim), self._zeros(3, self.dim)
+            self._scatters = self._zeros(3, self.dim, self.dim)
+            for at, value in enumerate(sums):
+                self._centres[at] += value / (n + (n == 0))
+        self._n += n
+        for at, side in enumerate(rows):
+            centred = self._only(known, side - self._centres[at])
+            self._shifts[at] += centred.sum(0)
             self._scatters[at] += centred.T @ centred
-            self._scatters[at] += xp.outer(step, step * (self._n * share))
-            self._means[at] += step * share
-        self._n = self._n + n
+
+    def _window(self) -> tuple[Any, Any, Any]:
+        """Return pairs, (3, d) means and (3, d, d) centred scatters of the window."""
+        if self._scatters is None:
+            return self._n, self._zeros(3, self.dim), self._zeros(3, self.dim, self.dim)
+        some = self._n + (self._n == 0)
+        beyond = self._shifts / some
+        between = self._xp.einsum("ki,kj->kij", beyond, self._shifts)
+        return self._n, self._centres + beyond, self._scatters - between
 
     def finished(self) -> Summed:
         """Return the sums on the CPU, those of all ranks where there are several."""
-        with apart(self._torch, self._home.get("device")):
-            return self._finished()
-
-    def _finished(self) -> Summed:
-        counts, totals, n, means, scatters = self._merged()
-        summed = counts[0]
-        window: list[Moments | None] = [None] * len(SIDES)
-        if scatters is not None and n >= 1:
+        with apart(self._torch):
+            counts, totals, n, means, scatters = self._merged()
+        pairs, rows = round(counts[0]), round(float(n[0]))
+        over = pairs or math.nan
+        window: list[Moments | None] = [None] * 3
+        if rows:
             window = [
-                Moments(round(n), read_only(mean), read_only(scatter))
+                Moments(rows, read_only(mean), read_only(scatter))
                 for mean, scatter in zip(means, scatters, strict=True)
             ]
-        over = summed if summed > 0 else math.nan
         return Summed(
-            n=round(summed),
+            n=pairs,
             dropped=round(counts[1]),
             means=totals / over,
             cosine=float(counts[2] / over),
@@ -246,44 +264,30 @@ class PairSums:
             residual=window[2],
         )
 
-    def _merged(self) -> tuple[Float64, Float64, float, Float64, Float64 | None]:
-        """Return counts, totals, and the window's rows, means and scatters of all ranks.
+    def _merged(self) -> list[Float64]:
+        """Return counts, totals, and the window's pairs, means and scatters, of all ranks.
 
-        Sums of unit rows in float64 keep their digits. Scatters are shifted to the common mean
-        before they are added, ``S = Σ_r S_r + n_r (μ_r − μ)(μ_r − μ)ᵀ``, so that a narrow cone
-        keeps its own.
+        Scatters are shifted to the common mean before they are added,
+        ``S = Σ_r S_r + n_r (μ_r − μ)(μ_r − μ)ᵀ`` (Chan, Golub & LeVeque 1983), so that a narrow
+        cone keeps its digits.
         """
-        group = ranks()
-        sizes = (COUNTED, 2 * self.dim, 1, 3 * self.dim)
+        group, (n, means, scatters) = ranks(), self._window()
         if group is None:
-            held = (self._counts, self._totals, self._n, self._means)
-            counts, totals, n, means = (_on_cpu(each) for each in held)
-            scatters = None if self._scatters is None else _on_cpu(self._scatters)
-            return counts, totals, float(n[0]), means, scatters
-        first = group.sum(
-            *(self._counts, self._totals.ravel(), self._n, (self._n * self._means).ravel())
-        )
-        cuts = np.cumsum((0, *sizes))
-        counts, totals, n, weighted = (first[start:stop] for start, stop in pairwise(cuts))
-        means = weighted.reshape(3, -1) / max(float(n[0]), 1.0)
-        steps = _on_cpu(self._means) - means
-        own = float(_on_cpu(self._n)[0])
-        scatters = self._zeros(3, self.dim, self.dim) if self._scatters is None else self._scatters
-        lifted = [
-            scatter + self._like(own * np.outer(step, step))
-            for scatter, step in zip(scatters, steps, strict=True)
-        ]
-        merged = group.sum(*(each.ravel() for each in lifted))
-        return (
-            counts,
-            totals.reshape(2, -1),
-            float(n[0]),
-            means,
-            merged.reshape(3, self.dim, self.dim),
-        )
+            held = (self._counts, self._totals, n, means, scatters)
+            return [_on_cpu(each) for each in held]
+        counts, totals, rows, weighted = group.sum(self._counts, self._totals, n, n * means)
+        common = weighted / (rows + (rows == 0))
+        steps = means - (common if self._torch is None else self._torch.as_tensor(common).to(means))
+        between = self._xp.einsum("ki,kj->kij", steps, steps * n)
+        (merged,) = group.sum(scatters + between)
+        return [counts, totals, rows, common, merged]
 
-    def _like(self, array: Float64) -> Any:
-        return array if self._torch is None else self._torch.as_tensor(array, **self._home)
+
+def _home(batch: Any) -> Any:
+    """Return the device of torch on which a batch's sums are held; None for arrays on the CPU."""
+    if torch_of(batch) is None or not holds_sums(batch.device):
+        return None
+    return batch.device
 
 
 def _on_cpu(values: Any) -> Float64:
@@ -297,14 +301,16 @@ class Ranks:
         self._torch, self._dist = torch, torch.distributed
         self.count, self.rank = self._dist.get_world_size(), self._dist.get_rank()
 
-    def sum(self, *parts: Any) -> Float64:
-        """Sum flat float64 arrays or tensors over all ranks, end to end; on the CPU."""
+    def sum(self, *parts: Any) -> list[Float64]:
+        """Sum float64 arrays or tensors over all ranks, in one go; on the CPU."""
         tensors = [self._torch.as_tensor(part) for part in parts]
-        together = self._torch.cat(tensors)
+        together = self._torch.cat([each.ravel() for each in tensors])
         if self._dist.get_backend() == "nccl" and not together.is_cuda:
             together = together.cuda()
         self._dist.all_reduce(together)
-        return _on_cpu(together)
+        cuts = np.cumsum([each.numel() for each in tensors])[:-1]
+        found = np.split(_on_cpu(together), cuts)
+        return [one.reshape(each.shape) for one, each in zip(found, tensors, strict=True)]
 
 
 def ranks() -> Ranks | None:

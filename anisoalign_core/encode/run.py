@@ -1,4 +1,4 @@
-"""Encode images and captions in batches, so that the work can be stopped and gone on with."""
+"""Encode images, captions and sounds in batches, so that the work can be stopped and gone on with."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
+from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.encode.audio import find_clips, read_clip
 from anisoalign_core.encode.callables import as_encoder
 from anisoalign_core.encode.encoder import Encoder, Encodes
 from anisoalign_core.encode.images import thumbnail, thumbnail_side
@@ -144,6 +147,40 @@ def encode(
         told_of = partial(tell, len(with_image), len(told), 0, "captions")
         _work(captions, workers, state.texts, told_of)
     return assemble(items, model, state, read, told, tuple(files), both)
+
+
+def encode_clips(
+    places: Sequence[str | Path],
+    encoder: Encoder,
+    *,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+) -> EmbeddingSet:
+    """Encode ``.wav`` files: a set of modality ``"audio"`` whose ids are the names without suffix.
+
+    Raises
+    ------
+    FormatError
+        If a file cannot be read: which, and why.
+    ParameterError
+        If the model hears nothing.
+    """
+    if batch_size < 1:
+        raise ParameterError(f"batch_size is {batch_size}; give at least 1.")
+    encoder.needs("sound")
+    files, rows = find_clips(places), []
+    for part in blocks(len(files), batch_size):
+        rows.append(encoder.encode_audio([read_clip(path) for path in files[part]]))
+        if progress is not None:
+            progress(part.stop / len(files), f"{part.stop:,} of {len(files):,} sounds")
+    return EmbeddingSet.from_array(
+        np.concatenate(rows),
+        modality="audio",
+        ids=[path.stem for path in files],
+        name=f"sounds through {encoder.name}",
+        files=[path.name for path in files[:1]] if len(files) == 1 else [str(p) for p in places],
+        model=encoder.summary,
+    )
 
 
 def _of(items: Sequence[Item], rows: Rows, others: Rows) -> list[int]:

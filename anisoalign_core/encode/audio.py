@@ -91,24 +91,26 @@ def read_clip(path: str | Path) -> Clip:
     return Clip(samples, int(rate))
 
 
-def find_clips(places: Sequence[str | Path]) -> list[Path]:
-    """Return the ``.wav`` files among files and in folders, in natural order.
+def find_clips(places: Sequence[str | Path]) -> list[tuple[str, Path]]:
+    """Return the ``.wav`` files among files and in folders with their ids, in natural order.
 
     Raises
     ------
     FormatError
         If a place is neither, or there are none.
     """
-    found: list[Path] = []
+    found: dict[Path, str] = {}
     for place in map(Path, places):
         with readable(place.name):
             if place.is_dir():
-                inside = place.rglob("*")
-                found += [one for one in inside if one.suffix.lower() == SUFFIX and one.is_file()]
+                for one in place.rglob("*"):
+                    if one.suffix.lower() == SUFFIX and one.is_file():
+                        found[one] = one.relative_to(place).with_suffix("").as_posix()
             elif place.suffix.lower() == SUFFIX and place.is_file():
-                found.append(place)
+                found[place] = place.stem
             else:
                 raise FormatError(f"{place} is neither a folder nor a {SUFFIX} file.")
     if not found:
         raise FormatError(f"There are no {SUFFIX} files in {', '.join(map(str, places))}.")
-    return sorted(set(found), key=lambda one: tuple(natural(Path(part)) for part in one.parts))
+    order = sorted(found, key=lambda one: tuple(natural(Path(part)) for part in one.parts))
+    return [(found[path], path) for path in order]

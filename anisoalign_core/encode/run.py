@@ -1,4 +1,4 @@
-"""Encode images, captions and sounds in batches, so that the work can be stopped and gone on with."""
+"""Encode images, captions and sounds in batches: images and captions can be gone on with."""
 
 from __future__ import annotations
 
@@ -151,12 +151,22 @@ def encode(
 
 def encode_clips(
     places: Sequence[str | Path],
-    encoder: Encoder,
+    encoder: Encodes,
     *,
     batch_size: int = 16,
     progress: Progress | None = None,
 ) -> EmbeddingSet:
-    """Encode ``.wav`` files: a set of modality ``"audio"`` whose ids are the names without suffix.
+    """Encode ``.wav`` files: a set of modality ``"audio"``.
+
+    Parameters
+    ----------
+    places : sequence of str or Path
+        Files, and folders of them. Ids are names without suffix, in folders with those below.
+    encoder : Encoder or Encodes
+        One with a tower of sounds.
+    batch_size : int, default 16
+    progress : callable (fraction, words), optional
+        Called after each batch.
 
     Raises
     ------
@@ -167,19 +177,20 @@ def encode_clips(
     """
     if batch_size < 1:
         raise ParameterError(f"batch_size is {batch_size}; give at least 1.")
-    encoder.needs("sound")
+    model = as_encoder(encoder)
+    model.needs("sound")
     files, rows = find_clips(places), []
     for part in blocks(len(files), batch_size):
-        rows.append(encoder.encode_audio([read_clip(path) for path in files[part]]))
+        rows.append(model.encode_audio([read_clip(path) for _, path in files[part]]))
         if progress is not None:
             progress(part.stop / len(files), f"{part.stop:,} of {len(files):,} sounds")
     return EmbeddingSet.from_array(
         np.concatenate(rows),
         modality="audio",
-        ids=[path.stem for path in files],
-        name=f"sounds through {encoder.name}",
-        files=[path.name for path in files[:1]] if len(files) == 1 else [str(p) for p in places],
-        model=encoder.summary,
+        ids=[one for one, _ in files],
+        name=f"sounds through {model.name}",
+        files=[Path(place).name for place in places],
+        model=model.summary,
     )
 
 

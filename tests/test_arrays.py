@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import torch
 
 import anisoalign_core as aa
+from anisoalign_core import arrays
 from anisoalign_core.arrays import as_array
 from anisoalign_core.errors import FormatError, InvalidRowsError, ShapeError
 from anisoalign_core.moments import Moments
@@ -261,6 +263,18 @@ def test_a_streaming_column_is_refused() -> None:
         pytest.skip("this version of datasets has no columns of streams")
     with pytest.raises(FormatError, match=r"streams; give it whole"):
         as_array(stream["e"], "x")
+
+
+def test_the_page_has_the_table_of_the_code() -> None:
+    assert arrays.__doc__ is not None
+    lines = arrays.__doc__.splitlines()
+    rules = [at for at, line in enumerate(lines) if line.startswith("===")]
+    middle = lines[rules[0]].index(" ")
+    told = [(line[:middle].strip(), line[middle:].strip()) for line in lines]
+    page = (Path(__file__).parents[1] / "docs" / "DATA_FORMAT.md").read_text(encoding="utf-8")
+    rows = told[rules[1] + 1 : rules[2]]
+    assert len(rows) > 8
+    assert "".join(f"| {one} | {what} |\n" for one, what in rows) in page
 
 
 def test_no_library_is_imported_for_anothers_array() -> None:

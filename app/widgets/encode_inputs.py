@@ -332,7 +332,7 @@ def _of_backend(backend: Backend) -> Chosen | None:
     st.caption(f"{backend.summary} Weights are downloaded once and kept; nothing in them is run.")
     left, right = st.columns(2)
     name = left.text_input(
-        "Model", key=f"encode_name_{backend.name}", placeholder=backend.model
+        "Name on the Hugging Face hub", key=f"encode_name_{backend.name}", placeholder="OWNER/NAME"
     ).strip()
     revision = right.text_input(
         "Revision (optional)", key=f"encode_revision_{backend.name}", placeholder=backend.weights
@@ -350,7 +350,7 @@ def _of_backend(backend: Backend) -> Chosen | None:
     if folder and root is not None:
         path = within(root, folder)
         return (backend.name, str(path)), options | {"checkpoint": path}, {}
-    st.caption("Name a model to go on.")
+    st.caption("Name a model, or a folder, to go on." if root else "Name a model to go on.")
     return None
 
 

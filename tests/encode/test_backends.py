@@ -420,6 +420,17 @@ def test_a_declared_backend_is_one_everywhere(monkeypatch):
     assert build_parser().parse_args(["encode", "--backend", "toy"]).backend == "toy"
 
 
+def test_the_page_has_every_backend_as_it_is_declared():
+    page = (Path(__file__).parents[2] / "docs" / "ENCODERS.md").read_text(encoding="utf-8")
+    told = page.partition("<!-- backends -->")[2].partition("<!-- end of backends -->")[0]
+    rows = [
+        f"| `{one.name}` | {f'`anisoalign-studio[{one.extra}]`' if one.extra else '–'} | "
+        f"{one.summary} | {one.model} | {one.weights or '–'} |"
+        for one in BACKENDS.values()
+    ]
+    assert told.strip().splitlines()[2:] == rows
+
+
 def test_importing_the_room_imports_no_library():
     code = (
         "import sys, anisoalign_core as aa; aa.encode.load_encoder; aa.encode.encode;"

@@ -243,7 +243,7 @@ def _of_rows(given: Sequence[Any], name: str) -> Array:
         return np.asarray(rows)
     except (ValueError, TypeError, OverflowError) as error:  # deeper lists of several lengths
         raise ShapeError(
-            f"{name} is no array of rows: {str(error).partition('.')[0]}. Give one list of numbers "
+            f"{name} holds no rows ({str(error).partition('.')[0]}). Give one list of numbers "
             "for each row, all of one length."
         ) from error
 

@@ -235,7 +235,7 @@ REFUSED: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("ragged Series", lambda: pd.Series(RAGGED), ShapeError, "Row 2 of x has 1 numbers"),
     ("ragged Arrow", lambda: pa.array(RAGGED), FormatError, r"Row 2 of x has 1 numbers.* have 2"),
     ("mixed", lambda: [[1.0, 2.0], 3.0], ShapeError, "Row 1 of x has one entry, and row 0 has 2"),
-    ("deeper", lambda: [[[1.0], [2.0, 3.0]]] * 2, ShapeError, "x is no array of rows"),
+    ("deeper", lambda: [[[1.0], [2.0, 3.0]]] * 2, ShapeError, "x holds no rows"),
     ("dictionary", lambda: {"a": 1}, FormatError, "Python objects"),
     ("table", lambda: pa.table({"e": fixed(ROWS)}), FormatError, r'one of them: table\["NAME"\]'),
     ("column of text", lambda: pa.array(["a"]), FormatError, "string values, not lists"),

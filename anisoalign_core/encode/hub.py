@@ -113,8 +113,8 @@ def model_folder(
     return _checked(place, name, commit, strict)
 
 
-def hub_weights(name: str, revision: str | None = None) -> int:
-    """Return how many bytes of weights a model of the hub has, before anything is downloaded.
+def hub_bytes(name: str, revision: str | None = None) -> int:
+    """Return how many bytes of a model of the hub are read, before anything is downloaded.
 
     Raises
     ------
@@ -123,8 +123,8 @@ def hub_weights(name: str, revision: str | None = None) -> int:
     """
     found = _listed_or_kept(name, revision)
     if isinstance(found, Path):
-        return sum((found / file).stat().st_size for file in _weights(_files(found)))
-    return sum(found.sizes[file] for file in found.weights)
+        return sum((found / file).stat().st_size for file in _files(found))
+    return sum(found.sizes[file] for file in (*found.weights, *found.words))
 
 
 @dataclass(frozen=True)

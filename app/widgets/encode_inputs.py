@@ -21,7 +21,7 @@ from anisoalign_core.encode import (
     find_items,
     load_encoder,
 )
-from anisoalign_core.encode.hub import hub_weights
+from anisoalign_core.encode.hub import hub_bytes
 from anisoalign_core.encode.images import SUFFIXES
 from anisoalign_core.files.source import Source
 from anisoalign_core.numerics import Progress
@@ -361,7 +361,7 @@ def _ask_for_room(options: dict[str, Any]) -> None:
         if path is not None:
             ask_for_room(size_below(path), path.name)
         elif name is not None:
-            ask_for_room(hub_weights(name, options["pretrained"]), name)
+            ask_for_room(hub_bytes(name, options["pretrained"]), name)
 
 
 def _load(options: dict[str, Any], uploads: dict[str, tuple[str, bytes]]) -> Encoder:

@@ -280,7 +280,7 @@ def test_a_path_is_no_name_and_what_cannot_be_had_is_said(sample, tmp_path, monk
 
 def test_a_model_without_room_is_refused_before_it_is_downloaded(sample, monkeypatch):
     pytest.importorskip("transformers", reason="the package transformers is missing")
-    monkeypatch.setattr("app.widgets.encode_inputs.hub_weights", lambda *_: 10**15)
+    monkeypatch.setattr("app.widgets.encode_inputs.hub_bytes", lambda *_: 10**15)
     monkeypatch.setattr(
         "app.widgets.encode_inputs.load_encoder", lambda **_: pytest.fail("it was loaded")
     )

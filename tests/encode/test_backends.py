@@ -244,6 +244,24 @@ def test_a_model_of_sentences_chooses_neither_code_nor_pickles(folders, tmp_path
     assert not trace.exists()
 
 
+@pytest.mark.parametrize(
+    ("module", "config", "words"),
+    [
+        ({"type": "Pooling", "path": "../other"}, {}, "outside"),
+        ({"type": "Dense", "path": "2_Dense"}, {"in_features": 12, "out_features": 10**9}, "large"),
+    ],
+)
+def test_modules_stay_in_their_folder_and_size(folders, tmp_path, module, config, words):
+    place = copied(folders["sentences"], tmp_path / "model")
+    listed = json.loads((place / "modules.json").read_text())
+    kind = f"sentence_transformers.models.{module['type']}"
+    (place / "modules.json").write_text(json.dumps([*listed, module | {"type": kind}]))
+    (place / module["path"]).mkdir()
+    (place / module["path"] / "config.json").write_text(json.dumps(config))
+    with pytest.raises(FormatError, match=words):
+        load_encoder(backend="sentence-transformers", checkpoint=place)
+
+
 def test_weights_of_plain_tensors_are_read(folders, loaded, tmp_path):
     import torch
     from safetensors.torch import load_file
@@ -288,13 +306,14 @@ def test_weights_are_never_random(folders, tmp_path):
         load_encoder(backend="transformers", checkpoint=place)
 
 
-def test_a_model_larger_than_its_file_is_not_built(folders, tmp_path):
-    place = copied(folders["clip"], tmp_path / "model")
+@pytest.mark.parametrize("kind", ["clip", "sentences"])
+def test_a_model_larger_than_its_file_is_not_built(folders, loaded, tmp_path, kind):
+    place = copied(folders[kind], tmp_path / "model")
     body = json.loads((place / "config.json").read_text())
     body["text_config"]["vocab_size"] = 10**9
     (place / "config.json").write_text(json.dumps(body))
     with pytest.raises(FormatError, match=r"declares 16,0.* parameters"):
-        load_encoder(backend="transformers", checkpoint=place)
+        load_encoder(backend=loaded[kind].about["backend"], checkpoint=place)
 
 
 @pytest.mark.parametrize(
@@ -380,9 +399,9 @@ def test_of_a_model_by_name_the_commit_is_kept_and_no_code_fetched(hub, folders)
     words = ["config.json", "model.safetensors", "processor_config.json"]
     words += ["tokenizer.json", "tokenizer_config.json"]
     assert hub == [("some/clip", "main"), ("c0ffee", words)]
-    from anisoalign_core.encode.hub import hub_weights
+    from anisoalign_core.encode.hub import hub_bytes
 
-    assert hub_weights("some/clip") == (folders["clip"] / "model.safetensors").stat().st_size
+    assert hub_bytes("some/clip") == sum(one.stat().st_size for one in folders["clip"].iterdir())
 
 
 def test_without_a_network_the_cache_serves(hub, monkeypatch):

@@ -86,7 +86,7 @@ BACKENDS: dict[str, Backend] = {
             summary="An architecture with a tag, or a checkpoint with its configuration.",
             packages=("open_clip",),
             extra="encode",
-            room="models",
+            room="open_clip_model",
             takes=("pretrained", "checkpoint", "config", "computing"),
         ),
         Backend(

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from importlib.metadata import version
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from anisoalign_core.encode.devices import check_computing, inference
-from anisoalign_core.encode.encoder import Encoder, Tower
+from anisoalign_core.encode.encoder import Encoder, Tower, as_it_is
 from anisoalign_core.encode.hub import ModelFolder, model_folder
 from anisoalign_core.encode.registry import count_parameters
-from anisoalign_core.encode.tokenizers import Tokens
+from anisoalign_core.encode.tokenizers import Tokens, Verbatim
 from anisoalign_core.encode.transformers_model import (
     checked_config,
     logits_of,
@@ -31,21 +30,6 @@ MODULES = ("Transformer", "CLIPModel", "Pooling", "Normalize", "Dense", "LayerNo
 AROUND = MODULES[:2]
 """Those that a model of transformers is in."""
 Found = TypeVar("Found", list[Any], dict[str, Any])
-
-
-class Verbatim:
-    """A tokenizer for models that read captions themselves."""
-
-    name = "the model's own"
-
-    def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Return the captions as they are."""
-        return Tokens(list(texts))
-
-
-def as_it_is(image: Image) -> Image:
-    """Return an image, for models that prepare it themselves."""
-    return image
 
 
 def load(

@@ -463,3 +463,15 @@ def test_rows_of_another_shape_are_said():
     wrong = aa.encode.from_callables(texts=lambda texts: np.ones((len(texts), 3)), name="t", dim=4)
     with pytest.raises(ShapeError, match=r"t made 2 rows of 3 dimensions of 2 captions"):
         wrong.encode_texts(["a", "b"])
+
+
+def test_models_that_fuse_long_sounds_hear_the_same_in_every_batch(tmp_path):
+    encoder = load_encoder(
+        backend="transformers", checkpoint=tiny_hub.clap(tmp_path / "fused", fusion=True)
+    )
+    random = np.random.default_rng(0)
+    clips = [(random.standard_normal(n), 8_000) for n in (900, 8_000, 30_000)]
+    together, again = encoder.encode_audio(clips), encoder.encode_audio(clips)
+    alone = np.concatenate([encoder.encode_audio([clip]) for clip in clips])
+    np.testing.assert_array_equal(together, again)
+    np.testing.assert_allclose(together, alone, atol=1e-5)

@@ -117,7 +117,9 @@ class EmbeddingSet(Shown):
         Parameters
         ----------
         array : (n, d) array of real numbers
-            Any float or integer type, byte order and memory order.
+            Any float or integer type, byte order and memory order; of NumPy, PyTorch on any
+            device, pandas, Arrow, datasets, JAX, or lists: :mod:`anisoalign_core.arrays` has the
+            table. The set keeps a float32 copy of its own.
         modality : str
         ids, captions : sequence of length n, optional
             Converted to ``str``. Without ids the input row numbers serve.

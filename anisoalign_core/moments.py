@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from anisoalign_core.arrays import as_array
 from anisoalign_core.card import Card, Shown, three
 from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.matrices import (
@@ -71,6 +72,9 @@ class Moments(Shown):
         ShapeError
             If the array is not 2-D or has no rows.
         """
+        rows = as_array(rows, "rows")
+        if rows.ndim != 2:
+            raise ShapeError(f"rows has {rows.ndim} axes, not 2.")
         precise = is_precise(len(rows), rows.shape[-1])
         thin = is_thin(len(rows), rows.shape[-1]) if thin is None else thin
         return cls.from_chunks([rows], precise=precise, diagonal=diagonal, thin=thin)
@@ -78,7 +82,7 @@ class Moments(Shown):
     @classmethod
     def from_chunks(
         cls,
-        chunks: Iterable[npt.NDArray[np.floating]],
+        chunks: Iterable[npt.ArrayLike],
         *,
         precise: bool = False,
         diagonal: bool = False,
@@ -89,6 +93,7 @@ class Moments(Shown):
         Parameters
         ----------
         chunks : iterable of (n_i, d) arrays
+            Of any library; see :mod:`anisoalign_core.arrays`.
         precise : bool, default False
             Run the products in float64 too: about half the speed, and eigenvalues are right
             down to 1e-16 of the largest instead of 1e-8.
@@ -104,7 +109,7 @@ class Moments(Shown):
             If a chunk is not 2-D, dimensions differ, or there are no rows at all.
         """
         total = MomentSum()
-        for chunk in chunks:
+        for chunk in (as_array(each, "A chunk of rows") for each in chunks):
             if chunk.ndim != 2:
                 raise ShapeError(f"A chunk of rows has {chunk.ndim} axes, not 2.")
             for part in blocks(len(chunk)):

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from anisoalign_core.arrays import as_array
 from anisoalign_core.errors import FormatError, InvalidRowsError, ShapeError
 from anisoalign_core.numerics import (
     UNIT_TOLERANCE,
@@ -110,7 +111,9 @@ def admit(
     Parameters
     ----------
     array : (n, d) array of real numbers
-        Any float or integer type, byte order and memory order.
+        Any float or integer type, byte order and memory order; of NumPy, PyTorch, pandas, Arrow,
+        datasets, JAX or lists, as the table of :mod:`anisoalign_core.arrays` says. Floats are
+        taken as they are, whole numbers as float64.
     name : str
         What messages call it.
     drop_invalid : bool
@@ -144,9 +147,7 @@ def admit(
 
 def as_real_matrix(array: npt.ArrayLike, name: str) -> RealMatrix:
     """Return ``array`` as a 2-D float array, or say in a sentence why that is not possible."""
-    if hasattr(array, "toarray"):
-        raise FormatError(f"{name} is a sparse matrix; give it whole, with .toarray().")
-    rows = np.asarray(array)
+    rows = as_array(array, name)
     if rows.dtype == object or rows.dtype.kind in "SUVMmcb":
         begin = "Complex data not supported: " if rows.dtype.kind == "c" else ""
         raise FormatError(

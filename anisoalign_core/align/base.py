@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.described import Described
-from anisoalign_core.align.estimating import Estimating, Rows
+from anisoalign_core.align.estimating import Estimating, Rows, in_numpy
 from anisoalign_core.align.knobs import Knob, Sweep, Values
 from anisoalign_core.align.sketch import seen, sketch
 from anisoalign_core.align.weights import SideWeights, Weights, checked
@@ -82,7 +82,8 @@ class Aligner(Described, Estimating):
         Parameters
         ----------
         source : EmbeddingSet, (n_y, d) array or Moments
-            Rows to be corrected; arrays are L2-normalised first. Moments of unit rows, on both
+            Rows to be corrected; arrays, of any library that :mod:`anisoalign_core.arrays` knows,
+            are L2-normalised first. Moments of unit rows, on both
             sides, where a method needs no more.
         target : EmbeddingSet, (n_x, d) array or Moments
             Rows to stand in for. Row i belongs to source row i only if ``needs_pairs``.
@@ -104,14 +105,15 @@ class Aligner(Described, Estimating):
             return self._fit_sums_alone(source, target)
         if isinstance(source, Moments) or isinstance(target, Moments):
             raise ParameterError("Give moments of both sides, or rows of both.")
-        y, x = as_vectors(source, "source"), as_vectors(target, "target")
+        given = in_numpy(source, "source")
+        y, x = as_vectors(given, "source"), as_vectors(target, "target")
         weights = checked(sample_weight, (len(y), len(x)), self.label, by_pair=self.needs_pairs)
         with self._fitting(y.shape, x.shape):
             if weights is None:
                 self._fit(y, x, progress)
             else:
                 self._fit_weighted(y, x, weights)
-            self._know(source, reset=True)
+            self._know(given, reset=True)
             self.sketch_ = sketch(y)
         return self
 
@@ -159,6 +161,7 @@ class Aligner(Described, Estimating):
 
     def partial_fit(self, source: Rows, target: Rows) -> Self:
         """Fit on these rows and those of earlier calls together; refused as moments are."""
+        source = in_numpy(source, "source")
         before = vars(self).get("_sums", (0, 0))
         if before[0]:
             self._know(source)
@@ -356,6 +359,7 @@ class Aligner(Described, Estimating):
     def _checked(self, rows: Rows) -> Float32:
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError(f"{self.label} is not fitted yet. Call fit(source, target) first.")
+        rows = in_numpy(rows, "rows")
         self._know(rows)
         return as_vectors(rows, "rows")
 

@@ -10,10 +10,26 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils import Tags
 from sklearn.utils.validation import validate_data
 
+from anisoalign_core.arrays import as_array
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import ShapeError
 
 Rows = EmbeddingSet | npt.ArrayLike
+
+
+def in_numpy(rows: Rows, name: str) -> Rows:
+    """Return rows of any library as an array, once; sets and tables with names stay what they are.
+
+    Raises
+    ------
+    FormatError, ShapeError
+        As :func:`anisoalign_core.arrays.as_array`.
+    """
+    if isinstance(rows, EmbeddingSet):
+        return rows
+    array = as_array(rows, name)
+    names = getattr(rows, "columns", ())
+    return rows if len(names) and array.shape[1:] == (len(names),) else array
 
 
 class Estimating(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -36,7 +52,7 @@ class Estimating(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                     f"X has {d} features, but {type(self).__name__} is expecting {known} features "
                     f"as input: {self.label} was fitted on {known} dimensions."
                 )
-        elif np.asarray(rows).ndim == 2:  # otherwise the gate of all rows says what is wrong
+        elif as_array(rows, "rows").ndim == 2:  # otherwise the gate of all rows says what is wrong
             try:
                 validate_data(self, rows, reset=reset, skip_check_array=True)
             except ValueError as error:

@@ -10,7 +10,7 @@ there are; torch and they are loaded when first used. Models of one's own come b
 
 import sys
 
-from anisoalign_core.encode.audio import Clip, encode_clips, read_clip
+from anisoalign_core.encode.audio import Clip, read_clip
 from anisoalign_core.encode.backends import BACKENDS, Backend, load_encoder
 from anisoalign_core.encode.callables import from_callables
 from anisoalign_core.encode.encoder import Encoder, Encodes
@@ -18,7 +18,7 @@ from anisoalign_core.encode.images import ImageLimits, decode_image
 from anisoalign_core.encode.inputs import Inputs, Item, find_items
 from anisoalign_core.encode.registry import Architecture, available_models, parameter_count
 from anisoalign_core.encode.results import Broken, Encoded, EncodingState
-from anisoalign_core.encode.run import encode
+from anisoalign_core.encode.run import encode, encode_clips
 from anisoalign_core.encode.tokenizers import WordTokenizer
 from anisoalign_core.moved import Room
 

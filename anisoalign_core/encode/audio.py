@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import gcd
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,7 @@ from anisoalign_core.errors import FormatError, ParameterError, ShapeError
 from anisoalign_core.files.limits import MIB, size_text
 from anisoalign_core.files.places import natural
 from anisoalign_core.files.source import malformed, readable
-from anisoalign_core.numerics import Float32, Progress, blocks
-
-if TYPE_CHECKING:
-    from anisoalign_core.embeddings import EmbeddingSet
-    from anisoalign_core.encode.encoder import Encoder
+from anisoalign_core.numerics import Float32
 
 SUFFIX = ".wav"
 MAX_FILE_BYTES = 256 * MIB
@@ -95,60 +91,26 @@ def read_clip(path: str | Path) -> Clip:
     return Clip(samples, int(rate))
 
 
-def find_clips(places: Sequence[str | Path]) -> list[Path]:
-    """Return the ``.wav`` files among files and in folders, in natural order.
+def find_clips(places: Sequence[str | Path]) -> list[tuple[str, Path]]:
+    """Return the ``.wav`` files among files and in folders with their ids, in natural order.
 
     Raises
     ------
     FormatError
         If a place is neither, or there are none.
     """
-    found: list[Path] = []
+    found: dict[Path, str] = {}
     for place in map(Path, places):
         with readable(place.name):
             if place.is_dir():
-                inside = place.rglob("*")
-                found += [one for one in inside if one.suffix.lower() == SUFFIX and one.is_file()]
+                for one in place.rglob("*"):
+                    if one.suffix.lower() == SUFFIX and one.is_file():
+                        found[one] = one.relative_to(place).with_suffix("").as_posix()
             elif place.suffix.lower() == SUFFIX and place.is_file():
-                found.append(place)
+                found[place] = place.stem
             else:
                 raise FormatError(f"{place} is neither a folder nor a {SUFFIX} file.")
     if not found:
         raise FormatError(f"There are no {SUFFIX} files in {', '.join(map(str, places))}.")
-    return sorted(set(found), key=lambda one: tuple(natural(Path(part)) for part in one.parts))
-
-
-def encode_clips(
-    places: Sequence[str | Path],
-    encoder: Encoder,
-    *,
-    batch_size: int = 16,
-    progress: Progress | None = None,
-) -> EmbeddingSet:
-    """Encode ``.wav`` files: a set of modality ``"audio"`` whose ids are the names without suffix.
-
-    Raises
-    ------
-    FormatError
-        If a file cannot be read: which, and why.
-    ParameterError
-        If the model hears nothing.
-    """
-    from anisoalign_core.embeddings import EmbeddingSet
-
-    if batch_size < 1:
-        raise ParameterError(f"batch_size is {batch_size}; give at least 1.")
-    encoder.needs("sound")
-    files, rows = find_clips(places), []
-    for part in blocks(len(files), batch_size):
-        rows.append(encoder.encode_audio([read_clip(path) for path in files[part]]))
-        if progress is not None:
-            progress(part.stop / len(files), f"{part.stop:,} of {len(files):,} sounds")
-    return EmbeddingSet.from_array(
-        np.concatenate(rows),
-        modality="audio",
-        ids=[path.stem for path in files],
-        name=f"sounds through {encoder.name}",
-        files=[path.name for path in files[:1]] if len(files) == 1 else [str(p) for p in places],
-        model=encoder.summary,
-    )
+    order = sorted(found, key=lambda one: tuple(natural(Path(part)) for part in one.parts))
+    return [(found[path], path) for path in order]

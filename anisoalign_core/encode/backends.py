@@ -37,6 +37,8 @@ class Backend:
         The module whose ``load`` loads one.
     takes : tuple of str
         Of ``pretrained``, ``checkpoint``, ``config`` and ``computing`` (device and precision).
+    hub : bool
+        Whether its models lie on the Hugging Face hub: the app asks for their names, or folders.
     runs_code : bool
         Whether a model is somebody's code: the app offers none of these.
     """
@@ -50,6 +52,7 @@ class Backend:
     extra: str
     room: str
     takes: tuple[str, ...] = ("pretrained", "checkpoint", "computing")
+    hub: bool = False
     runs_code: bool = False
 
     @property
@@ -83,7 +86,7 @@ BACKENDS: dict[str, Backend] = {
             summary="An architecture with a tag, or a checkpoint with its configuration.",
             packages=("open_clip",),
             extra="encode",
-            room="models",
+            room="open_clip_model",
             takes=("pretrained", "checkpoint", "config", "computing"),
         ),
         Backend(
@@ -96,6 +99,7 @@ BACKENDS: dict[str, Backend] = {
             packages=("torch", "transformers"),
             extra="transformers",
             room="transformers_model",
+            hub=True,
         ),
         Backend(
             name="sentence-transformers",
@@ -107,6 +111,7 @@ BACKENDS: dict[str, Backend] = {
             packages=("torch", "sentence_transformers"),
             extra="sentence-transformers",
             room="sentence_model",
+            hub=True,
         ),
         Backend(
             name="python",

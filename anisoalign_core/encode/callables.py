@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.encode.audio import Clip
-from anisoalign_core.encode.encoder import Encoder, Encodes, Tower
-from anisoalign_core.encode.sentence_model import Verbatim, as_it_is
-from anisoalign_core.encode.tokenizers import Tokens
+from anisoalign_core.encode.encoder import Encoder, Encodes, Tower, as_it_is
+from anisoalign_core.encode.tokenizers import Tokens, Verbatim
 from anisoalign_core.errors import AnisoAlignError, FormatError, ParameterError
 from anisoalign_core.files.digests import file_digest
 from anisoalign_core.files.source import first_line, printable
@@ -149,7 +148,8 @@ def load(place: str | None) -> Encoder:
         )
     try:
         found = getattr(_module(module), attribute)
-        found = found if all(hasattr(found, each) for each in HAS) else found()
+        whole = all(hasattr(found, each) for each in HAS) and not isinstance(found, type)
+        found = found if whole else found()
     except AnisoAlignError:
         raise
     except Exception as error:  # whatever somebody's own code raises

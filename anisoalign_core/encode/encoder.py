@@ -26,6 +26,11 @@ Tower = Callable[[Any], npt.ArrayLike]
 """From n prepared things to n rows, of any length."""
 
 
+def as_it_is(image: Image) -> Image:
+    """Return an image, for models that prepare it themselves."""
+    return image
+
+
 class Encodes(Protocol):
     """What :func:`~anisoalign_core.encode.encode` needs of a model; :class:`Encoder` has it.
 

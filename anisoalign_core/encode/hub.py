@@ -113,16 +113,18 @@ def model_folder(
     return _checked(place, name, commit, strict)
 
 
-def hub_weights(name: str, revision: str | None = None) -> int:
-    """Return how many bytes of weights a model of the hub has, before anything is downloaded.
+def hub_bytes(name: str, revision: str | None = None) -> int:
+    """Return how many bytes of a model of the hub are read, before anything is downloaded.
 
     Raises
     ------
     ParameterError, AnisoAlignError
         As :func:`model_folder`.
     """
-    found = _listed(name, revision)
-    return sum(found.sizes[file] for file in found.weights)
+    found = _listed_or_kept(name, revision)
+    if isinstance(found, Path):
+        return sum((found / file).stat().st_size for file in _files(found))
+    return sum(found.sizes[file] for file in (*found.weights, *found.words))
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,10 @@ def _listed(name: str, revision: str | None) -> _Listing:
     return _Listing(str(found.sha), sizes, tuple(map(str, _weights(files))), words)
 
 
+def _files(place: Path) -> list[Path]:
+    return _together(file.relative_to(place) for file in place.rglob("*") if file.is_file())
+
+
 def _together(files: Iterable[Part]) -> list[Part]:
     """Return the files that are not of a version for another program."""
     return sorted(file for file in files if not set(file.parts[:-1]) & set(APART))
@@ -167,30 +173,35 @@ def _weights(files: Sequence[Part]) -> list[Part]:
     return sorted([*safe, *(file for file in pickled if file.parent not in folders)])
 
 
+def _listed_or_kept(name: str, revision: str | None) -> _Listing | Path:
+    """Ask the hub; where it cannot be asked, return what this machine keeps of the model."""
+    from huggingface_hub import snapshot_download
+
+    try:
+        return _listed(name, revision)
+    except ParameterError:
+        raise
+    except AnisoAlignError as refused:
+        try:
+            return Path(snapshot_download(name, revision=revision, local_files_only=True))
+        except Exception:  # it is not there either: the first reason is the one to tell
+            raise refused from refused.__cause__
+
+
 def _fetched(name: str, revision: str | None) -> tuple[Path, str]:
     """Download what a model needs, or find it in this machine's cache where there is no network."""
     from huggingface_hub import snapshot_download
 
-    try:
-        found = _listed(name, revision)
-    except ParameterError:
-        raise
-    except AnisoAlignError:
-        try:
-            kept = Path(snapshot_download(name, revision=revision, local_files_only=True))
-        except Exception:  # it is not there either: the first reason is the one to tell
-            kept = None
-        if kept is None:
-            raise
-        return kept, kept.name
+    found = _listed_or_kept(name, revision)
+    if isinstance(found, Path):
+        return found, found.name
     wanted = [*found.weights, *found.words]
     try:
         with quiet_logs():
-            return Path(
-                snapshot_download(name, revision=found.commit, allow_patterns=wanted)
-            ), found.commit
-    except Exception as error:
+            place = snapshot_download(name, revision=found.commit, allow_patterns=wanted)
+    except Exception as error:  # whatever the hub's client raises
         raise _not_had(name, revision, error) from error
+    return Path(place), found.commit
 
 
 def _not_had(name: str, revision: str | None, error: Exception) -> AnisoAlignError:
@@ -210,7 +221,7 @@ def _checked(place: Path, name: str, revision: str | None, strict: bool) -> Mode
                 f"{place} is no folder. Give one that save_pretrained wrote, with the "
                 "configuration, the weights and the tokenizer."
             )
-        files = _together(file.relative_to(place) for file in place.rglob("*") if file.is_file())
+        files = _files(place)
     weights = [place / file for file in _weights(files)]
     if not weights:
         raise FormatError(

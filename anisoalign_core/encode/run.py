@@ -1,4 +1,4 @@
-"""Encode images and captions in batches, so that the work can be stopped and gone on with."""
+"""Encode images, captions and sounds in batches: images and captions can be gone on with."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 import numpy as np
 
+from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.encode.audio import find_clips, read_clip
 from anisoalign_core.encode.callables import as_encoder
 from anisoalign_core.encode.encoder import Encoder, Encodes
 from anisoalign_core.encode.images import thumbnail, thumbnail_side
@@ -144,6 +147,51 @@ def encode(
         told_of = partial(tell, len(with_image), len(told), 0, "captions")
         _work(captions, workers, state.texts, told_of)
     return assemble(items, model, state, read, told, tuple(files), both)
+
+
+def encode_clips(
+    places: Sequence[str | Path],
+    encoder: Encodes,
+    *,
+    batch_size: int = 16,
+    progress: Progress | None = None,
+) -> EmbeddingSet:
+    """Encode ``.wav`` files: a set of modality ``"audio"``.
+
+    Parameters
+    ----------
+    places : sequence of str or Path
+        Files, and folders of them. Ids are names without suffix, in folders with those below.
+    encoder : Encoder or Encodes
+        One with a tower of sounds.
+    batch_size : int, default 16
+    progress : callable (fraction, words), optional
+        Called after each batch.
+
+    Raises
+    ------
+    FormatError
+        If a file cannot be read: which, and why.
+    ParameterError
+        If the model hears nothing.
+    """
+    if batch_size < 1:
+        raise ParameterError(f"batch_size is {batch_size}; give at least 1.")
+    model = as_encoder(encoder)
+    model.needs("sound")
+    files, rows = find_clips(places), []
+    for part in blocks(len(files), batch_size):
+        rows.append(model.encode_audio([read_clip(path) for _, path in files[part]]))
+        if progress is not None:
+            progress(part.stop / len(files), f"{part.stop:,} of {len(files):,} sounds")
+    return EmbeddingSet.from_array(
+        np.concatenate(rows),
+        modality="audio",
+        ids=[one for one, _ in files],
+        name=f"sounds through {model.name}",
+        files=[Path(place).name for place in places],
+        model=model.summary,
+    )
 
 
 def _of(items: Sequence[Item], rows: Rows, others: Rows) -> list[int]:

@@ -3,40 +3,33 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from importlib.metadata import version
+from math import prod
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from anisoalign_core.encode.devices import check_computing, inference
-from anisoalign_core.encode.encoder import Encoder, Tower
+from anisoalign_core.encode.encoder import Encoder, Tower, as_it_is
 from anisoalign_core.encode.hub import ModelFolder, model_folder
 from anisoalign_core.encode.registry import count_parameters
-from anisoalign_core.encode.tokenizers import Tokens
-from anisoalign_core.encode.transformers_model import logits_of, preparing, understood
+from anisoalign_core.encode.tokenizers import Tokens, Verbatim
+from anisoalign_core.encode.transformers_model import (
+    checked_config,
+    logits_of,
+    preparing,
+    understood,
+)
 from anisoalign_core.errors import FormatError
-from anisoalign_core.files.source import printable, readable
+from anisoalign_core.files.source import malformed, printable, readable
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 MODULES = ("Transformer", "CLIPModel", "Pooling", "Normalize", "Dense", "LayerNorm", "Dropout")
 """What a model may be made of; others read files of kinds of their own."""
-
-
-class Verbatim:
-    """A tokenizer for models that read captions themselves."""
-
-    name = "the model's own"
-
-    def __call__(self, texts: Sequence[str]) -> Tokens:
-        """Return the captions as they are."""
-        return Tokens(list(texts))
-
-
-def as_it_is(image: Image) -> Image:
-    """Return an image, for models that prepare it themselves."""
-    return image
+AROUND = MODULES[:2]
+"""Those that a model of transformers is in."""
+Found = TypeVar("Found", list[Any], dict[str, Any])
 
 
 def load(
@@ -117,16 +110,36 @@ def _check_modules(folder: ModelFolder) -> None:
             f"{folder.name} is no model of sentence-transformers: it has no modules.json. Choose "
             "one that has, or the backend transformers."
         )
-    try:
-        with readable(path.name):
-            listed = json.loads(path.read_text(encoding="utf-8"))
-        kinds = [str(module["type"]) for module in listed]
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        raise FormatError(f"modules.json of {folder.name} lists no modules.") from error
-    for kind in kinds:
+    kinds: dict[Path, str] = {}
+    for module in _json(path, list):
+        kind = str(module.get("type")) if isinstance(module, dict) else ""
         package, _, last = kind.rpartition(".")
         if package.partition(".")[0] != "sentence_transformers" or last not in MODULES:
             raise FormatError(
                 f"{folder.name} is made of {printable(kind, 80)} too, which is not loaded here. "
                 f"Known are {', '.join(MODULES)}; choose a model of these."
             )
+        place = (folder.path / str(module.get("path", ""))).resolve()
+        if not place.is_relative_to(folder.path.resolve()):
+            raise FormatError(f"modules.json of {folder.name} names a place outside its folder.")
+        kinds[place] = last
+    for place, last in kinds.items():
+        config = place / "config.json"
+        if last in AROUND and config.is_file():
+            with understood(folder, "sentence-transformers"):
+                checked_config(folder, place)
+        elif config.is_file():
+            sides = [one for one in _json(config, dict).values() if type(one) is int and one > 0]
+            if prod(sides) > folder.size:
+                raise FormatError(
+                    f"{last} of {folder.name} is declared larger than the weights that are there, "
+                    "which cannot be. Copy or download it again."
+                )
+
+
+def _json(path: Path, kind: type[Found]) -> Found:
+    with readable(path.name), malformed(path.name, "JSON", ValueError, RecursionError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, kind):
+        raise FormatError(f"{path.name} holds no {kind.__name__}. Copy or download it again.")
+    return found

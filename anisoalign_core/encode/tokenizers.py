@@ -113,6 +113,16 @@ class LibraryTokenizer:
         return Tokens(ids, cut=int(cut))
 
 
+class Verbatim:
+    """A tokenizer for models that read captions themselves."""
+
+    name = "the model's own"
+
+    def __call__(self, texts: Sequence[str]) -> Tokens:
+        """Return the captions as they are."""
+        return Tokens(list(texts))
+
+
 class Tokenizer(Protocol):
     """From captions to :class:`Tokens`."""
 

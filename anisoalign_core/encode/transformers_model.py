@@ -28,6 +28,8 @@ TOWERS = {"image": "get_image_features", "sound": "get_audio_features"}
 READS_PADDING = ("siglip", "siglip2")
 """Kinds whose text tower has no mask: captions must be padded to the length of training."""
 SCALES = ("logit_scale", "logit_scale_t")
+OWN: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
+"""Whatever is read lies in the folder, and runs no code."""
 UNBOUNDED = 1_000_000
 """Lengths above are what tokenizers say where nobody told them."""
 
@@ -106,14 +108,22 @@ def understood(folder: ModelFolder, library: str) -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def _built(folder: ModelFolder) -> tuple[Any, Any]:
+def checked_config(folder: ModelFolder, place: Path) -> Any:
+    """Return the configuration in a part of a folder, if a model of it fits the weights there."""
     import torch
-    from transformers import AutoConfig, AutoModel, AutoProcessor
+    from transformers import AutoConfig, AutoModel
 
-    own: dict[str, Any] = {"trust_remote_code": False, "local_files_only": True}
-    config = AutoConfig.from_pretrained(folder.path, **own)
+    config = AutoConfig.from_pretrained(place, **OWN)
     with torch.device("meta"):
         folder.check_size(AutoModel.from_config(config, trust_remote_code=False))
+    return config
+
+
+def _built(folder: ModelFolder) -> tuple[Any, Any]:
+    import torch
+    from transformers import AutoModel, AutoProcessor
+
+    config = checked_config(folder, folder.path)
     model, about = AutoModel.from_pretrained(
         folder.path,
         config=config,
@@ -121,7 +131,7 @@ def _built(folder: ModelFolder) -> tuple[Any, Any]:
         use_safetensors=folder.safe,
         weights_only=True,
         output_loading_info=True,
-        **own,
+        **OWN,
     )
     absent = sorted(map(str, (*about["missing_keys"], *about["mismatched_keys"])))
     if absent:
@@ -130,7 +140,7 @@ def _built(folder: ModelFolder) -> tuple[Any, Any]:
             f"or of another shape ({printable(absent[0], 80)}{', …' if len(absent) > 1 else ''}). "
             "Copy or download it again."
         )
-    return model, AutoProcessor.from_pretrained(folder.path, **own)
+    return model, AutoProcessor.from_pretrained(folder.path, **OWN)
 
 
 def _towers(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 import numpy.typing as npt
 
+from anisoalign_core.arrays import listed_rows
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source, Texts, malformed, printable
@@ -216,34 +217,8 @@ def has_vectors(schema: Any) -> bool:
 
 
 def vectors(column: Any, key: str, name: str, first: int, dim: int | None) -> npt.NDArray[Any]:
-    """Return the rows of a list column, which must be of one length.
-
-    Rows that are missing or empty become NaN (zeros where the numbers are whole ones), so that
-    they are refused, or dropped, as such rows of any other file.
-    """
-    import pyarrow.compute as pc
-
-    lengths = pc.list_value_length(column).fill_null(0).to_numpy(zero_copy_only=False)
-    there = lengths > 0
-    wanted = dim or next(iter(lengths[there]), 0)
-    odd = np.flatnonzero(there & (lengths != wanted))
-    if len(odd):
-        raise FormatError(
-            f"Row {first + odd[0]} of {name} has {lengths[odd[0]]} numbers in "
-            f'"{printable(key, 60)}", those before it have {wanted}. Every row needs a vector of '
-            "one length."
-        )
-    if column.null_count:
-        column = column.filter(column.is_valid())  # those of fixed size keep numbers below a null
-    values: npt.NDArray[Any] = column.flatten().to_numpy(zero_copy_only=False)
-    values = values.reshape(int(there.sum()), int(wanted))
-    if there.all():
-        return values
-    out = np.zeros((len(there), int(wanted)), dtype=values.dtype)
-    out[there] = values
-    if values.dtype.kind == "f":
-        out[~there] = np.nan
-    return out
+    """Return the rows of a list column; see :func:`anisoalign_core.arrays.listed_rows`."""
+    return listed_rows(column, name, key=printable(key, 60), first=first, dim=dim)
 
 
 def _texts(table: Any, longest: int | None, name: str) -> Texts:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from anisoalign_core.arrays import as_array
 from anisoalign_core.embeddings import EmbeddingSet, as_vectors
 from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.metrics.comparison import Comparison, Reference
@@ -270,7 +271,9 @@ def quick_scores(
         Metric name to value; the same functions as :func:`score_rows` on the same rows.
     """
     y, z, x = (
-        rows.vectors if isinstance(rows, EmbeddingSet) else np.asarray(rows, dtype=np.float32)
+        rows.vectors
+        if isinstance(rows, EmbeddingSet)
+        else np.asarray(as_array(rows, "rows"), dtype=np.float32)
         for rows in (before, after, target)
     )
     comparison = Comparison(y, z, x, paired, k, 0, reference, things)

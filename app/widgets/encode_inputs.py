@@ -12,12 +12,21 @@ import pandas as pd
 import streamlit as st
 
 from anisoalign_core.embeddings import EmbeddingSet
-from anisoalign_core.encode import Inputs, Item, available_models, find_items, load_encoder
+from anisoalign_core.encode import (
+    BACKENDS,
+    Backend,
+    Inputs,
+    Item,
+    available_models,
+    find_items,
+    load_encoder,
+)
+from anisoalign_core.encode.hub import hub_bytes
 from anisoalign_core.encode.images import SUFFIXES
 from anisoalign_core.files.source import Source
 from anisoalign_core.numerics import Progress
-from app.loading import data_root, within
-from app.session import sample_pair
+from app.loading import data_root, size_below, within
+from app.session import ask_for_room, sample_pair
 from app.widgets.common import plain
 from app.widgets.progress import cancellable
 from app.widgets.prompts import sample_encoder
@@ -168,9 +177,10 @@ class Model:
 
 def choose_model() -> Model | None:
     """Ask for a model, precision and device; None while it is not said which."""
+    backends = offered_backends()
     way = st.segmented_control(
         "Model",
-        [SAMPLE, NAMED, FILE],
+        [SAMPLE, NAMED, FILE, *backends],
         default=SAMPLE,
         required=True,
         key="encode_model",
@@ -182,7 +192,10 @@ def choose_model() -> Model | None:
             "words of the sample's captions."
         )
         return Model(("sample",), sample_encoder)
-    chosen = _named() if way == NAMED else _from_file()
+    if way in backends:
+        chosen = _of_backend(backends[way])
+    else:
+        chosen = _named() if way == NAMED else _from_file()
     if chosen is None:
         return None
     key, options, uploads = chosen
@@ -202,6 +215,15 @@ def choose_model() -> Model | None:
         (*key, precision, device),
         lambda: _load(options | {"precision": precision, "device": device}, uploads),
     )
+
+
+def offered_backends() -> dict[str, Backend]:
+    """Return, by their labels, the backends that are installed and run nobody's code.
+
+    open_clip has forms of its own.
+    """
+    hub = [one for one in BACKENDS.values() if one.hub and not one.runs_code]
+    return {f"{one.label}, by name": one for one in hub if not one.missing}
 
 
 def _devices() -> list[str]:
@@ -306,7 +328,44 @@ def _from_file() -> Chosen | None:
     return ("upload", weights.file_id, config.file_id), {}, uploads
 
 
+def _of_backend(backend: Backend) -> Chosen | None:
+    st.caption(f"{backend.summary} Weights are downloaded once and kept; nothing in them is run.")
+    left, right = st.columns(2)
+    name = left.text_input(
+        "Name on the Hugging Face hub", key=f"encode_name_{backend.name}", placeholder="OWNER/NAME"
+    ).strip()
+    revision = right.text_input(
+        "Revision (optional)", key=f"encode_revision_{backend.name}", placeholder=backend.weights
+    ).strip()
+    root = data_root()
+    folder = ""
+    if root is not None and not name:
+        folder = st.text_input(
+            "or a folder below the server's folder", key=f"encode_folder_{backend.name}"
+        ).strip()
+    options: dict[str, Any] = {"backend": backend.name}
+    if name:
+        options |= {"architecture": name, "pretrained": revision or None}
+        return (backend.name, name, revision), options, {}
+    if folder and root is not None:
+        path = within(root, folder)
+        return (backend.name, str(path)), options | {"checkpoint": path}, {}
+    st.caption("Name a model, or a folder, to go on." if root else "Name a model to go on.")
+    return None
+
+
+def _ask_for_room(options: dict[str, Any]) -> None:
+    """Refuse a model of a hub's backend that is too large, before it is downloaded or read."""
+    if BACKENDS[options.get("backend", "open_clip")].hub:
+        path, name = options.get("checkpoint"), options.get("architecture")
+        if path is not None:
+            ask_for_room(size_below(path), path.name)
+        elif name is not None:
+            ask_for_room(hub_bytes(name, options["pretrained"]), name)
+
+
 def _load(options: dict[str, Any], uploads: dict[str, tuple[str, bytes]]) -> Encoder:
+    _ask_for_room(options)
     with tempfile.TemporaryDirectory() as folder:
         for option, (name, data) in uploads.items():
             path = Path(folder) / name

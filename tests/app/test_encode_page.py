@@ -219,3 +219,72 @@ def test_texts_of_the_loaded_model_make_directions(sample):
     )
     at.selectbox(key="first_kind").select("prompt").run()
     assert not at.exception and not at.error
+
+
+def of_transformers(at):
+    return at.segmented_control(key="encode_model").set_value("transformers, by name").run()
+
+
+def test_models_of_other_libraries_are_offered_where_they_are_installed(monkeypatch):
+    pytest.importorskip("transformers", reason="the package transformers is missing")
+    import sys
+
+    def ways():
+        return open_page("encode").segmented_control(key="encode_model").options
+
+    assert "transformers, by name" in ways()
+    assert not any("ython" in way for way in ways())  # the page runs nobody's code
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setitem(sys.modules, "sentence_transformers", None)
+    assert ways() == ["the sample's encoder", "open_clip, by name", "a checkpoint file"]
+
+
+def test_a_model_of_transformers_from_the_servers_folder(sample, tmp_path, monkeypatch):
+    pytest.importorskip("transformers", reason="the package transformers is missing")
+    from tests.encode import tiny_hub
+
+    tiny_hub.clip(tmp_path / "models" / "tiny")
+    at = of_transformers(upload(open_page("encode"), zipped(sample)))
+    keys = [one.key for one in at.text_input]
+    assert "encode_name_transformers" in keys and "encode_folder_transformers" not in keys
+    monkeypatch.setenv("ANISOALIGN_DATA_ROOT", str(tmp_path / "models"))
+    at.run()
+    at.text_input(key="encode_folder_transformers").set_value("../models/../..").run()
+    assert "outside the folder that this server opens" in at.error[0].value
+    at.text_input(key="encode_folder_transformers").set_value("tiny").run()
+    start(at)
+    assert not at.exception and not at.error
+    pair = at.session_state["loaded"].pair
+    assert pair.dim == 12 and len(pair.target) == ROWS
+    assert pair.target.provenance.model.startswith("tiny (weights ")
+
+
+def test_a_path_is_no_name_and_what_cannot_be_had_is_said(sample, tmp_path, monkeypatch):
+    pytest.importorskip("transformers", reason="the package transformers is missing")
+    from tests.encode import tiny_hub
+
+    def unreachable(*_, **__):
+        raise OSError("no route to host")
+
+    monkeypatch.setattr("anisoalign_core.encode.hub.reach", unreachable)
+    monkeypatch.setattr("huggingface_hub.snapshot_download", unreachable)
+    at = of_transformers(upload(open_page("encode"), zipped(sample)))
+    path = str(tiny_hub.clip(tmp_path / "tiny"))
+    for name, expected in ((path, "no name of a model"), ("some/clip", "could not be had")):
+        at.text_input(key="encode_name_transformers").set_value(name).run()
+        start(at)
+        assert not at.exception
+        assert expected in at.error[0].value.replace("\\", "")
+        assert at.session_state["loaded"].sample == "scenes"
+
+
+def test_a_model_without_room_is_refused_before_it_is_downloaded(sample, monkeypatch):
+    pytest.importorskip("transformers", reason="the package transformers is missing")
+    monkeypatch.setattr("app.widgets.encode_inputs.hub_bytes", lambda *_: 10**15)
+    monkeypatch.setattr(
+        "app.widgets.encode_inputs.load_encoder", lambda **_: pytest.fail("it was loaded")
+    )
+    at = of_transformers(upload(open_page("encode"), zipped(sample)))
+    at.text_input(key="encode_name_transformers").set_value("some/clip").run()
+    start(at)
+    assert "a session on this server may hold" in at.error[0].value.replace("\\", "")

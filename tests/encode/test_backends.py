@@ -244,6 +244,24 @@ def test_a_model_of_sentences_chooses_neither_code_nor_pickles(folders, tmp_path
     assert not trace.exists()
 
 
+@pytest.mark.parametrize(
+    ("module", "config", "words"),
+    [
+        ({"type": "Pooling", "path": "../other"}, {}, "outside"),
+        ({"type": "Dense", "path": "2_Dense"}, {"in_features": 12, "out_features": 10**9}, "large"),
+    ],
+)
+def test_modules_stay_in_their_folder_and_size(folders, tmp_path, module, config, words):
+    place = copied(folders["sentences"], tmp_path / "model")
+    listed = json.loads((place / "modules.json").read_text())
+    kind = f"sentence_transformers.models.{module['type']}"
+    (place / "modules.json").write_text(json.dumps([*listed, module | {"type": kind}]))
+    (place / module["path"]).mkdir()
+    (place / module["path"] / "config.json").write_text(json.dumps(config))
+    with pytest.raises(FormatError, match=words):
+        load_encoder(backend="sentence-transformers", checkpoint=place)
+
+
 def test_weights_of_plain_tensors_are_read(folders, loaded, tmp_path):
     import torch
     from safetensors.torch import load_file
@@ -288,13 +306,14 @@ def test_weights_are_never_random(folders, tmp_path):
         load_encoder(backend="transformers", checkpoint=place)
 
 
-def test_a_model_larger_than_its_file_is_not_built(folders, tmp_path):
-    place = copied(folders["clip"], tmp_path / "model")
+@pytest.mark.parametrize("kind", ["clip", "sentences"])
+def test_a_model_larger_than_its_file_is_not_built(folders, loaded, tmp_path, kind):
+    place = copied(folders[kind], tmp_path / "model")
     body = json.loads((place / "config.json").read_text())
     body["text_config"]["vocab_size"] = 10**9
     (place / "config.json").write_text(json.dumps(body))
     with pytest.raises(FormatError, match=r"declares 16,0.* parameters"):
-        load_encoder(backend="transformers", checkpoint=place)
+        load_encoder(backend=loaded[kind].about["backend"], checkpoint=place)
 
 
 @pytest.mark.parametrize(
@@ -380,9 +399,9 @@ def test_of_a_model_by_name_the_commit_is_kept_and_no_code_fetched(hub, folders)
     words = ["config.json", "model.safetensors", "processor_config.json"]
     words += ["tokenizer.json", "tokenizer_config.json"]
     assert hub == [("some/clip", "main"), ("c0ffee", words)]
-    from anisoalign_core.encode.hub import hub_weights
+    from anisoalign_core.encode.hub import hub_bytes
 
-    assert hub_weights("some/clip") == (folders["clip"] / "model.safetensors").stat().st_size
+    assert hub_bytes("some/clip") == sum(one.stat().st_size for one in folders["clip"].iterdir())
 
 
 def test_without_a_network_the_cache_serves(hub, monkeypatch):
@@ -420,6 +439,17 @@ def test_a_declared_backend_is_one_everywhere(monkeypatch):
     assert build_parser().parse_args(["encode", "--backend", "toy"]).backend == "toy"
 
 
+def test_the_page_has_every_backend_as_it_is_declared():
+    page = (Path(__file__).parents[2] / "docs" / "ENCODERS.md").read_text(encoding="utf-8")
+    told = page.partition("<!-- backends -->")[2].partition("<!-- end of backends -->")[0]
+    rows = [
+        f"| `{one.name}` | {f'`anisoalign-studio[{one.extra}]`' if one.extra else '–'} | "
+        f"{one.summary} | {one.model} | {one.weights or '–'} |"
+        for one in BACKENDS.values()
+    ]
+    assert told.strip().splitlines()[2:] == rows
+
+
 def test_importing_the_room_imports_no_library():
     code = (
         "import sys, anisoalign_core as aa; aa.encode.load_encoder; aa.encode.encode;"
@@ -433,3 +463,15 @@ def test_rows_of_another_shape_are_said():
     wrong = aa.encode.from_callables(texts=lambda texts: np.ones((len(texts), 3)), name="t", dim=4)
     with pytest.raises(ShapeError, match=r"t made 2 rows of 3 dimensions of 2 captions"):
         wrong.encode_texts(["a", "b"])
+
+
+def test_models_that_fuse_long_sounds_hear_the_same_in_every_batch(tmp_path):
+    encoder = load_encoder(
+        backend="transformers", checkpoint=tiny_hub.clap(tmp_path / "fused", fusion=True)
+    )
+    random = np.random.default_rng(0)
+    clips = [(random.standard_normal(n), 8_000) for n in (900, 8_000, 30_000)]
+    together, again = encoder.encode_audio(clips), encoder.encode_audio(clips)
+    alone = np.concatenate([encoder.encode_audio([clip]) for clip in clips])
+    np.testing.assert_array_equal(together, again)
+    np.testing.assert_allclose(together, alone, atol=1e-5)

@@ -68,7 +68,7 @@ def test_images_alone_need_no_tokenizer(tmp_path, monkeypatch):
     def unreachable(*_):
         raise AnisoAlignError("The tokenizer cannot be had.")
 
-    monkeypatch.setattr("anisoalign_core.encode.models.make_tokenizer", unreachable)
+    monkeypatch.setattr("anisoalign_core.encode.open_clip_model.make_tokenizer", unreachable)
     with pytest.raises(AnisoAlignError, match="cannot be had"):
         aa.encode.load_encoder(checkpoint=path)
     found = aa.encode.load_encoder(checkpoint=path, texts=False)

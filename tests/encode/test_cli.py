@@ -272,6 +272,20 @@ def test_an_encoder_of_ones_own(files, capsys):
     images = aa.load("image.npy", modality="image").vectors
     np.testing.assert_allclose(images, np.tile(images[0], (20, 1)))
     assert json.loads((files / "about.json").read_text())["encoder"]["name"] == "mine"
+    with (files / "mine.py").open("a") as code:
+        code.write(
+            "class Mine:\n"
+            "    name, dim, summary = 'mine', 3, 'mine, as a class'\n"
+            "    def describe(self): return {'edition': 2}\n"
+            "    def encode_images(self, them): return images(them)\n"
+            "    def encode_texts(self, them): return texts(them)\n"
+            "ready = Mine()\n"
+        )
+    for name in ("Mine", "ready"):
+        command = ["encode", *BOTH, "--backend", "python", "--model", f"mine.py:{name}"]
+        assert main([*command, *OUTS, "--quiet", "--json", "about.json"]) == 0
+        assert json.loads((files / "about.json").read_text())["encoder"]["edition"] == 2
+        np.testing.assert_array_equal(aa.load("image.npy", modality="image").vectors, images)
     for place, words in (
         ("mine.py", "names no encoder"),
         ("absent.py:make", "no file absent.py"),

@@ -75,7 +75,7 @@ def siglip(folder: Path) -> Path:
     return folder
 
 
-def clap(folder: Path) -> Path:
+def clap(folder: Path, *, fusion: bool = False) -> Path:
     """Write a CLAP that hears 8,000 samples a second, a second at most."""
     import torch
     from transformers import ClapConfig, ClapFeatureExtractor, ClapModel, ClapProcessor
@@ -92,14 +92,15 @@ def clap(folder: Path) -> Path:
         "num_attention_heads": [2, 2],
         "hidden_size": 16,
         "projection_dim": 12,
-        "enable_fusion": False,
+        "enable_fusion": fusion,
     }
     text = TEXT | {"max_position_embeddings": LENGTH + 2, "projection_dim": 12}
     model = ClapModel(ClapConfig(audio_config=audio, text_config=text, projection_dim=12)).eval()
     model.save_pretrained(folder)
     sounds = ClapFeatureExtractor(
         feature_size=16, sampling_rate=8_000, hop_length=100, max_length_s=1, fft_window_size=256,
-        frequency_min=0, frequency_max=4000, truncation="rand_trunc", padding="repeatpad",
+        frequency_min=0, frequency_max=4000, padding="repeatpad",
+        truncation="fusion" if fusion else "rand_trunc",
     )  # fmt: skip
     ClapProcessor(sounds, tokenizer()).save_pretrained(folder)
     return folder

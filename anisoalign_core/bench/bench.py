@@ -73,7 +73,9 @@ class BenchEntry:
         known = report or diagnose(
             pair, random_state=random_state, progress=lambda f, w: tell(0.6 * f, w)
         )
-        kept = keep(pair, random_state=random_state, progress=lambda f, w: tell(0.6 + 0.4 * f, w))
+        kept = keep(
+            pair, rows=rows, random_state=random_state, progress=lambda f, w: tell(0.6 + 0.4 * f, w)
+        )
         return cls(name, known, note, kept)
 
 

@@ -166,7 +166,10 @@ def encoder_dots(
             figure.add_vline(
                 points[baseline].value, line={"dash": "dot", "color": NULL, "width": 1}, **place
             )
-    layout(figure, height=down * (90 + 30 * len(names)) + 60)
+    layout(figure, height=down * (90 + 30 * len(names)) + 80)
+    figure.update_layout(
+        margin={"t": 80}, legend={"y": 1.0, "yanchor": "bottom", "yref": "container"}
+    )
     figure.update_yaxes(
         categoryorder="array", categoryarray=[as_text(name) for name in reversed(names)]
     )

@@ -120,11 +120,12 @@ def main() -> None:
     lines = [
         "## Watching a training run",
         "",
-        f"Made by `python -m benchmarks.monitor` on {os.cpu_count()} cores: medians in one run. A "
-        f"*step* is forward, backward and optimiser of the sample's encoder with {DIM} dimensions "
-        f"on a batch of {BATCH}; `Monitor(every={EVERY})` is called after each, and one of its "
-        f"calls falls between two steps. The *share* is what all {EVERY} calls between two rows "
-        "take of the steps they stand beside, rows included. The budget is 2 %.",
+        f"Made by `python -m benchmarks.monitor` on {os.cpu_count()} cores, torch on "
+        f"{torch.get_num_threads()} of them: medians of {options.periods * EVERY} steps in one "
+        f"run. A *step* is forward, backward and optimiser of the sample's encoder with {DIM} "
+        f"dimensions on a batch of {BATCH}; `Monitor(every={EVERY})` is called after each, and one "
+        f"of its calls falls between two steps. The *share* is what all {EVERY} calls between two "
+        "rows take of the steps they stand beside, rows included. The budget is 2 %.",
         "",
         "| a step | a call | a call in the window | the call that makes a row | share |",
         "|---|---|---|---|---|",

@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from anisoalign_core.card import three, within
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.gap.encoders import EncoderComparison
-from anisoalign_core.gap.matrix import GapMatrix
+from anisoalign_core.gap.modalities import GapMatrix
 from anisoalign_core.numerics import Float64
 from anisoalign_core.plots.explore import PALETTE
 from anisoalign_core.plots.style import GAP, NULL, RESIDUAL, as_text, dots, layout, line

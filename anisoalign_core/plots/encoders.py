@@ -120,13 +120,14 @@ def encoder_dots(
         raise ParameterError(f'There is no encoder "{baseline}" to read the others against.')
     across = min(COLUMNS, len(measures))
     down = -(-len(measures) // across)
+    height = down * (90 + 34 * len(names)) + 50
     figure = make_subplots(
         rows=down,
         cols=across,
         shared_yaxes=True,
         subplot_titles=[as_text(measure.label) for measure in measures],
         horizontal_spacing=0.03,
-        vertical_spacing=0.24 if down > 1 else 0,
+        vertical_spacing=80 / height if down > 1 else 0,
     )
     for number, measure in enumerate(measures):
         place = {"row": number // across + 1, "col": number % across + 1}
@@ -169,7 +170,7 @@ def encoder_dots(
             figure.add_vline(
                 points[baseline].value, line={"dash": "dot", "color": NULL, "width": 1}, **place
             )
-    layout(figure, height=down * (90 + 34 * len(names)) + 50, legend=False)
+    layout(figure, height=height, legend=False)
     figure.update_layout(margin={"t": 36})
     labels = [as_text(name) for name in names]
     levels = [comparison.reports[name].verdict.level for name in names]

@@ -16,7 +16,7 @@ from anisoalign_core.errors import AnisoAlignError
 from anisoalign_core.files.source import Source
 from anisoalign_core.samples import load_bench
 from app.loading import data_root, within
-from app.session import loaded, long_result, report, require_pair
+from app.session import loaded, long_result, page_path, report, require_pair
 from app.widgets.common import plain
 
 KEEPER = st.components.v2.component(
@@ -165,14 +165,12 @@ def keep_section() -> None:
                 (pair.target.provenance.model or title)[:80],
                 max_chars=120,
             ).strip()
-            if right.form_submit_button("Keep", width="stretch"):
-                if not name:
-                    st.error("Give it a name.", icon=":material/error:")
-                else:
-                    keep_current(name)
-                    st.rerun()
-    from app.session import page_path
-
+            pressed = right.form_submit_button("Keep", width="stretch")
+        if pressed and name:
+            keep_current(name)
+            st.rerun()
+        elif pressed:
+            st.error("Give it a name.", icon=":material/error:")
     st.page_link(page_path("encoders"), label="Compare on Encoders", icon=":material/view_list:")
     keeper()
 

@@ -73,11 +73,9 @@ def add_section() -> None:
 def _say() -> None:
     for word in st.session_state.pop("bench_said", []):
         st.toast(word, icon=":material/check:")
-    for word in st.session_state.pop("bench_left", []):
+    problem = st.session_state.get("bench_problem")
+    for word in [*([problem] if problem else []), *st.session_state.get("bench_left", [])]:
         st.warning(plain(word), icon=":material/warning:")
-    problem = st.session_state.pop("bench_problem", None)
-    if problem:
-        st.warning(plain(problem), icon=":material/warning:")
 
 
 def _sort(files: list[Source]) -> _Sorted:
@@ -129,7 +127,7 @@ def _take(files: list[Source]) -> None:
 def _add(files: _Sorted, pairs: list[Several], tell: Progress) -> None:
     """Add one after the other: what is finished stays when the rest fails or is cancelled."""
     said: list[str] = st.session_state.setdefault("bench_said", [])
-    left: list[str] = st.session_state.setdefault("bench_left", [])
+    left = st.session_state["bench_left"] = []
 
     def attempt(name: str, work: Callable[[], str]) -> None:
         try:

@@ -10,15 +10,15 @@ from tests.browser.steps import choose, go, settle
 from tests.conftest import paired_world
 
 pytestmark = pytest.mark.browser
+PILLS = "[class*=st-key-bench_shown] button"
 
 
 def shown(page):
     """Names on the bench, and whether each is shown."""
-    pills = page.get_by_test_id("stButtonGroup").first.get_by_role("button")
-    return {
-        pill.inner_text(): "Active" in (pill.get_attribute("data-testid") or "")
-        for pill in pills.all()
-    }
+    return page.locator(PILLS).evaluate_all(
+        "pills => Object.fromEntries(pills.map(pill => [pill.innerText, "
+        "[pill.ariaPressed, pill.ariaChecked].includes('true')]))"
+    )
 
 
 def rows_of(page):
@@ -68,9 +68,7 @@ def test_two_sets_are_kept_over_a_reload_compared_with_bundled_ones_and_a_run_is
             "gap-closing",
         )
         if names[name] != wanted:
-            page.get_by_test_id("stButtonGroup").first.get_by_role(
-                "button", name=name, exact=True
-            ).click()
+            page.locator(PILLS).get_by_text(name, exact=True).click()
             settle(page)
     page.locator(".js-plotly-plot .ytick").first.wait_for()
     drawn = " ".join(rows_of(page))

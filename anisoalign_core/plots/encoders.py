@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -120,14 +121,14 @@ def encoder_dots(
         raise ParameterError(f'There is no encoder "{baseline}" to read the others against.')
     across = min(COLUMNS, len(measures))
     down = -(-len(measures) // across)
-    height = down * (90 + 34 * len(names)) + 50
+    height = down * (105 + 34 * len(names)) + 50
     figure = make_subplots(
         rows=down,
         cols=across,
         shared_yaxes=True,
-        subplot_titles=[as_text(measure.label) for measure in measures],
+        subplot_titles=["<br>".join(wrap(as_text(one.label), 18)) for one in measures],
         horizontal_spacing=0.03,
-        vertical_spacing=80 / height if down > 1 else 0,
+        vertical_spacing=95 / height if down > 1 else 0,
     )
     for number, measure in enumerate(measures):
         place = {"row": number // across + 1, "col": number % across + 1}
@@ -171,7 +172,7 @@ def encoder_dots(
                 points[baseline].value, line={"dash": "dot", "color": NULL, "width": 1}, **place
             )
     layout(figure, height=height, legend=False)
-    figure.update_layout(margin={"t": 36})
+    figure.update_layout(margin={"t": 50})
     labels = [as_text(name) for name in names]
     levels = [comparison.reports[name].verdict.level for name in names]
     figure.update_yaxes(

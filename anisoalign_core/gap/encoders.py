@@ -34,9 +34,9 @@ class EncoderComparison(Shown):
     ----------
     reports : dict of str to GapReport
     gallery : int
-        Things in the galleries of retrieval, the same for all; 0 where some report has none.
+        Things in the galleries of retrieval, the same for all that have some; 0 where none has.
     percent : int
-        Share of variance at which leading directions are compared; 0 where some report has none.
+        Share of variance at which leading directions are compared; 0 where no report has it.
     same_items : bool
         Whether all reports are about the same things, by ids or captions: only then may encoders
         be ranked.

@@ -83,8 +83,12 @@ def _listed(value: Any) -> Any:
 
 def _curves(body: Mapping[str, Any]) -> Curves:
     def array(name: str) -> Any:
-        values = body[name]
-        return None if values is None else np.array(values, dtype=np.float64)
+        if body[name] is None:
+            return None
+        values = np.array(body[name], dtype=np.float64)
+        if values.ndim != 1:
+            raise ValueError(f"{name} is no list of numbers")
+        return values
 
     ranks, ceiling = body["ceiling"]
     target, source = body["names"]

@@ -360,8 +360,15 @@ class _Parts:
 
     def rows(self, part: str, modality: str) -> EmbeddingSet:
         """Read rows of a side."""
-        name = f"{self.name}: {printable(part.removesuffix('.npz'), 60)}.npz"
-        found = load_bytes(self[part], name, modality=modality, limits=Limits(max_bytes=self.left))
+        name = f"{self.name}:{printable(part.removesuffix('.npz'), 60)}.npz".replace("/", ":")
+        try:
+            limits = Limits(max_bytes=max(self.left, 1))
+            found = load_bytes(self[part], name, modality=modality, limits=limits)
+        except LimitError as error:
+            raise LimitError(
+                f"{name} unpacks to more rows than a bench holds, which is at most "
+                f"{size_text(MOST_BYTES)}."
+            ) from error
         self.left -= found.vectors.nbytes
         return found
 

@@ -43,6 +43,7 @@ from .plots.live import live as live
 from .recipe import Recipe as Recipe
 from .recipe import cook as cook
 from .recipe import replay as replay
+from .samples import load_bench as load_bench
 from .samples import load_sample as load_sample
 
 __version__: str

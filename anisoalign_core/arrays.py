@@ -64,7 +64,7 @@ def as_array(given: Any, name: str = "array") -> Array:
     """
     if type(given) is np.ndarray:
         return _known_type(given)
-    if isinstance(given, np.ma.MaskedArray):
+    if isinstance(given, np.ma.MaskedArray) and given.dtype.kind in "iuf":
         whole: Any = np.ma.array(given, dtype=None if given.dtype.kind == "f" else np.float64)
         return np.asarray(whole.filled(np.nan))
     if hasattr(given, "toarray"):

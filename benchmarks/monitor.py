@@ -1,6 +1,6 @@
 """What watching the gap costs while an encoder trains: a section of docs/PERFORMANCE.md.
 
-Run ``python -m benchmarks.monitor [--out docs/PERFORMANCE.md]``; two minutes on two cores.
+Run ``python -m benchmarks.monitor [--out docs/PERFORMANCE.md]``; two minutes on two free cores.
 """
 
 from __future__ import annotations
@@ -74,9 +74,10 @@ class Calls:
         self._calls += 1
         return taken
 
-    def median(self, kind: str) -> float:
-        """Median milliseconds of a kind; of the row's call where all of a window is in it."""
-        return 1000 * statistics.median(self.seconds[kind] or self.seconds["row"])
+    def median(self, kind: str) -> str:
+        """Median of a kind in words; a window of one call is all in the row's."""
+        seconds = self.seconds[kind]
+        return f"{1000 * statistics.median(seconds):.1f} ms" if seconds else "–"
 
 
 def beside_training(periods: int) -> tuple[float, Calls, list[float]]:
@@ -119,16 +120,17 @@ def main() -> None:
     lines = [
         "## Watching a training run",
         "",
-        f"Made by `python -m benchmarks.monitor` on {os.cpu_count()} cores: medians in one run. A "
-        f"*step* is forward, backward and optimiser of the sample's encoder with {DIM} dimensions "
-        f"on a batch of {BATCH}; `Monitor(every={EVERY})` is called after each, and one of its "
-        f"calls falls between two steps. The *share* is what all {EVERY} calls between two rows "
-        "take of the steps they stand beside, rows included. The budget is 2 %.",
+        f"Made by `python -m benchmarks.monitor` on {os.cpu_count()} cores, torch on "
+        f"{torch.get_num_threads()} of them: medians of {options.periods * EVERY} steps in one "
+        f"run. A *step* is forward, backward and optimiser of the sample's encoder with {DIM} "
+        f"dimensions on a batch of {BATCH}; `Monitor(every={EVERY})` is called after each, and one "
+        f"of its calls falls between two steps. The *share* is what all {EVERY} calls between two "
+        "rows take of the steps they stand beside, rows included. The budget is 2 %.",
         "",
         "| a step | a call | a call in the window | the call that makes a row | share |",
         "|---|---|---|---|---|",
-        f"| {1000 * step:.0f} ms | {calls.median('cheap'):.1f} ms | {calls.median('window'):.1f} ms "
-        f"| {calls.median('row'):.0f} ms | **{share:.1%}** |",
+        f"| {1000 * step:.0f} ms | {calls.median('cheap')} | {calls.median('window')} | "
+        f"{calls.median('row')} | **{share:.1%}** |",
         "",
         "The same calls without a training beside them, and their mean over the steps between two "
         "rows: divide it by a step of yours.",
@@ -141,9 +143,8 @@ def main() -> None:
         calls = alone(rows, dim, 2)
         mean = statistics.mean([each for kind in calls.seconds.values() for each in kind])
         lines.append(
-            f"| {rows:,} × {dim:,} | {calls.window} | {calls.median('cheap'):.1f} ms | "
-            f"{calls.median('window'):.1f} ms | {calls.median('row'):.0f} ms | "
-            f"{1000 * mean:.1f} ms |"
+            f"| {rows:,} × {dim:,} | {calls.window} | {calls.median('cheap')} | "
+            f"{calls.median('window')} | {calls.median('row')} | {1000 * mean:.1f} ms |"
         )
     print("\n".join(lines))
     if options.out:

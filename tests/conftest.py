@@ -20,6 +20,7 @@ SLOW = (
     "encode",
     "engine/test_dask.py",
     "engine/test_resume.py",
+    "gap/test_training_docs.py",
     "metrics/transfer",
     "plots/test_leaderboard.py",
     "plots/test_notebook.py",

@@ -226,6 +226,7 @@ REFUSED: list[tuple[str, Callable[[], Any], type[Exception], str]] = [
     ("objects", lambda: ROWS.astype(object), FormatError, "holds Python objects"),
     ("texts", lambda: np.array([["a", "b"]]), FormatError, "holds text"),
     ("list of texts", lambda: [["a", "b"]], FormatError, "holds text"),
+    ("masked texts", lambda: np.ma.masked_array([["a", "b"]]), FormatError, "holds text"),
     ("one text", lambda: "rows", FormatError, "holds text"),
     ("complex", lambda: torch.ones(3, 3, dtype=torch.complex64), FormatError, "complex numbers"),
     ("booleans", lambda: torch.ones(3, 3) > 0, FormatError, "booleans"),

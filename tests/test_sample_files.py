@@ -137,7 +137,7 @@ def script() -> ModuleType:
 def test_the_folder_stays_small_enough_for_a_checkout() -> None:
     """Two sets, an encoder, and checkpoints of its training."""
     files = [path for path in FOLDER.rglob("*") if "__pycache__" not in path.parts]
-    assert sum(path.stat().st_size for path in files if path.is_file()) <= 15_000_000
+    assert sum(path.stat().st_size for path in files if path.is_file()) <= 15_500_000
 
 
 def test_the_samples_take_at_most_eight_megabytes_of_the_repository() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,6 +19,7 @@ from anisoalign_core.files.digests import file_digest, list_digest
 from anisoalign_core.files.source import first_line, malformed, printable, readable
 from anisoalign_core.io.torch_file import DAMAGE, load_plain
 
+REVISION = re.compile(r"\w[\w.-]*(?:/\w[\w.-]*)*", re.ASCII)
 WORDS = (".json", ".txt", ".model", ".jinja")
 """Configurations and vocabularies; code is never fetched."""
 SAFE, PICKLED = "*.safetensors", "pytorch_model*.bin"
@@ -143,6 +145,11 @@ def _listed(name: str, revision: str | None) -> _Listing:
         raise ParameterError(
             f'"{printable(name, 80)}" is no name of a model on the Hugging Face hub; those are '
             "like OWNER/NAME. Give a local folder with checkpoint= (--checkpoint FOLDER)."
+        )
+    if revision is not None and not REVISION.fullmatch(revision):
+        raise ParameterError(
+            f'"{printable(revision, 80)}" is no revision of a model: give a branch, tag or commit '
+            "with pretrained= (--pretrained)."
         )
     try:
         reach(constants.ENDPOINT)

@@ -2,8 +2,8 @@ from .diagnose import diagnose as diagnose
 from .distribution import distribution_gap as distribution_gap
 from .encoders import EncoderComparison as EncoderComparison
 from .encoders import compare as compare
-from .matrix import GapMatrix as GapMatrix
-from .matrix import matrix as matrix
+from .modalities import GapMatrix as GapMatrix
+from .modalities import matrix as matrix
 from .monitor import Monitor as Monitor
 from .report import GapReport as GapReport
 from .row import Row as Row

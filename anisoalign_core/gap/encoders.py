@@ -338,3 +338,10 @@ def _sentences(
             "them, since directions of different spaces cannot be compared themselves."
         )
     return tuple(words)
+
+
+def _named_few(names: list[str]) -> str:
+    """Name at most three, with the verb that follows."""
+    shown = names[:3] if len(names) <= 3 else [*names[:2], f"{len(names) - 2} others"]
+    listed = shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+    return f"{listed} {'has' if len(names) == 1 else 'have'}"

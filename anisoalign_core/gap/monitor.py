@@ -14,7 +14,7 @@ from anisoalign_core.errors import ParameterError, ShapeError, SinkError
 from anisoalign_core.files.source import first_line
 from anisoalign_core.gap.row import COLUMNS, Follow, Gallery, Row
 from anisoalign_core.gap.run import Settings
-from anisoalign_core.gap.sums import PairSums, Ranks, array_of, matched, ranks, torch_of
+from anisoalign_core.gap.sums import PairSums, Ranks, array_of, matched, ranks
 from anisoalign_core.metrics.retrieval import recall
 from anisoalign_core.metrics.structure import uniformity
 from anisoalign_core.numerics import row_norms, unit_rows
@@ -136,12 +136,14 @@ class Monitor:
             If a sink raised; the row is in ``rows``.
         """
         target, source = matched(target, source)
-        sums = self._open(target, source)
+        _check_one(logit_scale)
+        step = self._calls + 1 if step is None else step
+        sums = self._open(target)
         sums.add(target, source, second=self._since >= self.every - self._window)
         self._calls, self._since = self._calls + 1, self._since + 1
         if self._since < self.every:
             return None
-        row = self._row(sums, target, source, self._calls if step is None else step, logit_scale)
+        row = self._row(sums, target, source, int(step), logit_scale)
         self._since = 0
         sums.clear()
         self.rows.append(row)
@@ -155,7 +157,7 @@ class Monitor:
         table = pd.DataFrame([row.to_dict() for row in self.rows], columns=list(COLUMNS))
         return table.set_index("step")
 
-    def _open(self, target: Any, source: Any) -> PairSums:
+    def _open(self, target: Any) -> PairSums:
         """Return the sums that a batch goes into."""
         d = int(target.shape[1])
         if self._sums is not None and self._sums.dim != d:
@@ -185,7 +187,7 @@ class Monitor:
             gallery = _of_batch(target[: self.gallery], source[: self.gallery])
             if group is not None:
                 gallery = _averaged(gallery, group)
-            return self._follow.row(int(step), self._window, summed, gallery, number)
+            return self._follow.row(step, self._window, summed, gallery, number)
 
     def _give(self, row: Row) -> None:
         """Give a row to every sink on rank 0; the first that raised is named when all have it."""
@@ -218,16 +220,16 @@ def _called(sink: Sink) -> str:
     return getattr(sink, "__name__", None) or type(sink).__name__
 
 
+def _check_one(scale: Any) -> None:
+    """Refuse a logit scale of several numbers, without waiting for its device."""
+    size = 1 if scale is None else math.prod(np.shape(scale))
+    if size != 1:
+        raise ParameterError(f"logit_scale holds {size} numbers; give one.")
+
+
 def _number(scale: Any) -> float:
     """Return the logit scale as a number; NaN where there is none."""
-    if scale is None:
-        return math.nan
-    if torch_of(scale) is not None:
-        scale = scale.detach().float().cpu().numpy()
-    values = np.asarray(scale, dtype=np.float64).ravel()
-    if values.size != 1:
-        raise ParameterError(f"logit_scale holds {values.size} numbers; give one.")
-    return float(values[0])
+    return math.nan if scale is None else float(np.ravel(array_of(scale))[0])
 
 
 def _of_batch(target: Any, source: Any) -> Gallery:

@@ -231,7 +231,9 @@ class GapReport(Shown):
 
 
 def side_by_side(reports: Mapping[str, GapReport]) -> pd.DataFrame:
-    """Compare the reports of several encoders, or of one encoder on several sets.
+    """Compare the reports of several encoders; :func:`anisoalign_core.gap.compare` does it now.
+
+    It gives a DeprecationWarning and goes with the next version.
 
     Parameters
     ----------
@@ -252,8 +254,16 @@ def side_by_side(reports: Mapping[str, GapReport]) -> pd.DataFrame:
     ParameterError
         If there is no report.
     """
+    import warnings
+
     import pandas as pd
 
+    warnings.warn(
+        "anisoalign_core.gap.report.side_by_side goes with the next version; use aa.gap.compare, "
+        "whose numbers can be compared between encoders.",
+        DeprecationWarning,
+        stacklevel=2,
+    )
     if not reports:
         raise ParameterError("There is no report to compare. Give at least one.")
     frames = {name: report.to_frame()[["value", "null"]] for name, report in reports.items()}

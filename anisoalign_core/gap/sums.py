@@ -62,7 +62,7 @@ def torch_of(*batches: Any) -> Any:
 
 
 @contextmanager
-def apart(torch: Any) -> Iterator[None]:
+def apart(torch: Any, device: Any) -> Iterator[None]:
     """Leave the caller's graph, precision and cores alone: no gradients, no autocast, one thread.
 
     Rows that are not finite are counted, not warned of.
@@ -71,7 +71,7 @@ def apart(torch: Any) -> Iterator[None]:
         with np.errstate(all="ignore"), one_thread():
             yield
         return
-    with torch.no_grad(), torch.autocast("cuda", enabled=False):
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
         yield
 
 
@@ -108,7 +108,8 @@ def matched(target: Any, source: Any) -> tuple[Any, Any]:
     Raises
     ------
     ParameterError
-        If one is a tensor and one an array, or one holds anything but real numbers.
+        If one is a tensor and one an array, they are on two devices, or one holds anything but
+        real numbers.
     ShapeError
         If they are not two axes each, or differ in shape.
     """
@@ -123,6 +124,11 @@ def matched(target: Any, source: Any) -> tuple[Any, Any]:
                     f"One batch is a tensor and the other {kind_of(each)}; give two tensors."
                 )
         target, source = target.detach(), source.detach()
+        if target.device != source.device:
+            raise ParameterError(
+                f"One batch is on {target.device} and the other on {source.device}; give both on "
+                "one device."
+            )
         wrong = [each.dtype for each in (target, source) if each.dtype.is_complex]
         wrong += [each.dtype for each in (target, source) if each.dtype == torch.bool]
     if wrong:
@@ -181,7 +187,7 @@ class PairSums:
         if self._torch is None:
             target, source = array_of(target), array_of(source)
         parts = tiles(target) if self._torch is None else blocks(len(target))
-        with apart(self._torch):
+        with apart(self._torch, self._device):
             for part in parts:
                 self._add(self._wide(target[part]), self._wide(source[part]), second)
 
@@ -243,7 +249,7 @@ class PairSums:
 
     def finished(self) -> Summed:
         """Return the sums on the CPU, those of all ranks where there are several."""
-        with apart(self._torch):
+        with apart(self._torch, self._device):
             counts, totals, n, means, scatters = self._merged()
         pairs, rows = round(counts[0]), round(float(n[0]))
         over = pairs or math.nan

@@ -87,9 +87,17 @@ def small_clouds(
         figure.update_xaxes(range=span(every[:, 0]), showticklabels=False, **place)
         figure.update_yaxes(range=span(every[:, 1]), showticklabels=False, **place)
     layout(figure, height=60 + 250 * down, dragmode="lasso")
-    figure.update_layout(margin={"l": 20, "t": 70})
+    _legend_above(figure)
+    figure.update_layout(margin={"l": 20})
     figure.update_annotations(font={"size": 12.5})
     return figure
+
+
+def _legend_above(figure: go.Figure) -> None:
+    """Put the legend above the titles of panels."""
+    figure.update_layout(margin={"t": 76})
+    inner = figure.layout.height - figure.layout.margin.t - figure.layout.margin.b
+    figure.update_layout(legend={"y": 1 + 28 / inner})
 
 
 def _marks(cloud: SmallCloud, rows: Sequence[int]) -> go.Scatter:
@@ -235,5 +243,6 @@ def run_lines(
             figure.add_vline(x=step, line={"color": NULL, "width": 1}, **place)
     figure.update_xaxes(title="step", row=down)
     layout(figure, height=90 + 210 * down)
+    _legend_above(figure)
     figure.update_annotations(font={"size": 12.5})
     return figure

@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 from anisoalign_core.card import three, within
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.gap.encoders import EncoderComparison
-from anisoalign_core.gap.matrix import GapMatrix
+from anisoalign_core.gap.modalities import GapMatrix
 from anisoalign_core.numerics import Float64
 from anisoalign_core.plots.explore import PALETTE
 from anisoalign_core.plots.style import GAP, NULL, RESIDUAL, as_text, dots, layout, line
@@ -74,6 +74,12 @@ def encoder_spectra(sets: Sequence[NamedSpectra]) -> go.Figure:
     return layout(figure, height=430)
 
 
+VERDICTS = {
+    "shared": "shared meaning",
+    "weak": "a little shared",
+    "nothing": "nothing shared",
+    "unknown": "not judged",
+}
 COLUMNS = 4
 """Panels of measures beside each other."""
 
@@ -140,8 +146,6 @@ def encoder_dots(
             NULL,
             f"%{{y}}: {measure.null_is} %{{x:.3g}}",
             marker={"symbol": "line-ns", "size": 13, "line": {"width": 2, "color": NULL}},
-            showlegend=number == 0,
-            legendgroup="null",
         )
         marks = dots(
             values,
@@ -159,19 +163,24 @@ def encoder_dots(
                 "color": NULL,
                 "thickness": 1.5,
             },
-            showlegend=False,
         )
         figure.add_traces([nulls, marks], [place["row"]] * 2, [place["col"]] * 2)
         if baseline in points:
             figure.add_vline(
                 points[baseline].value, line={"dash": "dot", "color": NULL, "width": 1}, **place
             )
-    layout(figure, height=down * (90 + 30 * len(names)) + 80)
-    figure.update_layout(
-        margin={"t": 80}, legend={"y": 1.0, "yanchor": "bottom", "yref": "container"}
-    )
+    layout(figure, height=down * (90 + 34 * len(names)) + 50, legend=False)
+    figure.update_layout(margin={"t": 36})
+    labels = [as_text(name) for name in names]
+    levels = [comparison.reports[name].verdict.level for name in names]
     figure.update_yaxes(
-        categoryorder="array", categoryarray=[as_text(name) for name in reversed(names)]
+        categoryorder="array",
+        categoryarray=labels[::-1],
+        tickvals=labels,
+        ticktext=[
+            f"{label}<br><sup>{VERDICTS[level]}</sup>"
+            for label, level in zip(labels, levels, strict=True)
+        ],
     )
     figure.update_annotations(font={"size": 12.5})
     return figure

@@ -7,7 +7,7 @@ from typing import Literal
 
 import streamlit as st
 
-from anisoalign_core.gap.matrix import GapMatrix, matrix
+from anisoalign_core.gap.modalities import GapMatrix, matrix
 from anisoalign_core.io import load_bytes
 from anisoalign_core.io.registry import suffixes
 from app.session import ask_for_room

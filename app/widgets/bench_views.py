@@ -21,6 +21,7 @@ from anisoalign_core.plots.bench import (
 )
 from anisoalign_core.publish.encoders import comparison_table
 from app.session import sample_pair
+from app.widgets.bench import bundled
 from app.widgets.common import figure, plain, three
 from app.widgets.rows import address, for_spreadsheets
 
@@ -30,15 +31,14 @@ CORRECTIONS = {"Raw": False, "Under one bound": True}
 
 
 def shown_bench(found: Bench) -> Bench:
-    """Ask which encoders are shown; by default those that are about the same things as the first.
-
-    Encoders that are added later are shown as they come.
-    """
+    """Ask which encoders are shown: one's own, and the bundled ones about one set of things."""
     names = [one.name for one in found.entries]
     state = st.session_state
     if "bench_hidden" not in state:
-        items = found.entries[0].report.items if found.entries else None
-        state["bench_hidden"] = {one.name for one in found.entries if one.report.items != items}
+        known = bundled().entries
+        state["bench_hidden"] = {
+            one.name for one in known if one.report.items != known[0].report.items
+        }
     chosen = st.pills(
         "Shown",
         names,
@@ -86,14 +86,16 @@ def table_section(shown: Bench) -> EncoderComparison:
         drawn,
         caption="A dot is what was measured, its line the 95 % interval, the grey stroke what "
         "chance or sampling alone gives. A gap is neither good nor bad by itself. "
-        + " ".join(plain(sentence) for sentence in comparison.sentences),
+        + plain(comparison.sentences[0]),
         alt="One row per encoder and one panel per measure, with intervals and nulls",
         key="bench_table",
     )
     header, rows = comparison_table(comparison)
     table = pd.DataFrame(rows, columns=header).set_index("encoder")
     order = comparison.order(by) if by is None or comparison.same_items else list(table.index)
-    with st.expander("The same in numbers"):
+    with st.expander("The same in numbers, and what may be compared"):
+        for sentence in comparison.sentences:
+            st.caption(plain(sentence))
         st.dataframe(table.loc[order], width="stretch", height="content")
         st.caption("In brackets what chance or sampling alone gives.")
         st.download_button(

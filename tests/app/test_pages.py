@@ -17,7 +17,18 @@ from tests.app.live import live_facts
 from tests.conftest import paired_world
 
 HOME = Path(__file__).resolve().parents[2] / "app" / "Home.py"
-PAGES = ("home", "data", "encode", "spectra", "directions", "correct", "compare", "export", "learn")
+PAGES = (
+    "home",
+    "data",
+    "encode",
+    "spectra",
+    "directions",
+    "correct",
+    "compare",
+    "export",
+    "encoders",
+    "learn",
+)
 
 
 def pair_of(n=160, d=12, paired=True):
@@ -76,7 +87,7 @@ def test_every_page_says_what_to_do_when_nothing_is_loaded(name):
     at = open_page(name, "empty")
     assert not at.exception
     assert not at.error
-    if name in ("encode", "learn"):  # they need no set
+    if name in ("encode", "encoders", "learn"):  # they need no set
         return
     assert at.info
     if name != "data":

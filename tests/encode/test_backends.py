@@ -323,6 +323,7 @@ def test_a_model_larger_than_its_file_is_not_built(folders, loaded, tmp_path, ki
         ({"architecture": "a/b", "checkpoint": "."}, "one of them"),
         ({"architecture": "../secret"}, "no name of a model on the Hugging Face hub"),
         ({"architecture": "https://x.y/z"}, "no name of a model"),
+        ({"architecture": "a/b", "pretrained": "../../refs"}, "is no revision"),
         ({"checkpoint": "absent"}, "is no folder"),
         ({"checkpoint": "empty"}, "holds no weights"),
         ({"checkpoint": "empty", "pretrained": "main"}, "no revisions"),

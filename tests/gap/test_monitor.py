@@ -325,8 +325,10 @@ def test_half_precision_is_summed_as_it_comes(dtype):
     same(run(rounded, every=4)[0], run(halves, every=4)[0], 1e-9)
 
 
-def test_the_callers_graph_and_precision_stay_untouched():
+@pytest.mark.parametrize("held", [False, True], ids=["as arrays", "on the device"])
+def test_the_callers_graph_and_precision_stay_untouched(monkeypatch, held):
     torch = pytest.importorskip("torch")
+    monkeypatch.setattr(sums, "holds_sums", lambda device: held)
     torch.manual_seed(0)
     layer = torch.nn.Linear(12, 8)
     x, y = (torch.from_numpy(side.copy()) for side in next(batches(1)))
@@ -380,6 +382,8 @@ def test_the_halves_of_a_batch_are_of_one_kind_and_device(monkeypatch):
     (pair,) = tensors(batches(1))
     with pytest.raises(ParameterError, match="One batch is a tensor and the other an array"):
         aa.gap.Monitor().update(pair[0], pair[1].detach().numpy())
+    with pytest.raises(ParameterError, match="One batch is on cpu and the other on meta"):
+        aa.gap.Monitor().update(pair[0], pair[1].to("meta"))
     monkeypatch.setattr(sums, "holds_sums", lambda device: True)
     monitor = aa.gap.Monitor(every=2)
     monitor.update(*pair)

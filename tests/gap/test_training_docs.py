@@ -50,7 +50,7 @@ def test_the_loop_of_open_clip_is_watched(tmp_path, monkeypatch):
         "autocast": lambda: torch.autocast("cpu", dtype=torch.bfloat16),
     }
     with one_torch_thread():
-        exec(example("open_clip"), names)  # noqa: S102  (lines of our own page)
+        exec(example("open_clip"), names)
     run = aa.gap.Run.load(tmp_path / "run.jsonl")
     assert list(run.frame.index) == [49]
     row = run.frame.iloc[0]
@@ -61,7 +61,7 @@ def test_the_loop_of_open_clip_is_watched(tmp_path, monkeypatch):
 def test_lightning_calls_the_callback(tmp_path):
     torch = pytest.importorskip("torch")
     names = {"aa": aa, "lightning": types.SimpleNamespace(Callback=object)}
-    exec(example("lightning"), names)  # noqa: S102  (lines of our own page)
+    exec(example("lightning"), names)
     logged = []
     module = types.SimpleNamespace(log=lambda *told: logged.append(told))
     watch = names["WatchGap"](tmp_path / "run.jsonl", every=2)

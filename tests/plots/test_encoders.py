@@ -20,7 +20,8 @@ def report(dim, paired=True, seed=0):
 
 def test_reports_stand_side_by_side_with_their_nulls():
     reports = {"old": report(12), "new": report(20, seed=1), "unpaired": report(12, paired=False)}
-    table = side_by_side(reports)
+    with pytest.warns(DeprecationWarning, match="aa.gap.compare"):
+        table = side_by_side(reports)
     assert list(table.columns.get_level_values(0).unique()) == ["old", "new", "unpaired"]
     for name, one in reports.items():
         frame = one.to_frame()
@@ -31,7 +32,10 @@ def test_reports_stand_side_by_side_with_their_nulls():
     assert list(table.index)[: len(reports["old"].to_frame())] == list(
         reports["old"].to_frame().index
     )
-    with pytest.raises(ParameterError, match="no report"):
+    with (
+        pytest.warns(DeprecationWarning),
+        pytest.raises(ParameterError, match="no report"),
+    ):
         side_by_side({})
 
 

@@ -1,0 +1,126 @@
+"""The bench in a browser: kept over a reload, compared, played along the steps of training."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import anisoalign_core as aa
+from tests.browser.steps import choose, go, settle
+from tests.conftest import paired_world
+
+pytestmark = pytest.mark.browser
+
+
+def shown(page):
+    """Names on the bench, and whether each is shown."""
+    pills = page.get_by_test_id("stButtonGroup").first.get_by_role("button")
+    return {
+        pill.inner_text(): "Active" in (pill.get_attribute("data-testid") or "")
+        for pill in pills.all()
+    }
+
+
+def rows_of(page):
+    """Encoders in the table of dots, by their tick labels."""
+    panel = page.locator(".js-plotly-plot").first
+    return panel.locator(
+        ".yaxislayer-above .ytick text, .yaxislayer-below .ytick text"
+    ).evaluate_all("nodes => nodes.map(n => n.getAttribute('data-unformatted') || n.textContent)")
+
+
+def keep(page, name):
+    go(page, "Spectra")
+    page.get_by_label("Keep what was measured of this set as").fill(name)
+    page.get_by_role("button", name="Keep", exact=True).click()
+    page.get_by_text("On the bench as").wait_for()
+    settle(page)
+
+
+def test_two_sets_are_kept_over_a_reload_compared_with_bundled_ones_and_a_run_is_played(
+    page, tmp_path
+):
+    keep(page, "first of mine")
+    y, x = paired_world(400, 24)
+    for name, rows in (("image", x), ("text", y)):
+        np.save(tmp_path / f"{name}.npy", rows)
+    go(page, "Data")
+    choose(page, "target", tmp_path / "image.npy")
+    choose(page, "source", tmp_path / "text.npy")
+    page.get_by_role("button", name="Load", exact=True).click()
+    page.get_by_text("400 pairs × 24 dimensions").wait_for()
+    settle(page)
+    keep(page, "second of mine")
+    page.wait_for_function("() => (localStorage.getItem('anisoalign-bench') || '').length > 100000")
+    page.reload()  # a new visit: the server holds nothing of the old one
+    page.get_by_role("heading", level=1).wait_for()
+    go(page, "Encoders")
+    page.get_by_role("button", name="second of mine").wait_for()
+    settle(page)
+    names = shown(page)
+    assert {"first of mine", "second of mine", "frozen at 100", "untrained"} <= set(names)
+    for name in names:
+        wanted = name in (
+            "first of mine",
+            "second of mine",
+            "frozen at 100",
+            "sigmoid",
+            "gap-closing",
+        )
+        if names[name] != wanted:
+            page.get_by_test_id("stButtonGroup").first.get_by_role(
+                "button", name=name, exact=True
+            ).click()
+            settle(page)
+    page.locator(".js-plotly-plot .ytick").first.wait_for()
+    drawn = " ".join(rows_of(page))
+    for name in ("first of mine", "second of mine", "frozen at 100", "sigmoid", "gap-closing"):
+        assert name in drawn
+    assert "untrained" not in drawn
+    assert page.get_by_text("No ranking").count()  # the second set shows other things
+    step = page.get_by_role("slider", name="Step")
+    step.scroll_into_view_if_needed()
+    at = page.get_by_text("or the last row before it")
+    before = at.inner_text()
+    step.focus()
+    for _ in range(5):
+        page.keyboard.press("ArrowLeft")
+    page.wait_for_function(
+        "before => [...document.querySelectorAll('p')].some(p => "
+        "p.textContent.includes('or the last row before it') && p.textContent !== before)",
+        arg=before,
+    )
+    assert page.get_by_test_id("stException").count() == 0
+
+
+def test_several_files_make_encoders_and_what_is_none_is_named(page, tmp_path):
+    files = []
+    for name, seed in (("old", 0), ("new", 1)):
+        y, x = paired_world(120, 16, seed=seed)
+        for side, rows in (("image", x), ("text", y)):
+            files.append(tmp_path / f"{name}_{side}.npy")
+            np.save(files[-1], rows)
+    report = aa.diagnose(aa.load_sample("scenes-captions"), rows=300)
+    files.append(report.save(tmp_path / "earlier.json"))
+    (tmp_path / "odd.json").write_text("{}")
+    files.append(tmp_path / "odd.json")
+    go(page, "Encoders")
+    page.get_by_text("Add encoders").click()
+    page.get_by_test_id("stFileUploaderDropzoneInput").first.set_input_files(files)
+    page.get_by_text("Found:").wait_for()
+    page.get_by_role("button", name="Measure and add").click()
+    page.get_by_role("button", name="new", exact=True).wait_for()
+    settle(page)
+    names = shown(page)
+    assert {"old", "new", "small CLIP trained on rendered scenes"} <= set(names)
+    assert "odd.json" in page.get_by_test_id("stAlert").first.inner_text()
+
+
+def test_what_a_browser_kept_and_cannot_be_read_harms_nothing(page):
+    go(page, "Encoders")
+    page.evaluate("localStorage.setItem('anisoalign-bench', 'bm90IGEgYmVuY2g=')")
+    page.reload()
+    page.get_by_role("heading", level=1).wait_for()
+    go(page, "Encoders")
+    page.get_by_text("could not be read").first.wait_for()
+    assert "frozen at 100" in shown(page)

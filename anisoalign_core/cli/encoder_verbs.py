@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from argparse import ArgumentParser
+from collections.abc import Callable
 
 from anisoalign_core.cli.options import add_json
 
-if TYPE_CHECKING:
-    from anisoalign_core.cli.parser import Verb
+Verb = Callable[[str, str, str, str], ArgumentParser]
 
 
 def compare_encoders(verb: Verb) -> None:

@@ -299,7 +299,7 @@ def _sentences(
         )
     else:
         unknown = [n for n, r in reports.items() if r.items is None or not r.items.digest]
-        why = f"{', '.join(unknown)} has no ids or captions to tell by" if unknown else "ids differ"
+        why = f"{_named_few(unknown)} no ids or captions to tell by" if unknown else "ids differ"
         words.append(
             f"No ranking: the reports are not known to be about the same things ({why}). Numbers "
             "can be read against their nulls, not against each other."

@@ -288,11 +288,12 @@ class Bench:
 def free(name: str, taken: Iterable[str]) -> str:
     """Return a name that is not taken, with a number where it is."""
     text = name.encode("utf-8", "replace").decode()  # a file's name may hold what is no text
-    known, name = set(taken), text.strip()[: LONGEST - 8] or "encoder"
+    known, name = set(taken), text.strip()[:LONGEST].strip() or "encoder"
     number, found = 1, name
     while found in known:
         number += 1
-        found = f"{name} ({number})"
+        ending = f" ({number})"
+        found = f"{name[: LONGEST - len(ending)]}{ending}"
     return found
 
 

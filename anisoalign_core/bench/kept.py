@@ -11,6 +11,7 @@ import numpy as np
 from anisoalign_core.align import BoundedTransport
 from anisoalign_core.compare.study import Study
 from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.errors import ValueRefused
 from anisoalign_core.gap.comparable import keys_of
 from anisoalign_core.numerics import Float32, Integers, Progress
 from anisoalign_core.pairs import EmbeddingPair
@@ -57,7 +58,8 @@ class Kept:
         Paired row by row, one row a side for each thing.
     found : Found or None
     tradeoff : dict of str to tuple of float, or None
-        Live scores of BoundedTransport along its bound; the first entry is the bound.
+        Live scores of BoundedTransport along its bound; the first entry is the bound. None also
+        of rows that no method can be fitted on, such as those that all point the same way.
     """
 
     rows: EmbeddingPair | None
@@ -96,13 +98,16 @@ def keep(
     tell(0.3, "Moving the bound")
     tradeoff = None
     if things.count >= FEWEST:
-        trial = Study(pair, pair.split(random_state, 0.2)).fit(BoundedTransport())
-        curve = trial.curve(BOUNDS, lambda fraction, words: tell(0.3 + 0.7 * fraction, words))
-        tradeoff = {
-            name: tuple(values.tolist())
-            for name, values in curve.items()
-            if np.isfinite(values).all()
-        }
+        try:
+            trial = Study(pair, pair.split(random_state, 0.2)).fit(BoundedTransport())
+            curve = trial.curve(BOUNDS, lambda fraction, words: tell(0.3 + 0.7 * fraction, words))
+            tradeoff = {
+                name: tuple(values.tolist())
+                for name, values in curve.items()
+                if np.isfinite(values).all()
+            }
+        except ValueRefused:  # a collapsed encoder has its numbers all the same
+            tradeoff = None
     tell(1.0, "Done")
     return Kept(shown, found, tradeoff)
 

@@ -249,6 +249,19 @@ def test_a_trade_off_has_a_score_at_each_bound(bench):
     assert curve["psi"][0] > curve["psi"][-1]  # a wider bound keeps less of the meaning
 
 
+def test_a_collapsed_encoder_has_its_numbers_and_no_trade_off():
+    y, x = paired_world(80, 8)
+    sides = (
+        aa.EmbeddingSet.from_array(rows, modality=modality, ids=ids_of(80))
+        for rows, modality in ((np.ones_like(y), "text"), (x, "image"))
+    )
+    entry = BenchEntry.measure("collapsed", aa.EmbeddingPair(*sides, paired=True))
+    assert entry.kept.tradeoff is None and len(entry.kept.rows.source) == 80
+    both = opened(Bench((entry,)).with_entry(entry).to_bytes())
+    json.loads(both.compare().to_json())
+    small_cloud(both.entries[0])
+
+
 def test_what_is_found_is_a_plain_count(bench):
     pair = pair_of(captions=True)
     y, x = pair.source.vectors.astype(np.float64), pair.target.vectors.astype(np.float64)

@@ -254,7 +254,9 @@ def test_reports_come_back_as_they_were(reports, tmp_path):
         lambda body: body["curves"].update(target=[[1.0], [2.0]]),
         lambda body: body["curves"].update(names=["image"]),
         lambda body: body.update(report_version=3),
-        lambda body: body.update(report_version="2"),
+        lambda body: body.update(report_version="2\n\ud800"),
+        lambda body: body["curves"].update(target=[float("inf")]),
+        lambda body: body["curves"]["ceiling"][1].__setitem__(0, float("inf")),
     ],
 )
 def test_what_is_no_report_is_refused_in_a_sentence(reports, tmp_path, change):

@@ -259,7 +259,9 @@ def test_a_collapsed_encoder_has_its_numbers_and_no_trade_off():
     assert entry.kept.tradeoff is None and len(entry.kept.rows.source) == 80
     both = opened(Bench((entry,)).with_entry(entry).to_bytes())
     json.loads(both.compare().to_json())
-    small_cloud(both.entries[0])
+    assert np.ptp(small_cloud(both.entries[0]).source, axis=0).max() < 1e-3
+    with pytest.raises(ParameterError, match=r"collapsed cannot be corrected: All .* same way"):
+        small_cloud(both.entries[0], 0.2)
 
 
 def test_what_is_found_is_a_plain_count(bench):

@@ -113,8 +113,8 @@ class NearestNeighbourNormalized(Scorer):
     k : int, default 10
         Reference queries that a row is measured by.
     alpha : float, default 0.75
-        α ≥ 0; 0 changes nothing. The paper chooses k and α per model and data set on a validation
-        part; these are values in the middle of its range.
+        α ≥ 0; 0 changes nothing. The paper chooses k and α for each model and data set; these
+        defaults are this project's.
     """
 
     name = "nnn"

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
-from anisoalign_core.align.knobs import Values
+from anisoalign_core.align.knobs import Knob, Values
 from anisoalign_core.card import Card, Carded
 from anisoalign_core.embeddings import EmbeddingSet, as_vectors
 from anisoalign_core.errors import NotFittedError, ParameterError, ShapeError
@@ -55,6 +55,8 @@ class Scorer(Carded, BaseEstimator):  # type: ignore[misc]
     """``fit`` reads reference gallery rows, usually those that will be searched."""
     takes_modality: ClassVar[bool] = False
     """Gallery rows may be of several modalities, told apart by a label each."""
+    knobs: ClassVar[tuple[Knob, ...]] = ()
+    """Parameters that have an option or a widget of their own; none yet."""
     parts: ClassVar[dict[str, type]] = {}
     """Fitted attributes that are dataclasses; see :class:`~anisoalign_core.align.base.Aligner`."""
 
@@ -152,10 +154,10 @@ class Scorer(Carded, BaseEstimator):  # type: ignore[misc]
         return out
 
     def products(self, queries: Rows, gallery: Rows, *, modality: Labels | None = None) -> Cosines:
-        """Return the scores block by block, as ranks and neighbours are counted from.
+        """Return the scores block by block: its ``queries`` and ``keys`` are the exported rows.
 
-        ``recall`` and ``top_k`` of :mod:`anisoalign_core.metrics` take its ``queries`` and
-        ``keys``, which are the exported rows.
+        Neighbours are found from it as from cosines; ties are not, for
+        :mod:`anisoalign_core.metrics.retrieval` tells them by the rounding of unit rows.
         """
         return Cosines(self.export_queries(queries), self.export(gallery, modality=modality))
 

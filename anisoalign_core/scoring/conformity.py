@@ -11,6 +11,8 @@ from anisoalign_core.rows import Strings
 from anisoalign_core.scoring.base import Scorer
 
 LEAST_MEAN = 1e-6
+LEAST_LEFT = 1e-6
+"""Squared length beside the mean's direction below which a float32 row lies on it."""
 
 
 class ConformityRemoved(Scorer):
@@ -18,12 +20,20 @@ class ConformityRemoved(Scorer):
 
     The cosine of a row to its modality's mean, its *conformity* (Levi & Gilboa), is common to all
     queries that lean towards that mean, so that rows of high conformity are hubs. The score here is
-    that of a row whose h·z is set to the mean: the rows themselves do not move. It is a project's
-    own use of that notion, not a published method.
+    that of a row whose h·z is set to the mean: the rows themselves do not move. It is this
+    project's own use of that notion, not a published method.
 
     The reference gallery is what stands for the gallery's target modality: target rows, or
     corrected rows, whose mean the correction puts in the same place. Bilinear, with one column
-    more: ``[z; −(h·z − mean)]`` and ``[q; h·q]``.
+    more: ``[ρz; mean − ρ h·z]`` and ``[q; h·q]``, ρ = 1.
+
+    Parameters
+    ----------
+    rescale : bool, default False
+        Bring what is left of z to the length that a unit row has beside the mean,
+        ``ρ(z) = √((1 − mean²)/(1 − (h·z)²))``: exactly the cosine with the row that has its h·z set
+        to the mean and is put back on the sphere. Where rows lie close to their mean, this enlarges
+        what is mostly noise, and may cost nearly all recall.
     """
 
     name = "conformity"
@@ -33,6 +43,9 @@ class ConformityRemoved(Scorer):
 project"
     per_item = False
     needs_gallery = True
+
+    def __init__(self, rescale: bool = False) -> None:
+        self.rescale = rescale
 
     def _fit(self, queries: Float32, gallery: Float32, labels: Strings) -> None:
         mean = mean_rows(gallery)
@@ -46,7 +59,12 @@ project"
         self.mean_conformity_ = length  # the mean of h·z over rows with the mean ‖μ‖h
 
     def _of_rows(self, rows: Float32, labels: Strings) -> tuple[Float64 | None, Float64]:
-        return None, -(rows @ self.direction_ - self.mean_conformity_)[:, None]
+        conformity = rows @ self.direction_
+        if not self.rescale:
+            return None, (self.mean_conformity_ - conformity)[:, None]
+        left = np.maximum(1 - conformity**2, LEAST_LEFT)
+        scale = np.sqrt((1 - self.mean_conformity_**2) / left)
+        return scale, (self.mean_conformity_ - scale * conformity)[:, None]
 
     def _of_queries(self, rows: Float32) -> Float64:
         return np.asarray(rows @ self.direction_)[:, None]

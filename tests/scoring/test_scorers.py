@@ -315,6 +315,20 @@ def test_what_cannot_be_fitted_or_scored_is_refused(name):
         scorer.scores(ASKED, unit(np.ones((4, 7))))
 
 
+def test_conformity_with_what_is_left_rescaled_is_the_cosine_of_moved_rows():
+    q, _, gallery, x = REFERENCE
+    mean = gallery.mean(axis=0)
+    usual = np.linalg.norm(mean)
+    h = mean / usual
+    beside = x - np.outer(x @ h, h)
+    moved = np.sqrt(1 - usual**2) * beside / np.linalg.norm(beside, axis=1, keepdims=True)
+    moved += usual * h
+    np.testing.assert_allclose(np.linalg.norm(moved, axis=1), 1.0, rtol=1e-12)
+    scorer = fitted("conformity", rescale=True)
+    np.testing.assert_allclose(scorer.scores(ASKED, ITEMS), q @ moved.T, atol=1e-6)
+    assert np.isfinite(scorer.scores(ASKED, h[None])).all()
+
+
 def test_a_gallery_with_its_mean_at_the_origin_has_no_conformity():
     with pytest.raises(ParameterError, match="mean at the origin"):
         SCORERS["conformity"]().fit(gallery=np.concatenate([GALLERY, -GALLERY]))

@@ -14,6 +14,7 @@ from tests.sentences import doubled
 
 SLOW = (
     "app",
+    "bench/test_atlas.py",
     "browser",
     "campaigns",
     "deploy",
@@ -25,6 +26,7 @@ SLOW = (
     "plots/test_leaderboard.py",
     "plots/test_notebook.py",
     "teach/test_story.py",
+    "test_cli_encoders.py",
     "test_falsifiers.py",
     "test_leaderboard.py",
     "test_leaderboard_real_data.py",

@@ -68,6 +68,7 @@ class Aligner(Described, Estimating):
 
     map_: AffineMap
     target_map_: AffineMap | None
+    fitted_on_: dict[str, Any]
 
     def fit(
         self,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg
 
 from anisoalign_core.align.affine import AffineMap, to_sphere
 from anisoalign_core.align.base import Aligner
@@ -73,6 +72,8 @@ def nearest_rotation(cross: Float64) -> Float64:
     cross : (d, d) float64
         C.
     """
+    from scipy import linalg
+
     u, sizes, vt = linalg.svd(cross)
     rank = int(np.sum(sizes > sizes[0] * len(sizes) * np.finfo(np.float64).eps))
     if rank < len(sizes):  # the rest of both bases is open: bring them together

@@ -7,24 +7,36 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from anisoalign_core.bench.bench import SUFFIX, Bench, BenchEntry
+from anisoalign_core.bench.bench import LONGEST, SUFFIX, Bench, BenchEntry
 from anisoalign_core.encode import Inputs, encode, find_items, load_encoder
-from anisoalign_core.errors import AnisoAlignError, FormatError, LimitError, ParameterError
+from anisoalign_core.errors import (
+    AnisoAlignError,
+    CancelledError,
+    FormatError,
+    LimitError,
+    ParameterError,
+    PlaceError,
+)
+from anisoalign_core.files.atomic import atomic_write_text, make_folder
 from anisoalign_core.files.digests import file_digest
 from anisoalign_core.files.limits import Limits, check_text_size
 from anisoalign_core.files.source import first_line, malformed, printable, readable
 from anisoalign_core.gap.report import GapReport
+from anisoalign_core.gap.run import Run
 from anisoalign_core.io import load, save
+from anisoalign_core.io.beside import ENDINGS
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
 
 BENCH = f"atlas{SUFFIX}"
 FILES = ("checkpoint", "config", "images", "texts", "report", "run")
 """Entries of the list that name files, relative to it."""
+UNSEEN = (*FILES, "device", "note")
+"""Entries whose text changes nothing that is measured; of files the content does."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +92,7 @@ def read_list(path: str | Path) -> tuple[Recorded, ...]:
     with readable(place.name):
         check_text_size(place.stat().st_size, place.name, Limits.from_env())
         text = place.read_bytes()
-    with malformed(place.name, "a list of encoders", tomllib.TOMLDecodeError, UnicodeDecodeError):
+    with malformed(place.name, "a list of encoders", ValueError, RecursionError):
         body = tomllib.loads(text.decode("utf-8"))
     listed = body.get("encoder")
     if not isinstance(listed, list) or not listed:
@@ -91,8 +103,11 @@ def read_list(path: str | Path) -> tuple[Recorded, ...]:
     found: list[Recorded] = []
     for number, one in enumerate(listed, 1):
         where = f"Encoder {number} of {place.name}"
-        if not isinstance(one, dict) or not isinstance(one.get("name"), str) or not one["name"]:
-            raise FormatError(f'{where} has no name. Give it one: name = "…".')
+        name = one.get("name") if isinstance(one, dict) else None
+        if not isinstance(name, str) or not 1 <= len(name.strip()) <= LONGEST:
+            raise FormatError(
+                f'{where} has no name of 1 to {LONGEST} characters. Give it one: name = "…".'
+            )
         for key, value in one.items():
             if key not in known or not isinstance(value, str):
                 raise FormatError(
@@ -174,7 +189,7 @@ def make_atlas(
         If images cannot be found, or the folder cannot be written to.
     """
     folder = Path(out)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     needs = [one.name for one in encoders if not (one.images or one.report)]
     if needs and not images:
         raise ParameterError(f"{needs[0]} is to encode images, and there are none. Give --images.")
@@ -190,6 +205,7 @@ def make_atlas(
         tell(0.0, "looking")
         place = folder / one.slug
         try:
+            run = Run.load(one.run) if one.run else None
             key = _key(one, seen, random_state)
             entry = _there(place, key)
             if entry is None:
@@ -197,12 +213,13 @@ def make_atlas(
                 _write(place, entry, key)
                 made.append(one.name)
             else:
+                entry = replace(entry, note=one.note)
                 kept.append(one.name)
             bench = bench.with_entry(entry)
-            if one.run:
-                from anisoalign_core.gap.run import Run
-
-                bench = bench.with_run(Run.load(one.run))
+            if run is not None:
+                bench = bench.with_run(run)
+        except (CancelledError, PlaceError):  # neither is the encoder's fault
+            raise
         except (AnisoAlignError, ImportError, RuntimeError, ValueError, OSError) as error:
             broken[one.name] = (
                 str(error) if isinstance(error, AnisoAlignError) else first_line(error)
@@ -231,8 +248,13 @@ def _digest_of_files(places: Sequence[str | Path]) -> str:
 
 def _key(one: Recorded, inputs: str, random_state: int) -> str:
     """Return a digest of everything that an entry depends on."""
-    said = {key: value for key, value in vars(one).items() if key not in (*FILES, "run", "device")}
-    files = {key: _digest_of_files([getattr(one, key)]) for key in FILES[:-1] if getattr(one, key)}
+    said = {key: value for key, value in vars(one).items() if key not in UNSEEN}
+    files = {}
+    for key in FILES[:-1]:
+        if getattr(one, key):
+            place = Path(getattr(one, key))
+            beside = [place.with_suffix(ending) for ending in ENDINGS]  # ids and captions
+            files[key] = _digest_of_files([place, *(file for file in beside if file.is_file())])
     whole = {"said": said, "files": files, "seed": random_state, "version": 1}
     if not (one.images or one.report):
         whole["inputs"] = inputs
@@ -242,7 +264,7 @@ def _key(one: Recorded, inputs: str, random_state: int) -> str:
 def _there(place: Path, key: str) -> BenchEntry | None:
     """Return the entry that was made from the same, if it is whole."""
     mark = place / "made-from.txt"
-    if not mark.is_file() or mark.read_text(encoding="utf-8").strip() != key:
+    if not mark.is_file() or mark.read_bytes().strip() != key.encode():
         return None
     try:
         return Bench.load(place / f"entry{SUFFIX}").entries[0]
@@ -269,13 +291,12 @@ def _made(
         told: dict[str, Any] = {}
     else:
         pair, told = _encoded(one, inputs, batch_size, tell)
-    place.mkdir(parents=True, exist_ok=True)
+    make_folder(place)
     if told:
         for side in (pair.source, pair.target):
             save(side, place / f"{side.modality}.npz")
-        (place / "encoder.json").write_text(
-            json.dumps(told, indent=2, ensure_ascii=False, default=str) + "\n", encoding="utf-8"
-        )
+        about = json.dumps(told, indent=2, ensure_ascii=False, default=str)
+        atomic_write_text(place / "encoder.json", about + "\n")
     return BenchEntry.measure(
         one.name,
         pair,
@@ -314,9 +335,7 @@ def _encoded(
 
 def _write(place: Path, entry: BenchEntry, key: str) -> None:
     """Write what was made; the mark that it is whole comes last."""
-    from anisoalign_core.files.atomic import atomic_write_text
-
-    place.mkdir(parents=True, exist_ok=True)
+    make_folder(place)
     entry.report.save(place / "report.json")
     Bench((entry,)).save(place / f"entry{SUFFIX}")
     atomic_write_text(place / "made-from.txt", key + "\n")

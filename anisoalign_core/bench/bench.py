@@ -4,23 +4,33 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from anisoalign_core.bench.kept import KEPT, Found, Kept, keep
-from anisoalign_core.errors import FormatError, LimitError, ParameterError
+from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.errors import (
+    FormatError,
+    InvalidRowsError,
+    JoinError,
+    LimitError,
+    ParameterError,
+    ShapeError,
+)
 from anisoalign_core.files.atomic import atomic_write_bytes
-from anisoalign_core.files.limits import MIB, size_text
+from anisoalign_core.files.limits import MIB, Limits, size_text
 from anisoalign_core.files.source import Source, malformed, printable
-from anisoalign_core.files.zips import declared_directory
+from anisoalign_core.gap.agreement import FEWEST
 from anisoalign_core.gap.diagnose import diagnose
 from anisoalign_core.gap.encoders import SHARE, EncoderComparison, compare
 from anisoalign_core.gap.report import GapReport
 from anisoalign_core.gap.run import Run
 from anisoalign_core.gap.saved import report_of, report_text
 from anisoalign_core.io import load_bytes, to_bytes
+from anisoalign_core.io.npz import ZIP_ERRORS, checked_archive
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plain import from_plain
@@ -202,13 +212,16 @@ class Bench:
         """
         reports = {one.name: one.report for one in self.entries}
         known = {one.name: one.kept.rows for one in self.entries if one.kept.rows is not None}
-        first = next((one for one in self.entries if one.kept.rows is not None), None)
-        items = first and first.report.items
-        same = {
-            name: rows
-            for name, rows in known.items()
-            if items and items.digest and self.get(name).report.items == items
-        }
+        first = next(iter(known), None)
+        same = {}
+        if first is not None and (items := self.get(first).report.items) and items.digest:
+            ids = set(known[first].target.ids)
+            same = {
+                name: rows
+                for name, rows in known.items()
+                if self.get(name).report.items == items
+                and len(ids.intersection(rows.target.ids)) >= FEWEST
+            }
         return compare(reports, pairs=same, gallery=gallery, percent=percent)
 
     def to_bytes(self) -> bytes:
@@ -268,66 +281,118 @@ class Bench:
             If it holds more than a bench may.
         """
         source = path if isinstance(path, Source) else Source(Path(path).name, Path(path))
-        errors = (ValueError, TypeError, KeyError, OverflowError, RecursionError, OSError)
-        with malformed(source.name, KIND, zipfile.BadZipFile, EOFError, *errors):
+        with malformed(source.name, KIND, TypeError, KeyError, RecursionError, *ZIP_ERRORS):
             return _opened(source)
 
 
 def free(name: str, taken: Iterable[str]) -> str:
     """Return a name that is not taken, with a number where it is."""
-    known, name = set(taken), name.strip()[: LONGEST - 8] or "encoder"
+    text = name.encode("utf-8", "replace").decode()  # a file's name may hold what is no text
+    known, name = set(taken), text.strip()[:LONGEST].strip() or "encoder"
     number, found = 1, name
     while found in known:
         number += 1
-        found = f"{name} ({number})"
+        ending = f" ({number})"
+        found = f"{name[: LONGEST - len(ending)]}{ending}"
     return found
 
 
 def _opened(source: Source) -> Bench:
-    with source.open() as stream:
-        members, _ = declared_directory(stream, source)
-        if members > 4 * MOST + 1:
-            raise LimitError(f"{source.name} holds {members:,} files, more than a bench may.")
-        stream.seek(0)
-        with zipfile.ZipFile(stream) as archive:
-            whole = sum(one.file_size for one in archive.infolist())
-            if whole > MOST_BYTES:
-                raise LimitError(
-                    f"{source.name} unpacks to {size_text(whole)}; a bench holds at most "
-                    f"{size_text(MOST_BYTES)}."
-                )
-            parts = {one.filename: _member(archive, one, source) for one in archive.infolist()}
-    body = json.loads(parts["bench.json"])
+    with checked_archive(source, Limits(max_bytes=MOST_BYTES), KIND) as archive:
+        members = archive.infolist()
+        if len(members) > 4 * MOST + 1:
+            raise LimitError(f"{source.name} holds {len(members):,} files, more than a bench may.")
+        whole = sum(one.file_size for one in members)
+        if whole > MOST_BYTES:
+            raise LimitError(
+                f"{source.name} unpacks to {size_text(whole)}; a bench holds at most "
+                f"{size_text(MOST_BYTES)}."
+            )
+        parts = _Parts(
+            source.name, {one.filename: _member(archive, one, source) for one in members}
+        )
+    body = json.loads(parts["bench.json"], parse_constant=_refused)
     version = body.get("bench_version") if isinstance(body, dict) else None
-    if type(version) is not int or version > VERSION:
+    if type(version) is not int or not 1 <= version <= VERSION:
         raise FormatError(
             f"{source.name} has bench version {printable(str(version), 20)}, and this version of "
             f"AnisoAlign reads up to {VERSION}. Update AnisoAlign, or check the file."
         )
     contents = from_plain(_Contents, body)
-    runs = [Run.load(Source(f"{source.name}: {name}", data=parts[name])) for name in contents.runs]
-    return Bench(
-        tuple(_entry(listed, parts, source.name) for listed in contents.entries),
-        tuple(runs),
-        contents.baseline,
-    )
+    try:
+        return Bench(
+            tuple(_entry(listed, parts) for listed in contents.entries),
+            tuple(Run.load(parts.source(name)) for name in contents.runs),
+            contents.baseline,
+        )
+    except (ShapeError, JoinError, InvalidRowsError, ParameterError) as error:
+        raise FormatError(f"{source.name} is no sound bench. {error}") from error
 
 
 def _member(archive: zipfile.ZipFile, about: zipfile.ZipInfo, source: Source) -> bytes:
     with archive.open(about) as stream:
-        data = stream.read(about.file_size + 1)
+        data = stream.read(about.file_size + 1)  # of a size: what it inflates to is no more
     if len(data) != about.file_size:
         raise FormatError(f"{source.name} is damaged: a file in it has another size than it says.")
     return data
 
 
-def _entry(listed: _Listed, parts: Mapping[str, bytes], name: str) -> BenchEntry:
-    report = report_of(parts[listed.report], f"{name}: {printable(listed.report, 60)}")
-    rows = None
+class _Parts:
+    """Files of a bench, by the names that its contents list give them."""
+
+    def __init__(self, name: str, held: Mapping[str, bytes]) -> None:
+        self.name = name
+        self._held = held
+        self.left = MOST_BYTES
+        """Bytes that rows may still take in memory: archives in the archive may unpack again."""
+
+    def __getitem__(self, part: str) -> bytes:
+        """Return a file's bytes, or say that it is missing."""
+        if part not in self._held:
+            raise FormatError(
+                f'{self.name} has no file "{printable(part, 60)}" in it. It is damaged, or no '
+                "bench; save it again."
+            )
+        return self._held[part]
+
+    def source(self, part: str) -> Source:
+        """Return a file under a name that messages can show."""
+        return Source(f"{self.name}: {printable(part, 60)}", data=self[part])
+
+    def rows(self, part: str, modality: str) -> EmbeddingSet:
+        """Read rows of a side."""
+        name = f"{self.name}:{printable(part.removesuffix('.npz'), 60)}.npz".replace("/", ":")
+        try:
+            limits = Limits(max_bytes=max(self.left, 1))
+            found = load_bytes(self[part], name, modality=modality, limits=limits)
+        except LimitError as error:
+            raise LimitError(
+                f"{name} unpacks to more rows than a bench holds, which is at most "
+                f"{size_text(MOST_BYTES)}."
+            ) from error
+        self.left -= found.vectors.nbytes
+        return found
+
+
+def _refused(constant: str) -> float:
+    raise ValueError(f"{constant} is no number in JSON")
+
+
+def _entry(listed: _Listed, parts: _Parts) -> BenchEntry:
+    part = parts.source(listed.report)
+    report, rows, kept = report_of(part.data or b"", part.name), None, 0
     if listed.rows is not None and listed.modalities is not None:
-        sides = [
-            load_bytes(parts[part], f"{printable(part, 60)}", modality=modality)
-            for part, modality in zip(listed.rows, listed.modalities, strict=True)
-        ]
-        rows = EmbeddingPair(sides[0], sides[1], paired=True)
-    return BenchEntry(listed.name, report, listed.note, Kept(rows, listed.found, listed.tradeoff))
+        source, target = map(parts.rows, listed.rows, listed.modalities)
+        rows, kept = EmbeddingPair(source, target, paired=True), len(target)
+    found, curves = listed.found, listed.tradeoff
+    if found is not None:
+        for ahead in (found.ahead_of_target, found.ahead_of_source):
+            if len(ahead) != kept or not all(0 <= one < found.searched for one in ahead):
+                raise ValueError("what the kept rows find does not fit to them")
+    if curves is not None:
+        bounds = curves.get("bound", ())
+        if not bounds or any(len(one) != len(bounds) for one in curves.values()):
+            raise ValueError("a trade-off has no bound for each of its points")
+        if not all(math.isfinite(value) for one in curves.values() for value in one):
+            raise ValueError("a trade-off has a number that is not finite")
+    return BenchEntry(listed.name, report, listed.note, Kept(rows, found, curves))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +11,8 @@ import numpy as np
 from anisoalign_core.align import BoundedTransport
 from anisoalign_core.compare.study import Study
 from anisoalign_core.embeddings import EmbeddingSet
+from anisoalign_core.errors import ValueRefused
+from anisoalign_core.gap.comparable import keys_of
 from anisoalign_core.numerics import Float32, Integers, Progress
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.rows import Strings
@@ -55,7 +58,8 @@ class Kept:
         Paired row by row, one row a side for each thing.
     found : Found or None
     tradeoff : dict of str to tuple of float, or None
-        Live scores of BoundedTransport along its bound; the first entry is the bound.
+        Live scores of BoundedTransport along its bound; the first entry is the bound. None also
+        of rows that no method can be fitted on, such as those that all point the same way.
     """
 
     rows: EmbeddingPair | None
@@ -72,45 +76,60 @@ def keep(
 ) -> Kept:
     """Choose rows by their ids, search their partners, and move the bound once through its range.
 
-    Things are chosen by the smallest digests of their ids, so that encoders of the same things keep
-    the same rows without knowing of each other. Nothing is kept of unpaired sets, whose rows could
-    not be linked.
+    Things are chosen by the smallest digests of their ids, or of their captions where ids are row
+    numbers, so that encoders of the same things keep the same rows without knowing of each other.
+    Where neither tells things apart their names here begin with the set's digest, so that nothing
+    links them to another encoder's. Nothing is kept of unpaired sets.
     """
     tell = progress or (lambda fraction, words: None)
     things = pair.things
     if things is None:
         return Kept(None, None, None)
     tell(0.0, "Choosing rows")
-    order = _order(pair, things)
-    chosen = order[:rows]
+    order, names = _order(pair, things)
+    chosen = order[: min(rows, len(names))]
     rows_y, rows_x = _first_rows(things, chosen)
+    ids = np.array(names[: len(chosen)], dtype=object)
     shown = EmbeddingPair(
-        _bare(pair.source.take(rows_y), pair.target.ids[rows_x]),
-        _bare(pair.target.take(rows_x), pair.target.ids[rows_x]),
-        paired=True,
+        _bare(pair.source.take(rows_y), ids), _bare(pair.target.take(rows_x), ids), paired=True
     )
     tell(0.1, "Searching their partners")
     found = _found(pair, things, order[:SEARCHED], len(chosen))
     tell(0.3, "Moving the bound")
     tradeoff = None
     if things.count >= FEWEST:
-        trial = Study(pair, pair.split(random_state, 0.2)).fit(BoundedTransport())
-        curve = trial.curve(BOUNDS, lambda fraction, words: tell(0.3 + 0.7 * fraction, words))
-        tradeoff = {
-            name: tuple(values.tolist())
-            for name, values in curve.items()
-            if np.isfinite(values).all()
-        }
+        try:
+            trial = Study(pair, pair.split(random_state, 0.2)).fit(BoundedTransport())
+            curve = trial.curve(BOUNDS, lambda fraction, words: tell(0.3 + 0.7 * fraction, words))
+            tradeoff = {
+                name: tuple(values.tolist())
+                for name, values in curve.items()
+                if np.isfinite(values).all()
+            }
+        except ValueRefused:  # a collapsed encoder has its numbers all the same
+            tradeoff = None
     tell(1.0, "Done")
     return Kept(shown, found, tradeoff)
 
 
-def _order(pair: EmbeddingPair, things: Things) -> Integers:
-    """Things by the digests of their ids."""
+def _order(pair: EmbeddingPair, things: Things) -> tuple[Integers, list[str]]:
+    """Things by the digests of their names, those without one of their own last; and the names."""
     firsts = np.unique(things.target, return_index=True)[1]
-    ids = pair.target.ids[firsts]
-    keys = [hashlib.sha256(str(one).encode("utf-8", "surrogatepass")).digest() for one in ids]
-    return np.array(sorted(range(len(keys)), key=keys.__getitem__), dtype=np.intp)
+    known, _ = keys_of(pair)
+    keys = [] if known is None else [str(one) for one in known[firsts]]
+    counts = Counter(keys)
+    if 1 not in counts.values():
+        mark = pair.target.digest[:8]
+        keys = [f"{mark} {one}" for one in pair.target.ids[firsts]]
+        counts = Counter(keys)
+
+    def place(at: int) -> tuple[bool, bytes]:
+        key = keys[at].encode("utf-8", "surrogatepass")
+        return counts[keys[at]] > 1, hashlib.sha256(key).digest()
+
+    order = sorted(range(len(keys)), key=place)
+    names = [keys[at] for at in order if counts[keys[at]] == 1]
+    return np.array(order, dtype=np.intp), names
 
 
 def _first_rows(things: Things, chosen: Integers) -> tuple[Integers, Integers]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from anisoalign_core.bench.bench import free
 from anisoalign_core.embeddings import EmbeddingSet
-from anisoalign_core.errors import FormatError
+from anisoalign_core.errors import AnisoAlignError, FormatError
 from anisoalign_core.files.source import Source, printable
 from anisoalign_core.io import (
     has_pair,
@@ -100,6 +101,8 @@ def find_several(files: Sequence[Source]) -> tuple[list[Several], list[str]]:
     beside: dict[str, Source] = {}
     groups: dict[str, list[Source]] = {}
     for file in files:
+        if any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(file.name).parts):
+            continue  # what systems put beside files
         if file.name.endswith((IDS, CAPTIONS)):
             beside[file.name] = file
         elif suffix_of(file.name) in known:
@@ -110,11 +113,11 @@ def find_several(files: Sequence[Source]) -> tuple[list[Several], list[str]]:
     for group in sorted(groups):
         try:
             target, source = _sides(groups[group])
-        except FormatError as error:
+        except AnisoAlignError as error:
             left.append(f"{printable(group or 'the files', 80)}: {error}")
             continue
-        short = PurePosixPath(group).name or "encoder"
-        name = short if short not in taken else group
+        short = PurePosixPath(group).name
+        name = free(group if short in taken else short, taken)
         taken.add(name)
         found.append(Several(name, target, source, beside))
     return found, left
@@ -146,9 +149,10 @@ def _side_of(name: str) -> str:
 def _group(name: str) -> str:
     """Return the folder, or for a file without one its name less the word that tells the side."""
     path = PurePosixPath(name)
-    folder = path.parent.parent if path.parent.name in PARTS else path.parent
-    if str(folder) != ".":
-        return str(folder)
+    inside = path.parent.name in PARTS
+    folder = path.parent.parent if inside else path.parent
+    if inside or str(folder) != ".":
+        return "" if str(folder) == "." else str(folder)
     sides = {*SOURCE_NAMES, *TARGET_NAMES}
     words = re.split(r"([^A-Za-z0-9]+)", _stem(path.name))
     kept = [part for part in words if plain_name(part) not in sides]

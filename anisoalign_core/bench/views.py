@@ -9,7 +9,7 @@ import numpy as np
 from anisoalign_core.align import BoundedTransport
 from anisoalign_core.bench.bench import BenchEntry
 from anisoalign_core.compare.study import beside
-from anisoalign_core.errors import ParameterError
+from anisoalign_core.errors import ParameterError, ValueRefused
 from anisoalign_core.matrices import leading
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Integers
@@ -45,7 +45,7 @@ def small_cloud(entry: BenchEntry, bound: float | None = None) -> SmallCloud:
     Raises
     ------
     ParameterError
-        If no rows of the encoder are kept.
+        If no rows of the encoder are kept, or no correction can be fitted on them.
     """
     pair = entry.kept.rows
     if pair is None:
@@ -54,7 +54,10 @@ def small_cloud(entry: BenchEntry, bound: float | None = None) -> SmallCloud:
     of_y, of_x = Moments.of(y), Moments.of(x)
     axes = beside(of_x.mean - of_y.mean, leading(of_x.covariance + of_y.covariance, 2))
     if bound is not None:
-        y = BoundedTransport(bound=bound).fit(y, x).transform(y)
+        try:
+            y = BoundedTransport(bound=bound).fit(y, x).transform(y)
+        except ValueRefused as error:
+            raise ParameterError(f"{entry.name} cannot be corrected: {error}") from error
     known = pair.source if pair.source.captions is not None else pair.target
     words = known.captions if known.captions is not None else pair.target.ids
     return SmallCloud(

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from anisoalign_core import __version__
+from anisoalign_core.cli.encoder_verbs import atlas, compare_encoders
 from anisoalign_core.cli.options import (
     add_columns,
     add_drop,
@@ -111,7 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
         return made
 
     adding = (_info, _diagnose, _fit, _apply, _evaluate, _compare, _falsify, _live, _encode)
-    for add in (*adding, _scores, _convert, _replay, _compare_encoders, _atlas):
+    for add in (*adding, _scores, _convert, _replay, compare_encoders, atlas):
         add(verb)
     return parser
 
@@ -248,50 +249,6 @@ def _scores(verb: Verb) -> None:
         "--out-queries asked.npy",
     )
     scores.methods = _run("scores", "add_scores")
-
-
-def _compare_encoders(verb: Verb) -> None:
-    several = verb(
-        "compare-encoders",
-        "encoders",
-        "the reports of several encoders beside each other, as far as that is fair",
-        "anisoalign compare-encoders clip.json siglip.json mine.json --out encoders.html",
-    )
-    several.add_argument(
-        "reports", nargs="+", metavar="REPORT", help="what diagnose --json wrote, or a .bench.zip"
-    )
-    several.add_argument("--names", nargs="+", metavar="NAME", help="default: names of the files")
-    several.add_argument(
-        "--runs", nargs="+", default=[], metavar="RUN", help="training runs that monitors wrote"
-    )
-    several.add_argument("--sort", metavar="MEASURE", help="order by a measure, largest first")
-    several.add_argument("--gallery", type=int, help="things in the galleries of retrieval")
-    several.add_argument(
-        "--percent", type=int, default=80, help="share of variance where directions are compared"
-    )
-    several.add_argument("--out", metavar="FILE", help="a page (.html), or a bench (.bench.zip)")
-    several.add_argument("--title", default="Encoders side by side", help="of the page")
-    add_json(several, "the comparison")
-
-
-def _atlas(verb: Verb) -> None:
-    atlas = verb(
-        "atlas",
-        "encoders",
-        "encode, measure and compare a list of encoders; what is there is kept",
-        "anisoalign atlas --encoders list.toml --images photos/ --captions captions.csv "
-        "--out atlas/",
-    )
-    atlas.add_argument(
-        "--encoders", required=True, metavar="LIST.toml", help="a table [[encoder]] for each"
-    )
-    atlas.add_argument("--images", nargs="+", default=[], help="as encode takes them")
-    atlas.add_argument("--captions", metavar="FILE", help="as encode takes them")
-    atlas.add_argument("--out", required=True, metavar="FOLDER", help="where all of it goes")
-    atlas.add_argument("--batch-size", type=int, default=64, help="images at a time")
-    atlas.add_argument("--seed", type=int, default=0, help="of halves and samples")
-    atlas.add_argument("--title", default="Encoders side by side", help="of the page")
-    add_json(atlas, "the comparison, and what was made, kept and left out")
 
 
 def _compare(verb: Verb) -> None:

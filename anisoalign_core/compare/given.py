@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sklearn.base import clone
-
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.embeddings import as_vectors
 from anisoalign_core.errors import ShapeError
@@ -42,6 +40,8 @@ class Given(Aligner):
         return bool(getattr(self.estimator, "needs_pairs", False))
 
     def _fit(self, y: Float32, x: Float32, progress: Progress | None) -> None:
+        from sklearn.base import clone
+
         self.fitted_ = clone(self.estimator, safe=False)
         self.fitted_.fit(y, x)
 

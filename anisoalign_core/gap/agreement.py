@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
@@ -9,6 +10,7 @@ from itertools import combinations
 import numpy as np
 
 from anisoalign_core.errors import NeedsPairsError, ShapeError
+from anisoalign_core.gap.comparable import keys_of
 from anisoalign_core.numerics import Float64, fix_signs
 from anisoalign_core.pairs import EmbeddingPair
 
@@ -40,14 +42,15 @@ class Agreement:
 
 
 def residual_scores(pair: EmbeddingPair, rank: int = LEADING) -> tuple[list[str], Float64]:
-    """Return the ids of things and their scores along the leading residual directions.
+    """Return what names the things, and their scores along the leading residual directions.
 
     With ``R`` the (n, d) centred differences of partners, ``R = Q S Uᵀ``: columns of Q are the
     scores of the things along the directions U, scaled to length one.
 
     Returns
     -------
-    ids : list of str
+    keys : list of str
+        Ids; where those are row numbers captions, if there are any.
     scores : (n, q) float64
 
     Raises
@@ -68,7 +71,8 @@ def residual_scores(pair: EmbeddingPair, rank: int = LEADING) -> tuple[list[str]
     leading = fix_signs(np.linalg.eigh(square)[1][:, ::-1][:, :rank])
     scores = leading if wide else difference @ leading
     firsts = np.unique(things.target, return_index=True)[1]
-    return pair.target.ids[firsts].tolist(), scores
+    keys, _ = keys_of(pair)
+    return (pair.target.ids if keys is None else keys)[firsts].tolist(), scores
 
 
 def agreements(pairs: Mapping[str, EmbeddingPair], rank: int = LEADING) -> tuple[Agreement, ...]:
@@ -84,20 +88,28 @@ def agreements(pairs: Mapping[str, EmbeddingPair], rank: int = LEADING) -> tuple
     known = {name: residual_scores(pair, rank) for name, pair in pairs.items()}
     found = []
     for (first, (ids, a)), (second, (other, b)) in combinations(known.items(), 2):
-        place = {one: row for row, one in enumerate(other)}
-        common = [(row, place[one]) for row, one in enumerate(ids) if one in place]
+        place, at = _alone(ids), _alone(other)
+        common = [(row, at[one]) for one, row in place.items() if one in at]
         if len(common) < FEWEST:
             raise ShapeError(
-                f"{first} and {second} have {len(common)} things in common by id; at least "
+                f"{first} and {second} have {len(common)} things in common by name; at least "
                 f"{FEWEST} are needed to compare their directions."
             )
         rows = np.array(common)
         q_a, q_b = (_basis(scores[rows[:, side]]) for side, scores in enumerate((a, b)))
         q = min(q_a.shape[1], q_b.shape[1])
+        if not q:  # partners are the same rows, or all differ by one step
+            continue
         value = float(np.sum((q_a.T @ q_b) ** 2) / q)
         null = max(q_a.shape[1], q_b.shape[1]) / (len(rows) - 1)
         found.append(Agreement(first, second, value, null, len(rows), q))
     return tuple(found)
+
+
+def _alone(keys: list[str]) -> dict[str, int]:
+    """Return the row of each key that no two rows have."""
+    counts = Counter(keys)
+    return {key: row for row, key in enumerate(keys) if counts[key] == 1}
 
 
 def _basis(scores: Float64) -> Float64:

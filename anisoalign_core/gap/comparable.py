@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Literal
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from anisoalign_core.metrics.retrieval import thing_ranks
 from anisoalign_core.metrics.structure import mutual_knn
 from anisoalign_core.numerics import Float32, Float64, generator
 from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.rows import Strings
 
 SIZES = (10, 20, 50, 100, 200, 500, 1000, 2000, 4000)
 """Things in the galleries that are reported, as far as the set reaches."""
@@ -103,17 +105,28 @@ def share_overlaps(
     return found
 
 
+def keys_of(pair: EmbeddingPair) -> tuple[Strings | None, Literal["ids", "captions", "nothing"]]:
+    """Return what names the things of a pair for other encoders too, and what that is.
+
+    The target's ids; where those are row numbers, which say nothing of another file's rows, the
+    captions of the target, or of the source. Of a paired pair there is a key for each target row.
+    """
+    known = pair.target
+    if not known.provenance.ids_are_rows:
+        return known.ids, "ids"
+    for side in (known, pair.source):
+        if side.captions is not None:
+            return side.captions, "captions"
+    return None, "nothing"
+
+
 def items_of(pair: EmbeddingPair) -> Items:
     """Return what tells whether another report is about the same things."""
-    known = pair.target
-    keys, by = known.ids, "ids"
-    if known.provenance.ids_are_rows:
-        captioned = next((one for one in (known, pair.source) if one.captions is not None), None)
-        if captioned is None or captioned.captions is None:
-            return Items("", len(known), "nothing")
-        keys, by = captioned.captions, "captions"
+    keys, by = keys_of(pair)
+    if keys is None:
+        return Items("", len(pair.target), by)
     unique = np.unique(keys.astype(str))
     seen = hashlib.sha256()
     for key in unique.tolist():
         seen.update(str(key).encode("utf-8", "surrogatepass") + b"\0")
-    return Items(seen.hexdigest(), len(unique), "ids" if by == "ids" else "captions")
+    return Items(seen.hexdigest(), len(unique), by)

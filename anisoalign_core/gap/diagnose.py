@@ -96,7 +96,7 @@ def diagnose(
     Raises
     ------
     ShapeError
-        If a side has fewer than two rows.
+        If a side has fewer than two rows, or all show one thing.
     ParameterError
         If a part is unknown, or ``rows`` is below two; of moments, if a part needs rows.
 
@@ -132,9 +132,11 @@ def diagnose(
             f"A diagnosis needs at least two rows on each side; there are {len(y)} source and "
             f"{len(x)} target rows."
         )
+    things = pair.things
+    if things is not None and things.count < 2:
+        raise ShapeError("A diagnosis needs at least two things; all rows of this pair show one.")
     tell = progress or (lambda fraction, words: None)
     tell(0.0, "Summing moments")
-    things = pair.things
     known = Directions(pair)
     tell(0.1, "Decomposing covariances")
     sides = Sides(known.source, known.target, *known.of_sides, known.joint[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from anisoalign_core.matrices import Matrix
 from anisoalign_core.metrics.distributions import squared_bures, squared_bures_of_rows
 from anisoalign_core.metrics.intervals import HEAVY_HALVES
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Integers, generator
+from anisoalign_core.numerics import Float32, Float64
 
 
 def distribution(
@@ -35,12 +36,14 @@ def distribution(
     step = float(np.sum((target.mean - source.mean) ** 2))
     of_source, of_target = (_conformities(m, r) for m, r in ((source, part.y), (target, part.x)))
     value = math.sqrt(squared)
-    rows = min(len(y), len(x)) if sample.things is None else sample.things.count
+    grouped = sample.things is not None and not sample.things.are_rows
+    counts = (source.n, target.n) if grouped else (len(y), len(x))
+    halves = part.halves(seed, paired=False, count=2)  # of things, where they have several rows
     gap = spread_of(
         value,
         lambda half: math.sqrt(squared_bures_of_rows(half.x, half.y)),
         part,
-        rows=max(rows, part.size),
+        rows=max(min(counts), part.size),
         paired=False,
         seed=seed,
         bounds=(0.0, 2.0),
@@ -48,12 +51,12 @@ def distribution(
     )
     return Distribution(
         gap=gap,
-        floor=_floor(part, len(y), len(x), seed),
+        floor=_floor(halves, counts),
         share=squared / (step + squared) if step + squared > 0 else math.nan,
         source=_conformity(source),
         target=_conformity(target),
         conformity_distance=_wasserstein(of_source, of_target),
-        conformity_distance_floor=_conformity_floor(of_source, of_target, seed),
+        conformity_distance_floor=_conformity_floor(halves, _counts(part), source, target),
         conformity_correlation=_correlation(part, source, target),
         conformity_correlation_null=math.nan
         if part.things is None
@@ -104,18 +107,26 @@ def _gap(y: Float32, x: Float32, source: Moments, target: Moments) -> float:
     return distribution_gap(source.covariance, target.covariance)
 
 
-def _halves(n: int, seed: int) -> tuple[Integers, Integers]:
-    order = generator(seed).permutation(n)
-    return order[: n // 2], order[n // 2 :]
+def _counts(part: Sample) -> tuple[int, int]:
+    """Independent draws of each side: rows, or things where they have several."""
+    if part.things is not None and not part.things.are_rows:
+        return part.things.count, part.things.count
+    return len(part.y), len(part.x)
 
 
-def _floor(part: Sample, n_source: int, n_target: int, seed: int) -> float:
-    """B between halves of either modality, carried to these sizes: B² falls as 1/n."""
-    found = []
-    for rows in (part.y, part.x):
-        first, second = _halves(len(rows), seed)
-        ratio = (1 / n_source + 1 / n_target) / (1 / len(first) + 1 / len(second))
-        found.append(squared_bures_of_rows(rows[first], rows[second]) * ratio)
+def _carried(first: Sample, second: Sample, counts: tuple[int, int], side: int) -> float:
+    """``(1/n_y + 1/n_x)`` of some draws over that of two halves of one side."""
+    halves = sum(1 / max(_counts(half)[side], 1) for half in (first, second))
+    return sum(1 / count for count in counts) / halves
+
+
+def _floor(halves: Sequence[Sample], counts: tuple[int, int]) -> float:
+    """B between halves of either modality, carried to these draws: B² falls as 1/n."""
+    first, second = halves
+    found = [
+        squared_bures_of_rows(a, b) * _carried(first, second, counts, side)
+        for side, (a, b) in enumerate(((first.y, second.y), (first.x, second.x)))
+    ]
     return math.sqrt(sum(found) / 2)
 
 
@@ -147,12 +158,16 @@ def _wasserstein(first: Float64, second: Float64) -> float:
     return float(wasserstein_distance(first, second))
 
 
-def _conformity_floor(of_source: Float64, of_target: Float64, seed: int) -> float:
-    found = []
-    for values in (of_source, of_target):
-        first, second = _halves(len(values), seed)
-        ratio = (1 / len(of_source) + 1 / len(of_target)) / (1 / len(first) + 1 / len(second))
-        found.append(_wasserstein(values[first], values[second]) * math.sqrt(ratio))
+def _conformity_floor(
+    halves: Sequence[Sample], counts: tuple[int, int], source: Moments, target: Moments
+) -> float:
+    first, second = halves
+    sides = ((source, first.y, second.y), (target, first.x, second.x))
+    found = [
+        _wasserstein(_conformities(moments, a), _conformities(moments, b))
+        * math.sqrt(_carried(first, second, counts, side))
+        for side, (moments, a, b) in enumerate(sides)
+    ]
     return sum(found) / 2
 
 

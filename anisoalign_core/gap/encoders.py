@@ -34,9 +34,9 @@ class EncoderComparison(Shown):
     ----------
     reports : dict of str to GapReport
     gallery : int
-        Things in the galleries of retrieval, the same for all; 0 where some report has none.
+        Things in the galleries of retrieval, the same for all that have some; 0 where none has.
     percent : int
-        Share of variance at which leading directions are compared; 0 where some report has none.
+        Share of variance at which leading directions are compared; 0 where no report has it.
     same_items : bool
         Whether all reports are about the same things, by ids or captions: only then may encoders
         be ranked.
@@ -299,7 +299,7 @@ def _sentences(
         )
     else:
         unknown = [n for n, r in reports.items() if r.items is None or not r.items.digest]
-        why = f"{', '.join(unknown)} has no ids or captions to tell by" if unknown else "ids differ"
+        why = f"{_named_few(unknown)} no ids or captions to tell by" if unknown else "ids differ"
         words.append(
             f"No ranking: the reports are not known to be about the same things ({why}). Numbers "
             "can be read against their nulls, not against each other."

@@ -83,7 +83,9 @@ def _overlap(report: GapReport, gallery: int, percent: int) -> Point | None:
 def _recall(way: str) -> Callable[[GapReport, int, int], Point | None]:
     def get(report: GapReport, gallery: int, percent: int) -> Point | None:
         found = report.galleries.get(gallery)
-        return None if found is None else _point(found.recall_at_1[way], found.recall_chance)
+        if found is None or way not in found.recall_at_1:
+            return None
+        return _point(found.recall_at_1[way], found.recall_chance)
 
     return get
 

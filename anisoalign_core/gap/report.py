@@ -126,6 +126,8 @@ class GapReport(Shown):
             "subspace_overlap": {str(q): asdict(o) for q, o in self.subspaces.items()},
             "rmg": structure and structure.rmg,
             "separability": self.separability,
+            "distribution_gap": self.distribution and self.distribution.gap.value,
+            "distribution_gap_floor": self.distribution and self.distribution.floor,
             "recall_at_1": structure and structure.recall_at_1,
             "verdict": asdict(self.verdict),
             "details": asdict(replace(self, curves=None)),
@@ -212,6 +214,19 @@ class GapReport(Shown):
             add("residual_anisotropy", r.anisotropy, r.anisotropy_repaired, "re-paired", True)
             add("effective_dimension_ratio", r.effective_dimension_ratio, 1.0, "isotropic", True)
             add("residual_trace_ratio", r.trace_ratio, 1.0, "nothing shared", True)
+        if self.distribution is not None:
+            t = self.distribution
+            add("distribution_gap", t.gap, t.floor, "sampling floor", False)
+            add("distribution_share", t.share, None, "", False)
+            for side, known in (("source", t.source), ("target", t.target)):
+                add(f"conformity_{side}", known.mean, known.mean_floor, "no centre", False)
+                spread = known.spread_floor
+                add(f"conformity_spread_{side}", known.spread, spread, "any direction", False)
+            floor = t.conformity_distance_floor
+            add("conformity_distance", t.conformity_distance, floor, "sampling floor", False)
+            add("conformity_correlation", t.conformity_correlation, 0.0, "re-paired", True)
+        for percent, share in self.shares.items():
+            add(f"overlap_excess_{percent}", share.excess, 0.0, "random frames", False)
         s = self.spectra
         add("covariance_gap_relative", s.covariance_gap_relative, None, "", False)
         add("covariance_gap_absolute", s.covariance_gap_absolute, None, "", False)
@@ -219,13 +234,13 @@ class GapReport(Shown):
         for q, o in self.subspaces.items():
             add(f"subspace_overlap_{q}", o.value, o.random, "random frames", False)
         if self.structure is not None:
-            t = self.structure
-            for way, value in t.recall_at_1.items():
-                add(f"recall_at_1_{way}", value, t.recall_chance, "chance", True)
-            add("mutual_knn", t.mutual_knn, t.mutual_knn_null[0], "shuffled pairs", True)
-            add("debiased_cka", t.debiased_cka, t.debiased_cka_null[0], "shuffled pairs", True)
-            add("rsa", t.rsa, t.rsa_null[0], "shuffled pairs", True)
-            add("rmg", t.rmg, None, "", True)
+            m = self.structure
+            for way, value in m.recall_at_1.items():
+                add(f"recall_at_1_{way}", value, m.recall_chance, "chance", True)
+            add("mutual_knn", m.mutual_knn, m.mutual_knn_null[0], "shuffled pairs", True)
+            add("debiased_cka", m.debiased_cka, m.debiased_cka_null[0], "shuffled pairs", True)
+            add("rsa", m.rsa, m.rsa_null[0], "shuffled pairs", True)
+            add("rmg", m.rmg, None, "", True)
         add("separability", self.separability, 0.5, "no linear rule", False)
         return pd.DataFrame(rows).set_index("name")
 

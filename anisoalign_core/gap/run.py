@@ -222,7 +222,10 @@ def _row(body: dict[str, Any], number: int) -> Row:
         row = from_plain(Row, numbered(Row, body))
     except ValueError as error:
         raise ValueError(f"line {number}: {error}") from error
-    if any(type(value) is int and abs(value) >= 2**53 for value in row.to_dict().values()):
+    values = row.to_dict().values()
+    if any(isinstance(value, float) and math.isinf(value) for value in values):
+        raise ValueError(f"line {number} holds a number that no float can")
+    if any(type(value) is int and abs(value) >= 2**53 for value in values):
         raise ValueError(f"line {number} holds a whole number that is too large")
     return row
 

@@ -15,7 +15,7 @@ import numpy as np
 from anisoalign_core.errors import FormatError
 from anisoalign_core.files.atomic import atomic_write_text
 from anisoalign_core.files.limits import Limits, check_text_size
-from anisoalign_core.files.source import Source, malformed
+from anisoalign_core.files.source import Source, malformed, printable
 from anisoalign_core.gap.facts import Curves
 from anisoalign_core.gap.report import GapReport
 from anisoalign_core.plain import from_plain
@@ -64,8 +64,8 @@ def report_of(text: bytes | str, name: str = "the report") -> GapReport:
         version = body.get("report_version", VERSION)  # reports of 0.1 say none
         if not isinstance(version, int) or version > VERSION:
             raise FormatError(
-                f"{name} has report version {version}, and this version of AnisoAlign reads up to "
-                f"{VERSION}. Update AnisoAlign."
+                f"{name} has report version {printable(str(version), 20)}, and this version of "
+                f"AnisoAlign reads up to {VERSION}. Update AnisoAlign."
             )
         details = dict(body["details"])
         details.pop("curves", None)
@@ -83,10 +83,16 @@ def _listed(value: Any) -> Any:
 
 def _curves(body: Mapping[str, Any]) -> Curves:
     def array(name: str) -> Any:
-        values = body[name]
-        return None if values is None else np.array(values, dtype=np.float64)
+        if body[name] is None:
+            return None
+        values = np.array(body[name], dtype=np.float64)
+        if values.ndim != 1 or np.isinf(values).any():
+            raise ValueError(f"{name} is no list of numbers")
+        return values
 
     ranks, ceiling = body["ceiling"]
+    if not all(math.isfinite(value) for value in (*ranks, *ceiling)):
+        raise ValueError("ceiling is no list of numbers")
     target, source = body["names"]
     return Curves(
         names=(str(target), str(source)),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import linalg
 
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.matrices import Matrix, eigh, is_thin, leading
@@ -42,7 +41,9 @@ def overlap_curve(u: Float64, v: Float64) -> Float64:
 
 def principal_angles(u: Float64, v: Float64) -> Float64:
     """Principal angles between two subspaces, radians, ascending (Björck & Golub 1973)."""
-    return np.asarray(np.sort(linalg.subspace_angles(u, v)))
+    from scipy.linalg import subspace_angles
+
+    return np.asarray(np.sort(subspace_angles(u, v)))
 
 
 def overlap_ceiling(
@@ -135,7 +136,9 @@ def complete_basis(u: Float64) -> Float64:
     d, r = u.shape
     if r > d:
         raise ParameterError(f"{r} columns cannot be orthonormal in {d} dimensions.")
-    full = linalg.qr(u)[0]
+    from scipy.linalg import qr
+
+    full = qr(u)[0]
     return np.asarray(np.concatenate([u, fix_signs(full[:, r:])], axis=1))
 
 

@@ -215,7 +215,9 @@ def gap_parts(comparison: EncoderComparison) -> go.Figure:
                 name=name,
                 orientation="h",
                 marker={"color": colour, "line": {"width": 0}},
-                text=[f"{both[at] / sum(both):.0%}" for both in parts.values()],
+                text=[
+                    f"{both[at] / sum(both):.0%}" if any(both) else "" for both in parts.values()
+                ],
                 hovertemplate="%{y}: %{x:.3g} (%{text})<extra></extra>",
             )
         )

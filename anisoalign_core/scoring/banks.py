@@ -61,9 +61,10 @@ class Sinkhorn(Scorer):
         ``v(x) = −log m − log Σ_i exp(q_i·x/τ + u_i)``,
         ``u(q) = −log n − log Σ_j exp(q·x_j/τ + v_j)``,
 
-    which gives rows of the banks their own u and v back. Pan et al. normalise over a bank of
-    queries and one of targets; how they carry the result to other rows was not at hand, and this
-    is the one way for which scores do not depend on what else is asked.
+    which gives rows of the banks their own u and v back. Pan et al. take for the second bank the
+    gallery that is searched, with further rows of its modality (*dual* bank) or without: fit on
+    these. They stop after a few iterations, here it goes on to the tolerance; the half step for
+    rows outside of the banks is this project's.
 
     All in logarithms: no temperature over- or underflows.
 

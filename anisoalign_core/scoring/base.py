@@ -9,22 +9,21 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator
 
+from anisoalign_core.align.estimating import Parameters, Rows
 from anisoalign_core.align.knobs import Knob, Values
 from anisoalign_core.card import Card, Carded
-from anisoalign_core.embeddings import EmbeddingSet, as_vectors
+from anisoalign_core.embeddings import as_vectors
 from anisoalign_core.errors import NotFittedError, ParameterError, ShapeError
 from anisoalign_core.metrics.cosines import Cosines
 from anisoalign_core.numerics import Float32, Float64, blocks
 from anisoalign_core.rows import Strings, as_strings
 
-Rows = EmbeddingSet | npt.ArrayLike
 Labels = npt.ArrayLike
 """One label for each row of a gallery: names, numbers or booleans."""
 
 
-class Scorer(Carded, BaseEstimator):  # type: ignore[misc]
+class Scorer(Carded, Parameters):
     """Base of every correction of scores; rows stay as they are.
 
     A fitted scorer gives a query q and a gallery row x a score that depends on these two and on

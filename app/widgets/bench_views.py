@@ -161,7 +161,11 @@ def clouds_section(shown: Bench) -> None:
     bound = None
     if CORRECTIONS[how]:
         bound = row.slider("One bound for all", 0.0, 2.0, 0.2, 0.05, key="bench_bound")
-    clouds = [small_cloud(entry, bound) for entry in entries]
+    try:
+        clouds = [small_cloud(entry, bound) for entry in entries]
+    except ParameterError as error:
+        st.info(plain(str(error)), icon=":material/info:")
+        return
     marked = _marked(entries)
     event: Any = figure(
         small_clouds(clouds, marked=marked, corrected=bound is not None),

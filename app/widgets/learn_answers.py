@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from anisoalign_core.geometry.spectrum import cumulative_energy
 from app.widgets import learn_sample as sample
 from app.widgets.common import three
@@ -84,7 +86,7 @@ def residual() -> str:
 
 def bounded() -> str:
     """Step 6: the two ends of the bound."""
-    method = sample.bounded().method
+    method: Any = sample.bounded().method
     asked = method.raw_stretch_ / method.scale_
     return (
         "At **0** every axis gets the same stretch: the correction is exactly the published method "

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 
 import anisoalign_core as aa
+from anisoalign_core.bench import Bench
 from anisoalign_core.files.limits import Limits
 from anisoalign_core.files.source import Source
+from anisoalign_core.gap.saved import report_of, report_text
 from anisoalign_core.io import reading, revision
 from anisoalign_core.io.chunks import Chunk
 from anisoalign_core.io.preflight import training_ids
@@ -22,6 +24,7 @@ from campaigns.fuzz import mutations
 from campaigns.fuzz.seeds import (
     archive_seeds,
     arrow_seeds,
+    bench_seeds,
     caption_seeds,
     chunk_seeds,
     config_seeds,
@@ -37,7 +40,9 @@ from campaigns.fuzz.seeds import (
     plain_set,
     projector_seeds,
     recipe_seeds,
+    report_seeds,
     rows,
+    run_seeds,
     safetensors_seeds,
     saved,
     sidecar_seeds,
@@ -252,6 +257,40 @@ def model(data: bytes, folder: Path) -> str:
     if abs(np.linalg.norm(out.astype(float), axis=1) - 1.0).max() > 1e-4:
         raise Broken("corrected rows are not unit rows")
     return method.name
+
+
+def report(data: bytes, folder: Path) -> str:
+    """Read a report, compare it and write it again."""
+    found = report_of(data, "report.json")
+    comparison = aa.gap.compare({"one": found})
+    comparison.to_json()
+    found.to_frame()
+    if report_of(report_text(found)).to_dict() != found.to_dict():
+        raise Broken("a report is another one when it is read again")
+    return f"{found.paired} {min(len(found.galleries), 3)} {found.curves is None}"
+
+
+def run(data: bytes, folder: Path) -> str:
+    """Read a training run and write it again."""
+    found = aa.gap.Run.load(Source("run.jsonl", data=data))
+    again = aa.gap.Run.load(Source("run.jsonl", data=found.to_bytes()))
+    if not again.frame.equals(found.frame):
+        raise Broken("a run is another one when it is read again")
+    return f"{min(len(found.frame), 4)} {len(found.notes) > 0}"
+
+
+def bench(data: bytes, folder: Path) -> str:
+    """Open a bench, compare what is on it and write it again."""
+    found = Bench.load(Source("a.bench.zip", data=data))
+    if found.entries:
+        found.compare().to_json()
+    for one in found.entries:
+        if one.kept.rows is not None:
+            checked(one.kept.rows.target)
+    again = Bench.load(Source("a.bench.zip", data=found.to_bytes()))
+    if [one.name for one in again.entries] != [one.name for one in found.entries]:
+        raise Broken("a bench is another one when it is opened again")
+    return f"{len(found.entries)} {len(found.runs)} {bool(found.baseline)}"
 
 
 def training(data: bytes, folder: Path) -> str:
@@ -496,6 +535,9 @@ READERS: dict[str, Reader] = {
             JSON,
             (E.edit_json, E.edit_json_lines),
         ),
+        Reader("report", "reports of a gap", report, report_seeds, JSON, (E.edit_json,)),
+        Reader("run", "training runs", run, run_seeds, JSON, (E.edit_json_lines,)),
+        Reader("bench", "benches of encoders", bench, bench_seeds, (*ZIP, *JSON), (NPZ_EDIT,)),
         Reader("recipe", "recipes of both kinds", recipe, recipe_seeds, JSON, (E.edit_json,)),
         Reader(
             "model", "fitted models", model, model_seeds, (*ZIP, *NPY), (E.edit_zip(E.edit_model),)

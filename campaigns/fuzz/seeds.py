@@ -15,6 +15,8 @@ import numpy as np
 import pandas as pd
 
 import anisoalign_core as aa
+from anisoalign_core.files.source import Source
+from anisoalign_core.gap.saved import report_text
 from anisoalign_core.io import revision
 from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.registry import FORMATS
@@ -283,6 +285,39 @@ def recipe_seeds(folder: Path) -> list[bytes]:
         one = FileRecipe(made, done, "bounded", {"bound": 0.2}, "0", {"numpy": "2"})
         found.append(one.to_json().encode())
     return found
+
+
+def _pair(n: int) -> aa.EmbeddingPair:
+    return aa.EmbeddingPair(plain_set(n, modality="text"), plain_set(n), paired=True)
+
+
+def report_seeds(folder: Path) -> list[bytes]:
+    whole = aa.diagnose(_pair(20))
+    bare = aa.diagnose(_pair(6), parts=())
+    old = json.loads(whole.to_json())
+    for key in ("distribution", "shares", "galleries", "items", "encoder"):
+        del old["details"][key]
+    return [report_text(whole).encode(), bare.to_json().encode(), json.dumps(old).encode()]
+
+
+def run_seeds(folder: Path) -> list[bytes]:
+    found = []
+    for name in ("one", "two"):
+        place = folder / f"{name}.jsonl"
+        monitor = aa.gap.Monitor(every=1, sinks=[aa.gap.JsonLines(place, name=name)])
+        for step in range(3):
+            monitor.update(rows(12 + step), rows(12 + step)[::-1].copy(), step=step)
+        found.append(place.read_bytes())
+    return [*found, b"".join(found)]
+
+
+def bench_seeds(folder: Path) -> list[bytes]:
+    kept = aa.bench.BenchEntry.measure("one", _pair(60), rows=12)
+    bench = aa.bench.Bench((kept,)).with_entry(kept)
+    run = aa.gap.Run.load(Source("run.jsonl", data=run_seeds(folder)[0]))
+    numbers = aa.bench.BenchEntry("numbers", aa.diagnose(_pair(6), parts=()))
+    every = bench.with_entry(numbers).with_run(run).to_bytes()
+    return [every, bench.without(["one"]).to_bytes(), aa.bench.Bench().to_bytes()]
 
 
 def model_seeds(folder: Path) -> list[bytes]:

@@ -155,6 +155,16 @@ def test_what_is_no_run_is_refused_in_a_sentence(tmp_path, line, change, words):
         aa.gap.Run.load(path)
 
 
+def test_a_number_that_no_float_can_hold_is_refused(tmp_path):
+    path = written(tmp_path)
+    lines = path.read_text().splitlines()
+    value = json.loads(lines[2])["centroid_gap"]
+    lines[2] = lines[2].replace(f'"centroid_gap":{value}', '"centroid_gap":1e999')
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(FormatError, match="line 3 holds a number that no float can"):
+        aa.gap.Run.load(path)
+
+
 @pytest.mark.parametrize(
     "data",
     [b"", b"\n", b"[1]\n", b"\x00" * 50, b"centroid_gap,n\n1,2\n", b"\xff\xfe\n", b"[" * 100_000],

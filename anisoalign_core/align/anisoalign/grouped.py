@@ -48,7 +48,7 @@ class GroupedAligner(Aligner):
         for name in params:
             if name in FLAT:
                 _deprecated(name, 4)
-        return super().set_params(**grouped(params, vars(self)))  # type: ignore[no-any-return]
+        return super().set_params(**grouped(params, vars(self)))
 
     def __getattr__(self, name: str) -> Any:
         """Read a field of a group under its name in text: deprecated."""

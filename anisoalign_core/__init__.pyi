@@ -3,6 +3,7 @@ from . import compare as compare
 from . import encode as encode
 from . import engine as engine
 from . import gap as gap
+from . import scoring as scoring
 from .align import ALIGNERS as ALIGNERS
 from .align import C3 as C3
 from .align import Aligner as Aligner
@@ -45,6 +46,7 @@ from .recipe import cook as cook
 from .recipe import replay as replay
 from .samples import load_bench as load_bench
 from .samples import load_sample as load_sample
+from .scoring import SCORERS as SCORERS
 
 __version__: str
 from .samples import sample_encoder_path as sample_encoder_path

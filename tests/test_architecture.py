@@ -84,6 +84,16 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "files",
         "io",
     },
+    "scoring": {
+        "errors",
+        "card",
+        "numerics",
+        "matrices",
+        "rows",
+        "embeddings",
+        "metrics",
+        "align",
+    },
     "engine": {
         "errors",
         "threads",

@@ -48,18 +48,8 @@ def _parameters(kind: Any) -> dict[str, Any]:
     return {one.name: one.default for one in sorted(named, key=lambda one: one.name)}
 
 
-class Estimating:
-    """Parameters by name, output as tables, and the dimensions that a fit remembers."""
-
-    name: ClassVar[str]
-    label: ClassVar[str]
-    n_features_in_: int
-
-    def __init_subclass__(cls, **more: Any) -> None:
-        """Let a subclass's ``transform`` give tables where :meth:`set_output` asks for them."""
-        super().__init_subclass__(**more)
-        if "transform" in vars(cls):
-            cls.transform = _in_container(vars(cls)["transform"])  # type: ignore[attr-defined]
+class Parameters:
+    """The constructor's parameters by name, as scikit-learn reads and sets them."""
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return all parameters of the constructor by name; nested ones too, if ``deep``."""
@@ -95,7 +85,7 @@ class Estimating:
         return self
 
     def unfitted(self) -> Self:
-        """Return a method with the same parameters that is not fitted, as ``clone`` does."""
+        """Return one with the same parameters that is not fitted, as ``clone`` does."""
         return type(self)(**copy.deepcopy(self.get_params(deep=False)))
 
     def __repr__(self) -> str:
@@ -107,6 +97,20 @@ class Estimating:
             if repr(value) != repr(usual[name])
         ]
         return f"{type(self).__name__}({', '.join(changed)})"
+
+
+class Estimating(Parameters):
+    """Parameters by name, output as tables, and the dimensions that a fit remembers."""
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    n_features_in_: int
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        """Let a subclass's ``transform`` give tables where :meth:`set_output` asks for them."""
+        super().__init_subclass__(**more)
+        if "transform" in vars(cls):
+            cls.transform = _in_container(vars(cls)["transform"])  # type: ignore[attr-defined]
 
     def fit_transform(self, X: Rows, y: Rows | None = None, **fit_params: Any) -> Any:
         """Fit on source and target rows, and return the source rows corrected."""

@@ -1,8 +1,12 @@
-"""Saving an aligner and reading it back: no pickle, and nothing but fitted state is set."""
+"""Saving what is fitted and reading it back: no pickle, and nothing but fitted state is set.
+
+Aligners are written and read here; scorers (:mod:`anisoalign_core.scoring`) by the same functions.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +20,7 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, FormatError, InvalidRowsError
 from anisoalign_core.matrices import Matrix, SpanMatrix, from_arrays, to_arrays
 
+FORMAT = "anisoalign"
 FORMAT_VERSION = 1
 SPANS_VERSION = 2
 """Of files with matrices held on a span, which a reader of version 1 refuses by its number."""
@@ -26,6 +31,20 @@ NAMES = "feature_names_in_"
 
 def write_aligner(method: Aligner, path: Path) -> Path:
     """Write a fitted aligner; see :meth:`Aligner.save`."""
+    return write_fitted(method, path, FORMAT)
+
+
+def write_fitted(method: Any, path: Path, form: str) -> Path:
+    """Write what has a name, plain parameters and fitted attributes, whole or not at all.
+
+    Parameters
+    ----------
+    method : Aligner or Scorer
+        Its ``parts`` are the fitted attributes that are dataclasses of arrays.
+    path : Path
+    form : str
+        What the file says that it is.
+    """
     from anisoalign_core.files.atomic import atomic_path
 
     scalars: dict[str, Any] = {}
@@ -45,7 +64,7 @@ def write_aligner(method: Aligner, path: Path) -> Path:
         else:
             scalars[key] = value
     header: dict[str, Any] = {
-        "format": "anisoalign",
+        "format": form,
         "format_version": FORMAT_VERSION,
         "method": method.name,
         "parameters": method.plain_params(),
@@ -79,11 +98,37 @@ def load_aligner(path: str | Path) -> Aligner:
         If its parts do not fit together, or a parameter is outside its range.
     """
     from anisoalign_core.align import ALIGNERS
+
+    found: Aligner = read_fitted(Path(path), FORMAT, ALIGNERS, _complete)
+    return found
+
+
+def read_fitted(
+    path: Path,
+    form: str,
+    known: Mapping[str, Any],
+    complete: Callable[[Any, dict[str, Matrix], dict[str, Any]], None],
+) -> Any:
+    """Read what :func:`write_fitted` wrote.
+
+    Parameters
+    ----------
+    path : Path
+    form : str
+        What the file must say that it is.
+    known : mapping of name to class
+    complete : callable(method, arrays, scalars)
+        Sets fitted state (:func:`set_fitted`), and raises where it does not fit together.
+
+    Raises
+    ------
+    FormatError, LimitError, ShapeError, ParameterError
+        As :func:`load_aligner`.
+    """
     from anisoalign_core.files.limits import Limits
     from anisoalign_core.files.source import Source, printable
     from anisoalign_core.io.npz import read_members
 
-    path = Path(path)
     if not path.is_file():
         raise FormatError(f"There is no model file at {path.name}. Check the path.")
     limits = replace(Limits.from_env(), max_rows=UNLIMITED, max_dim=UNLIMITED)  # bytes count
@@ -94,11 +139,13 @@ def load_aligner(path: str | Path) -> Aligner:
     try:
         header = json.loads(arrays.pop("header").tobytes())
         versions = (FORMAT_VERSION, SPANS_VERSION)
-        if header["format"] != "anisoalign" or header["format_version"] not in versions:
-            raise FormatError(f"{path.name} was written by another version of this library.")
-        method = ALIGNERS[header["method"]].of(header["parameters"])
-        _fill(method, _matrices(arrays, header), header["fitted"])
-        _try(method)
+        if header["format"] != form or header["format_version"] not in versions:
+            raise FormatError(
+                f"{path.name} was written by another version of this library, or is no file of the "
+                f"kind {form}."
+            )
+        method = known[header["method"]].of(header["parameters"])
+        complete(method, _matrices(arrays, header), header["fitted"])
     except AnisoAlignError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
@@ -118,8 +165,21 @@ def _matrices(arrays: dict[str, npt.NDArray[Any]], header: dict[str, Any]) -> di
     return found | spans
 
 
-def _fill(method: Aligner, arrays: dict[str, Matrix], scalars: dict[str, Any]) -> None:
-    """Set fitted attributes, and nothing else, to what a file says."""
+def set_fitted(
+    method: Any, arrays: dict[str, Matrix], scalars: dict[str, Any]
+) -> tuple[dict[str, Matrix], dict[str, Any]]:
+    """Set fitted attributes, and nothing else, to what a file says.
+
+    Returns
+    -------
+    whole, made : dict
+        Attributes that are arrays, and those that are dataclasses of them.
+
+    Raises
+    ------
+    KeyError, TypeError, ValueError
+        If a name is no fitted attribute's, or a part is not whole or not finite.
+    """
     parts: dict[str, dict[str, Any]] = {}
     for key, value in arrays.items():
         owner, dot, part = key.partition(".")
@@ -138,6 +198,12 @@ def _fill(method: Aligner, arrays: dict[str, Matrix], scalars: dict[str, Any]) -
         if key in method.parts and key not in made and value is not None:
             raise TypeError(f"{key} is not whole")
         setattr(method, key, np.array(value, dtype=object) if key == NAMES else value)
+    return whole, made
+
+
+def _complete(method: Aligner, arrays: dict[str, Matrix], scalars: dict[str, Any]) -> None:
+    """Set an aligner's fitted attributes, and try them."""
+    whole, made = set_fitted(method, arrays, scalars)
     if "sketch_" in whole:
         check_sketch(np.asarray(whole["sketch_"]))
     if scalars.get("fitted_on_") is not None:
@@ -148,6 +214,7 @@ def _fill(method: Aligner, arrays: dict[str, Matrix], scalars: dict[str, Any]) -
     dim = method.n_features_in_
     if any(getattr(part, "dim", dim) != dim for part in made.values()):
         raise FormatError("This model holds a map of another dimension than it declares.")
+    _try(method)
 
 
 def _try(method: Aligner) -> None:

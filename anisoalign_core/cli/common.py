@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from anisoalign_core.io.shards import ShardedSet
     from anisoalign_core.numerics import Progress
     from anisoalign_core.pairs import EmbeddingPair
+    from anisoalign_core.scoring import Scorer
 
 SAMPLE = "sample:"
 """Before the name of a bundled sample, in the place of a file."""
@@ -268,8 +269,10 @@ def emit_json(body: Any, path: str | None) -> None:
         emit(json.dumps(body, indent=2, allow_nan=False, ensure_ascii=False), path)
 
 
-def parameters_of(options: argparse.Namespace, method: type[Aligner]) -> dict[str, Any]:
-    """Return the parameters of a method that the options give, checked for their kind."""
+def parameters_of(
+    options: argparse.Namespace, method: type[Aligner] | type[Scorer]
+) -> dict[str, Any]:
+    """Return the parameters of a method or scorer that the options give, checked for their kind."""
     from anisoalign_core.cli.knobs import given as options_given
 
     known = method().plain_params()

@@ -112,7 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
         return made
 
     adding = (_info, _diagnose, _fit, _apply, _evaluate, _compare, _falsify, _live, _encode)
-    for add in (*adding, _convert, _replay, compare_encoders, atlas):
+    for add in (*adding, _scores, _convert, _replay, compare_encoders, atlas):
         add(verb)
     return parser
 
@@ -238,6 +238,17 @@ def _live(verb: Verb) -> None:
     )
     live.add_argument("--title", default="", help="what to call the data")
     add_json(live, "what the picture shows: rows, keyframes, and how right it is between them")
+
+
+def _scores(verb: Verb) -> None:
+    scores = verb(
+        "scores",
+        "scores",
+        "correct the scores of queries with a gallery, and export rows for an index",
+        "anisoalign scores --scorer csls --queries q.npy --gallery x.npy --out rows.npy "
+        "--out-queries asked.npy",
+    )
+    scores.methods = _run("scores", "add_scores")
 
 
 def _compare(verb: Verb) -> None:

@@ -20,6 +20,7 @@ from anisoalign_core.io.chunks import Chunk
 from anisoalign_core.io.preflight import training_ids
 from anisoalign_core.io.shards import open_shards
 from anisoalign_core.recipe import Recipe, read_recipe
+from anisoalign_core.scoring import load_scorer
 from campaigns.fuzz import mutations
 from campaigns.fuzz.seeds import (
     archive_seeds,
@@ -45,6 +46,7 @@ from campaigns.fuzz.seeds import (
     run_seeds,
     safetensors_seeds,
     saved,
+    scorer_seeds,
     sidecar_seeds,
     table_seed,
     torch_seeds,
@@ -257,6 +259,21 @@ def model(data: bytes, folder: Path) -> str:
     if abs(np.linalg.norm(out.astype(float), axis=1) - 1.0).max() > 1e-4:
         raise Broken("corrected rows are not unit rows")
     return method.name
+
+
+def scorer(data: bytes, folder: Path) -> str:
+    """Load a fitted scorer and score rows with it."""
+    path = folder / "scorer.npz"
+    path.write_bytes(data)
+    found = load_scorer(path)
+    if found.n_features_in_ > 64:
+        return f"{found.name} of many dimensions"
+    queries, gallery = rows(5, found.n_features_in_), rows(7, found.n_features_in_)
+    known = getattr(found, "modalities_", [""])
+    labels = None if known == [""] else np.resize(known, 7)
+    if not np.isfinite(found.scores(queries, gallery, modality=labels)).all():
+        raise Broken("scores are not finite")
+    return f"{found.name} {found.export(gallery, modality=labels).shape[1]}"
 
 
 def report(data: bytes, folder: Path) -> str:
@@ -541,6 +558,14 @@ READERS: dict[str, Reader] = {
         Reader("recipe", "recipes of both kinds", recipe, recipe_seeds, JSON, (E.edit_json,)),
         Reader(
             "model", "fitted models", model, model_seeds, (*ZIP, *NPY), (E.edit_zip(E.edit_model),)
+        ),
+        Reader(
+            "scorer",
+            "fitted scorers",
+            scorer,
+            scorer_seeds,
+            (*ZIP, *NPY),
+            (E.edit_zip(E.edit_model),),
         ),
         Reader(
             "clip-vectors",

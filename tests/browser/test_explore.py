@@ -50,10 +50,10 @@ def test_a_small_zip_is_encoded_and_seen_on_every_page(page, tmp_path):
     go(page, "Spectra")
     figures(page, 4)
     page.get_by_test_id("stSidebar").get_by_text("60 pairs × 128 dimensions").wait_for()
-    # beside the sample, in one table and one figure
+    # kept on the bench, to be compared
     page.get_by_label("Keep what was measured of this set as").fill("sixty")
     page.get_by_role("button", name="Keep", exact=True).click()
-    page.get_by_text("sixty: 60 + 60 rows, d = 128").wait_for()
+    page.get_by_text("On the bench as").wait_for()
     go(page, "Directions")
     pick(page, "Look along", "A text's direction")
     page.get_by_text("distance from what it is told from").wait_for()

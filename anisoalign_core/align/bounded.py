@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from anisoalign_core.align.affine import AffineMap
-from anisoalign_core.align.auto_bound import AUTO_LIMIT, auto_rows, largest_bound
+from anisoalign_core.align.auto_bound import (
+    AUTO_LIMIT,
+    AUTO_NEIGHBOURS,
+    auto_rows,
+    largest_bound,
+)
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.bound_sweep import BoundSweep
 from anisoalign_core.align.gaussian import bures_map
@@ -24,12 +29,13 @@ from anisoalign_core.errors import NotFittedError, ParameterError
 from anisoalign_core.geometry.subspace import auto_rank, complete_basis
 from anisoalign_core.matrices import SpanMatrix, eigh, extended, leading, stretched, trace
 from anisoalign_core.metrics.comparison import Comparison
-from anisoalign_core.metrics.semantics import psi
+from anisoalign_core.metrics.semantics import omega, psi
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers
 
 Frame = Literal["full", "joint", "target"]
 Recentre = Literal["shift", "rotate"]
+Watch = Literal["psi", "neighbours"]
 
 
 class BoundedTransport(Aligner):
@@ -45,8 +51,8 @@ class BoundedTransport(Aligner):
     Parameters
     ----------
     bound : float or "auto", default "auto"
-        α ≥ 0. 0 is exactly ReAlign. ``"auto"`` takes the largest α ≤ 1.5 whose Ψ on held-out
-        source rows stays within 0.01 of Ψ at α = 0; it reads no pairs and no labels.
+        α ≥ 0. 0 is exactly ReAlign. ``"auto"`` takes the largest α ≤ 1.5 that ``watch`` allows; it
+        reads no pairs and no labels.
     frame : {"full", "joint", "target"}, default "full"
         ``"full"`` bounds all d directions. ``"joint"`` and ``"target"`` restrict A to the top
         ``rank`` eigenvectors of Σ_x + Σ_y or of Σ_x and scale the rest by one bounded factor.
@@ -63,6 +69,9 @@ class BoundedTransport(Aligner):
         lower bound ``s e^−α`` only but buys more support for the neighbours it costs.
     random_state : int, default 0
         Chooses the rows that ``bound="auto"`` holds out.
+    watch : {"psi", "neighbours"}, default "psi"
+        What ``bound="auto"`` keeps on held-out source rows: Ψ within 0.01 of its value at α = 0, or
+        as many of the 20 nearest neighbours (Ω) as ReAlign keeps of the same rows.
 
     Attributes
     ----------
@@ -82,7 +91,7 @@ class BoundedTransport(Aligner):
         R, with ``recentre="rotate"`` only.
     shrinkage_source_, shrinkage_target_ : float
     auto_bounds_, auto_psi_ : (m,) float64
-        The curve that ``"auto"`` chose from; empty for a given bound.
+        The curve that ``"auto"`` chose from, of what was watched; empty for a given bound.
 
     Notes
     -----
@@ -106,8 +115,9 @@ class BoundedTransport(Aligner):
             high=AUTO_LIMIT,
             begin=0.2,
             words="bound α = {:.2f}",
-            auto="The largest bound that keeps Ψ on held-out source rows within 0.01 of its value "
-            "at 0. Reads no pairs and no labels.",
+            auto="The largest bound that keeps what is watched on held-out source rows: Ψ within "
+            "0.01 of its value at 0, or as many neighbours as ReAlign. Reads no pairs and no "
+            "labels.",
             live=True,
             option=True,
             curve=Curve("bound α", (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)),
@@ -144,6 +154,14 @@ class BoundedTransport(Aligner):
             option=True,
             when=lambda chosen: chosen["frame"] != "full",
         ),
+        Knob(
+            "watch",
+            "The automatic bound keeps",
+            "Similarities: Ψ of held-out source rows within 0.01 of its value at bound 0. "
+            "Neighbours: as many nearest neighbours as ReAlign keeps of the same rows.",
+            choices={"psi": "similarities", "neighbours": "neighbours"},
+            folded=True,
+        ),
     )
 
     def __init__(
@@ -154,6 +172,7 @@ class BoundedTransport(Aligner):
         random_state: int = 0,
         recentre: Recentre = "shift",
         rule: Rule = "clip",
+        watch: Watch = "psi",
     ) -> None:
         self.bound = bound
         self.frame = frame
@@ -161,6 +180,7 @@ class BoundedTransport(Aligner):
         self.recentre = recentre
         self.rule = rule
         self.random_state = random_state
+        self.watch = watch
 
     def wanted_rows(self, n: int) -> tuple[Integers, ...]:
         """Rows on which ``bound="auto"`` is decided: see :func:`auto_rows`."""
@@ -256,6 +276,8 @@ class BoundedTransport(Aligner):
             raise ParameterError(f'recentre is {self.recentre!r}; choose "shift" or "rotate".')
         if self.rule not in RULES:
             raise ParameterError(f'rule is {self.rule!r}; choose "clip" or "relax".')
+        if self.watch not in ("psi", "neighbours"):
+            raise ParameterError(f'watch is {self.watch!r}; choose "psi" or "neighbours".')
         if self.bound != "auto" and (
             not isinstance(self.bound, int | float) or not self.bound >= 0
         ):
@@ -268,13 +290,25 @@ class BoundedTransport(Aligner):
     def _choose_bound(
         self, held: Float32, others: Float32, source: Moments, target: Moments
     ) -> tuple[float, Float64, Float64]:
-        """Return the auto bound and the (bounds, Ψ) curve that it was chosen from."""
-        fixed = type(self)(**(self.get_params() | {"bound": 0.0}))
-        fixed.bound_ = 0.0
-        taken = Moments.of(held, thin=isinstance(source.scatter, SpanMatrix))
-        fixed._fit_map(source.without(taken), target)
-        swept = BoundSweep(fixed, held, others)
-        return largest_bound(lambda bound: psi(Comparison(held, swept.at(bound).rows(), held)))
+        """Return the auto bound and the curve that it was chosen from."""
+        rest = source.without(Moments.of(held, thin=isinstance(source.scatter, SpanMatrix)))
+
+        def swept(**parameters: Any) -> BoundSweep:
+            fixed = type(self)(**(self.get_params() | {"bound": 0.0} | parameters))
+            fixed.bound_ = 0.0
+            fixed._fit_map(rest, target)
+            return BoundSweep(fixed, held, others)
+
+        own, k = swept(), min(AUTO_NEIGHBOURS, (len(held) - 1) // 2)
+
+        def compared(sweep: BoundSweep, bound: float) -> Comparison:
+            return Comparison(held, sweep.at(bound).rows(), held, k=k)
+
+        if self.watch == "psi":
+            return largest_bound(lambda bound: psi(compared(own, bound)))
+        realign = swept(recentre="shift", frame="full")
+        kept = omega(compared(realign, 0.0))
+        return largest_bound(lambda bound: omega(compared(own, bound)), kept)
 
     def with_bound(self, bound: float, source: Float32) -> Self:
         """Return a copy with another bound, without fitting again.

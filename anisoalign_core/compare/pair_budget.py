@@ -271,10 +271,13 @@ def _listed(methods: Any) -> Sequence[Any]:
 
 
 def _check(base: tuple[Entry, Aligner], contest: Sequence[tuple[Entry, Aligner]]) -> None:
-    if base[0].needs == "paired" or base[0].role == "control":
+    control = next((made for made, _ in (base, *contest) if made.role == "control"), None)
+    if control is not None:
+        raise ParameterError(f"{control.label} is a control, and stands in no race. Leave it out.")
+    if base[0].needs == "paired":
         raise ParameterError(
-            f"{base[0].label} cannot be the baseline, which is given no pairs and is no control. "
-            f'Choose a method that reads both sets alone, such as "{USUAL}".'
+            f"{base[0].label} cannot be the baseline, which is given no pairs. Choose a method "
+            f'that reads both sets alone, such as "{USUAL}".'
         )
     for made, _ in contest:
         if made.role != "reference":

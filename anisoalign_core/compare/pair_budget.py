@@ -74,7 +74,7 @@ class PairBudget(Shown):
         return over_splits(self.without_pairs[metric], self.holdout, METRICS[metric].range)
 
     def differences(self, name: str, metric: str) -> list[Interval]:
-        """Return a method minus the baseline at each size, split by split: what both share cancels."""
+        """Subtract the baseline from a method at each size, split by split."""
         gaps = self.values[name][metric] - self.without_pairs[metric][:, None]
         return [over_splits(at, self.holdout) for at in gaps.T]
 

@@ -122,6 +122,8 @@ def test_a_table_a_card_and_a_figure_say_the_same(budget):
         [score.high - score.value for score in budget.scores("procrustes", FORWARD)],
     )
     assert len({line.showlegend for line in figure.data[3:]}) == 1
+    bands = [(band.y0, band.y1) for band in figure.layout.shapes]
+    assert bands == [budget.baseline_score(metric).limits for metric in SCORES]
 
 
 def test_sizes_are_spread_over_what_is_fitted_unless_named(turned):

@@ -28,15 +28,6 @@ def pair_budget_figure(budget: PairBudget) -> go.Figure:
     for column, metric in enumerate(SCORES, start=1):
         base = budget.baseline_score(metric)
         low, high = base.limits
-        figure.add_hrect(
-            y0=low,
-            y1=high,
-            fillcolor=CORRECTED,
-            opacity=0.12,
-            line={"width": 0},
-            row=1,
-            col=column,
-        )
         ends = [budget.sizes[0], budget.sizes[-1]]
         named = f"{budget.baseline.label}, no pairs"
         level = line(
@@ -70,7 +61,18 @@ def pair_budget_figure(budget: PairBudget) -> go.Figure:
                 hovertemplate="%{x:,} pairs: %{y:.3g}<extra></extra>",
             )
             figure.add_trace(curve, row=1, col=column)
-    figure.update_xaxes(type="log", title="pairs fitted")
+        figure.add_hrect(  # after the lines: an empty panel would get none
+            y0=low,
+            y1=high,
+            fillcolor=CORRECTED,
+            opacity=0.12,
+            line={"width": 0},
+            row=1,
+            col=column,
+        )
+    figure.update_xaxes(
+        type="log", title="pairs fitted", tickvals=budget.sizes, tickformat=",", minor={"ticks": ""}
+    )
     figure.update_annotations(font={"size": 12}, yshift=2)
     layout(figure, height=400)
     return figure.update_layout(margin={"t": 84}, legend={"y": 1.12})

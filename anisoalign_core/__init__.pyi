@@ -15,11 +15,15 @@ from .align import Coral as Coral
 from .align import GapShift as GapShift
 from .align import Identity as Identity
 from .align import MeanShift as MeanShift
+from .align import MemoryProjection as MemoryProjection
+from .align import NeighbourMean as NeighbourMean
 from .align import Oracle as Oracle
+from .align import OrthogonalClosing as OrthogonalClosing
 from .align import PermutedTarget as PermutedTarget
 from .align import Procrustes as Procrustes
 from .align import ReAlign as ReAlign
 from .align import Ridge as Ridge
+from .align import Sinkhorn as Sinkhorn
 from .align import Standardize as Standardize
 from .align import load_aligner as load_aligner
 from .compare import Falsification as Falsification

@@ -259,7 +259,9 @@ def test_fits_on_pairs_give_each_thing_weight_one():
     np.testing.assert_allclose(corrected, centre, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["mean-shift", "standardize", "realign", "coral", "bounded"])
+@pytest.mark.parametrize(
+    "name", ["mean-shift", "standardize", "realign", "coral", "bounded", "orthogonal"]
+)
 def test_weights_count_rows_as_often_as_they_say(name):
     y, _, x, _ = scene(n=80, captions=2)
     r = np.random.default_rng(0)

@@ -39,6 +39,8 @@ METHODS = {
     "oracle, some": {"rank": 5},
     "standardize": {},
     "realign": {},
+    "orthogonal": {},
+    "orthogonal, target": {"share": 0.7, "subspace": "target"},
 }
 
 

@@ -15,9 +15,12 @@ from anisoalign_core.align.bound_sweep import BoundSweep, BoundView
 from anisoalign_core.align.bounded import BoundedTransport
 from anisoalign_core.align.gaussian import Bures, Coral
 from anisoalign_core.align.knobs import Curve, Knob, Sweep, Turned
+from anisoalign_core.align.memory import MemoryProjection, NeighbourMean
+from anisoalign_core.align.orthogonal import OrthogonalClosing
 from anisoalign_core.align.paired import Oracle, PermutedTarget, Procrustes, Ridge
 from anisoalign_core.align.realign import ReAlign
 from anisoalign_core.align.saved import load_aligner
+from anisoalign_core.align.sinkhorn import Sinkhorn
 
 ALIGNERS: dict[str, type[Aligner]] = {
     method.name: method
@@ -33,6 +36,10 @@ ALIGNERS: dict[str, type[Aligner]] = {
         Bures,
         BoundedTransport,
         AnisoAlign,
+        OrthogonalClosing,
+        MemoryProjection,
+        NeighbourMean,
+        Sinkhorn,
         Procrustes,
         Ridge,
         PermutedTarget,
@@ -61,11 +68,15 @@ __all__ = [
     "Identity",
     "Knob",
     "MeanShift",
+    "MemoryProjection",
+    "NeighbourMean",
     "Oracle",
+    "OrthogonalClosing",
     "PermutedTarget",
     "Procrustes",
     "ReAlign",
     "Ridge",
+    "Sinkhorn",
     "Standardize",
     "Sweep",
     "Turned",

@@ -1,8 +1,8 @@
 """Corrections compared: fitted on one part of a pair, scored on the rest, beside their controls.
 
 :mod:`~anisoalign_core.compare.study` looks at one method live, :func:`leaderboard` ranks many,
-:func:`falsify` takes a learned one apart, and :mod:`~anisoalign_core.compare.use` asks what
-corrected rows teach.
+:func:`pair_budget` asks how many known pairs are worth as much as none, :func:`falsify` takes a
+learned one apart, and :mod:`~anisoalign_core.compare.use` asks what corrected rows teach.
 """
 
 import sys
@@ -12,6 +12,7 @@ from anisoalign_core.compare.entries import BASELINE, CEILING, ROLES, Entry, def
 from anisoalign_core.compare.falsification import Falsification
 from anisoalign_core.compare.falsify import PUBLISHED_ABLATION, at_omega, falsify, variants
 from anisoalign_core.compare.falsify import measure as measure
+from anisoalign_core.compare.pair_budget import PairBudget, pair_budget
 from anisoalign_core.compare.results import Check, Curve, Leaderboard
 from anisoalign_core.compare.setting import Setting
 from anisoalign_core.moved import Room
@@ -26,6 +27,7 @@ __all__ = [
     "Entry",
     "Falsification",
     "Leaderboard",
+    "PairBudget",
     "Setting",
     "at_omega",
     "default_names",
@@ -33,6 +35,7 @@ __all__ = [
     "falsify",
     "leaderboard",
     "measure",
+    "pair_budget",
     "variants",
 ]
 

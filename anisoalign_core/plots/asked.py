@@ -23,6 +23,7 @@ from anisoalign_core.plots.clouds import before_after
 from anisoalign_core.plots.correction import stretches, tradeoff
 from anisoalign_core.plots.encoders import comparison_figure, matrix_figure
 from anisoalign_core.plots.leaderboard import answers, mixed_gallery, tradeoff_board
+from anisoalign_core.plots.pair_budget import pair_budget_figure
 
 if TYPE_CHECKING:
     from anisoalign_core.align import Aligner
@@ -32,6 +33,7 @@ __all__ = [
     "comparison_figure",
     "matrix_figure",
     "method_figure",
+    "pair_budget_figure",
     "report_figure",
 ]
 

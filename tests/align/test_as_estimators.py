@@ -124,7 +124,7 @@ def test_fit_transform_and_set_output(name):
     np.testing.assert_array_equal(table.to_numpy(), corrected)
 
 
-@pytest.mark.parametrize("name", ["mean-shift", "standardize", "coral", "bures"])
+@pytest.mark.parametrize("name", ["mean-shift", "standardize", "coral", "bures", "orthogonal"])
 def test_moments_are_enough_where_no_row_is_looked_at(name):
     whole = aa.ALIGNERS[name]().fit(Y, X)
     sums = [Moments.of(unit(rows).astype(np.float32)) for rows in (Y, X)]
@@ -137,7 +137,7 @@ def test_moments_are_enough_where_no_row_is_looked_at(name):
 
 def test_methods_that_look_at_rows_refuse_moments():
     sums = [Moments.of(unit(rows).astype(np.float32)) for rows in (Y, X)]
-    for name in ("realign", "procrustes", "permuted"):
+    for name in ("realign", "memory", "sinkhorn", "procrustes", "permuted"):
         with pytest.raises(ParameterError, match="looks at the rows themselves"):
             aa.ALIGNERS[name]().fit(*sums)
     with pytest.raises(ParameterError, match="of both sides"):

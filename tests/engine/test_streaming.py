@@ -23,6 +23,7 @@ STREAMED = {
     "coral": {},
     "bures": {"relaxation": 0.5},
     "bounded": {"bound": "auto"},
+    "orthogonal": {"share": 0.7},
 }
 
 

@@ -120,7 +120,7 @@ def live_cards(session: Session, page: str) -> Facts:
         if node.kind == "bidi_component" and node.proto.bytes:
             raw |= {card["name"]: card["raw"] for card in unpack(node.proto.bytes)[0]["cards"]}
         elif node.kind == "bidi_component":
-            scores |= json.loads(node.proto.json)["scores"]
+            scores |= json.loads(node.proto.json).get("scores", {})  # other components have none
     return {
         (page, METRICS[name].card): f"{three(scores[name])} {three(value)}"
         for name, value in raw.items()

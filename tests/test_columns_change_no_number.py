@@ -40,7 +40,7 @@ def numbers(source: aa.EmbeddingSet, target: aa.EmbeddingSet) -> str:
     found["details"] = {
         name: value
         for name, value in found["details"].items()
-        if name not in ("notes", "source_digest", "target_digest")  # they tell of ids
+        if name not in ("notes", "source_digest", "target_digest", "items")  # they tell of ids
     }
     return json.dumps(found, sort_keys=True)
 

@@ -84,6 +84,6 @@ def test_names_that_never_were_are_said_so():
         importlib.import_module("anisoalign_core.nothing_of_the_kind")
 
 
-def test_about_forty_names_stand_at_the_top():
-    assert len(aa.__all__) <= 50
+def test_about_fifty_names_stand_at_the_top():
+    assert len(aa.__all__) <= 55
     assert not {"moved", "Any"} & set(aa.__all__)

@@ -598,6 +598,7 @@ def test_a_rotation_and_relaxed_stretches_can_be_chosen_and_exported():
         "frame": "full",
         "recentre": "rotate",
         "rule": "relax",
+        "watch": "psi",
         "bound": 0.2,
     }
     at.switch_page("../pages/export.py").run()

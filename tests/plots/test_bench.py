@@ -53,7 +53,7 @@ def no_markup(figure):
 
 def test_dots_are_the_points_with_their_intervals_and_nulls(comparison):
     figure = comparison.plot("table")
-    titles = [one.text for one in figure.layout.annotations]
+    titles = [one.text.replace("<br>", " ") for one in figure.layout.annotations]
     assert titles == [as_text(measure.label) for measure in comparison.measures]
     traces = list(figure.data)
     assert len(traces) == 2 * len(comparison.measures)

@@ -26,7 +26,9 @@ def test_reports_stand_side_by_side_with_their_nulls():
     for name, one in reports.items():
         frame = one.to_frame()
         for row in frame.index:
-            assert table.loc[row, (name, "value")] == pytest.approx(frame.loc[row, "value"])
+            assert table.loc[row, (name, "value")] == pytest.approx(
+                frame.loc[row, "value"], nan_ok=True
+            )
     assert table.loc["centroid_gap", ("old", "null")] == reports["old"].bias.floor
     assert np.isnan(table.loc["matched_cosine", ("unpaired", "value")])
     assert list(table.index)[: len(reports["old"].to_frame())] == list(

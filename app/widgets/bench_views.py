@@ -24,6 +24,7 @@ from app.session import sample_pair
 from app.widgets.bench import bundled
 from app.widgets.common import figure, plain, three
 from app.widgets.rows import address, for_spreadsheets
+from app.widgets.selections import points_of
 
 MOST_CLOUDS = 8
 MOST_FOUND = 50
@@ -179,10 +180,9 @@ def clouds_section(shown: Bench) -> None:
         key="bench_clouds",
         select=True,
     )
-    points = event.get("selection", {}).get("points", []) if event else []
-    ids = _ids_of(points, clouds)
-    if ids and set(ids) != set(marked):
-        st.session_state["bench_marked"] = ids
+    ids = list(dict.fromkeys(clouds[panel].ids[row] for row, panel in points_of(event)))
+    if ids and ids != st.session_state.get("bench_drawn"):  # else it was taken, and maybe cleared
+        st.session_state["bench_drawn"] = st.session_state["bench_marked"] = ids
         st.rerun()
     if marked:
         words = dict(zip(clouds[0].ids, clouds[0].captions, strict=True))
@@ -203,15 +203,6 @@ def clouds_section(shown: Bench) -> None:
 def _marked(entries: Sequence[BenchEntry]) -> list[str]:
     known = {one for entry in entries if entry.kept.rows for one in entry.kept.rows.target.ids}
     return [one for one in st.session_state.get("bench_marked", []) if one in known]
-
-
-def _ids_of(points: Sequence[Any], clouds: Sequence[Any]) -> list[str]:
-    found: dict[str, None] = {}
-    for point in points:
-        data = point.get("customdata")
-        if isinstance(data, list | tuple) and len(data) == 2:
-            found[clouds[int(data[1])].ids[int(data[0])]] = None
-    return list(found)
 
 
 def _with_pictures(table: pd.DataFrame) -> pd.DataFrame:

@@ -60,16 +60,24 @@ def kept() -> dict[str, Selection]:
     return found
 
 
-def from_event(event: Any) -> Selection:
-    """Read a selection event; corrected rows are rows of the source."""
-    found: dict[int, set[int]] = {0: set(), 1: set()}
+def points_of(event: Any) -> list[tuple[int, int]]:
+    """Read a selection event: both numbers that points carry, as their figure says."""
+    found = []
     selection = event.get("selection", {}) if event else {}
     for point in selection.get("points", []):
         data = point.get("customdata")
         if isinstance(data, dict):  # a typed array arrives as {"0": row, "1": side}
             data = [data.get("0"), data.get("1")]
         if data is not None and len(data) >= 2 and None not in data[:2]:
-            found[min(int(data[1]), 1)].add(int(data[0]))
+            found.append((int(data[0]), int(data[1])))
+    return found
+
+
+def from_event(event: Any) -> Selection:
+    """Read a selection event; corrected rows are rows of the source."""
+    found: dict[int, set[int]] = {0: set(), 1: set()}
+    for row, side in points_of(event):
+        found[min(side, 1)].add(row)
     return Selection(tuple(sorted(found[0])), tuple(sorted(found[1])), "drawn")
 
 

@@ -76,6 +76,20 @@ def test_two_sets_are_kept_over_a_reload_compared_with_bundled_ones_and_a_run_is
         assert name in drawn
     assert "untrained" not in drawn
     assert page.get_by_text("No ranking").count()  # the second set shows other things
+    clouds = page.locator(".st-key-bench_clouds .js-plotly-plot")
+    clouds.scroll_into_view_if_needed()
+    page.wait_for_timeout(1500)
+    box = clouds.locator(".nsewdrag").first.bounding_box()
+    corners = [(0.02, 0.05), (0.6, 0.05), (0.6, 0.9), (0.02, 0.9), (0.02, 0.06)]
+    spots = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in corners]
+    page.mouse.move(*spots[0])
+    page.mouse.down()
+    for spot in spots[1:]:
+        page.mouse.move(*spot, steps=8)
+    page.mouse.up()
+    page.get_by_role("button", name="Clear the selection").click()
+    page.get_by_role("button", name="Clear the selection").wait_for(state="detached")
+    settle(page)
     step = page.get_by_role("slider", name="Step")
     step.scroll_into_view_if_needed()
     at = page.get_by_text("or the last row before it")

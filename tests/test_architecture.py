@@ -275,6 +275,15 @@ def test_importing_the_library_loads_nothing_heavy():
     assert loaded == ""
 
 
+def test_the_first_use_of_a_method_loads_neither_scikit_learn_nor_scipy_nor_pandas():
+    code = (
+        "import sys, anisoalign_core as aa; [kind() for kind in aa.ALIGNERS.values()]; "
+        "print(sorted({'sklearn', 'scipy', 'pandas', 'torch'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
 def test_the_closed_form_path_never_loads_torch():
     loaded = run_python(
         "import sys, numpy as np, anisoalign_core as aa; r = np.random.default_rng(0); "

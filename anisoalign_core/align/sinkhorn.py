@@ -6,7 +6,6 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
 
 from anisoalign_core.align.knobs import MOST, Knob
 from anisoalign_core.align.memory import FromMemory, drawn, softmax
@@ -192,6 +191,8 @@ class Sinkhorn(FromMemory):
         self.iterations_, self.imbalance_ = found.iterations, found.imbalance
         self.converged_ = found.imbalance <= self.tolerance
         if not self.converged_:
+            from sklearn.exceptions import ConvergenceWarning
+
             warnings.warn(
                 f"{self.label} stopped after {found.iterations:,} iterations with "
                 f"{found.imbalance:.2g} of the mass out of balance, above the tolerance of "

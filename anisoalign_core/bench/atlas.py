@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from anisoalign_core.bench.bench import LONGEST, SUFFIX, Bench, BenchEntry
+from anisoalign_core.bench.several import Several
 from anisoalign_core.encode import Inputs, encode, find_items, load_encoder
 from anisoalign_core.errors import (
     AnisoAlignError,
@@ -24,10 +25,10 @@ from anisoalign_core.errors import (
 from anisoalign_core.files.atomic import atomic_write_text, make_folder
 from anisoalign_core.files.digests import file_digest
 from anisoalign_core.files.limits import Limits, check_text_size
-from anisoalign_core.files.source import first_line, malformed, printable, readable
+from anisoalign_core.files.source import Source, first_line, malformed, printable, readable
 from anisoalign_core.gap.report import GapReport
 from anisoalign_core.gap.run import Run
-from anisoalign_core.io import load, save
+from anisoalign_core.io import save
 from anisoalign_core.io.beside import ENDINGS
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
@@ -285,9 +286,8 @@ def _made(
     if one.images:
         if not one.texts:
             raise ParameterError(f"{one.name} has images and no texts. Give both files.")
-        target, source = load(one.images, modality="image"), load(one.texts, modality="text")
-        named = not (target.provenance.ids_are_rows or source.provenance.ids_are_rows)
-        pair = EmbeddingPair.match(source, target, "id" if named else "row")
+        target, source = (Source(Path(p).name, Path(p)) for p in (one.images, one.texts))
+        pair = Several(one.name, target, source).read()
         told: dict[str, Any] = {}
     else:
         pair, told = _encoded(one, inputs, batch_size, tell)

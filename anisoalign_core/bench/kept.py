@@ -13,6 +13,7 @@ from anisoalign_core.compare.study import Study
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import ValueRefused
 from anisoalign_core.gap.comparable import keys_of
+from anisoalign_core.metrics.retrieval import TIE_TOLERANCE
 from anisoalign_core.numerics import Float32, Integers, Progress
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.rows import Strings
@@ -26,8 +27,6 @@ FEWEST = 50
 """Things below which no trade-off is measured."""
 BOUNDS = (0.0, 0.1, 0.2, 0.35, 0.5, 0.75, 1.0, 1.5)
 """Of the trade-off: from ReAlign to all but the unbounded map."""
-TOLERANCE = 1e-6
-"""Cosines closer than this are one number in float32."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +151,6 @@ def _found(pair: EmbeddingPair, things: Things, searched: Integers, kept: int) -
     def ahead(queries: Float32, gallery: Float32) -> tuple[int, ...]:
         cosines = queries[:kept] @ gallery.T
         own = np.diagonal(cosines)[:, None]
-        return tuple(np.count_nonzero(cosines > own + TOLERANCE, axis=1).tolist())
+        return tuple(np.count_nonzero(cosines > own + TIE_TOLERANCE, axis=1).tolist())
 
     return Found(ahead(y, x), ahead(x, y), len(searched))

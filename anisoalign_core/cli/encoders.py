@@ -12,7 +12,7 @@ from anisoalign_core.errors import FormatError, ParameterError
 def compare_encoders(options: argparse.Namespace) -> None:
     """Print the reports of several encoders beside each other."""
     from anisoalign_core.bench import Bench, BenchEntry
-    from anisoalign_core.bench.bench import SUFFIX, free
+    from anisoalign_core.bench.bench import SUFFIX
     from anisoalign_core.gap.report import GapReport
     from anisoalign_core.gap.run import Run
     from anisoalign_core.publish.encoders import comparison_table, encoders_page
@@ -29,9 +29,8 @@ def compare_encoders(options: argparse.Namespace) -> None:
             bench = bench.with_all(Bench.load(path))
             continue
         report = GapReport.load(path)
-        names = [one.name for one in bench.entries]
         name = options.names[number] if options.names else Path(path).stem
-        bench = bench.with_entry(BenchEntry(free(name, names), report))
+        bench = bench.with_entry(BenchEntry(name, report))
     for path in options.runs:
         bench = bench.with_run(Run.load(path))
     comparison = bench.compare(gallery=options.gallery, percent=options.percent)

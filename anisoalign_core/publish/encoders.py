@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from anisoalign_core.bench.bench import Bench
 from anisoalign_core.card import three, within
 from anisoalign_core.gap.encoders import EncoderComparison
-from anisoalign_core.publish.page import STYLE, html_table
+from anisoalign_core.publish.page import html_table, whole_page
 
 LEGEND = (
     "Each number with its 95 % interval and, in brackets, what chance or sampling alone gives. "
@@ -32,7 +32,7 @@ def encoders_page(
         Encoders that are not on it, and why.
     """
     from anisoalign_core.plots.bench import run_lines, tradeoff_lines
-    from anisoalign_core.plots.style import as_div, drawing_script
+    from anisoalign_core.plots.style import as_div
 
     comparison = bench.compare()
     figures = [("Measures with intervals and nulls", comparison.plot("table"))]
@@ -67,11 +67,7 @@ def encoders_page(
         ),
         *(f"<h2>{html.escape(words)}</h2>{as_div(figure)}" for words, figure in figures),
     ]
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
-        f"<script>{drawing_script()}</script></head><body>" + "\n".join(body) + "</body></html>\n"
-    )
+    return whole_page(title, body)
 
 
 def comparison_table(comparison: EncoderComparison) -> tuple[list[str], list[list[str]]]:

@@ -50,7 +50,7 @@ def to_html(board: Leaderboard, captions: CaptionBoard | None = None) -> str:
     Names and captions are data and are escaped; the file fetches nothing.
     """
     from anisoalign_core.plots.leaderboard import answers, mixed_gallery, tradeoff_board
-    from anisoalign_core.plots.style import as_div, drawing_script
+    from anisoalign_core.plots.style import as_div
 
     figures = [("Support against semantics", tradeoff_board(board))]
     for metric in ("mixing_coverage", "label_transfer", "matched_cosine"):
@@ -84,11 +84,17 @@ def to_html(board: Leaderboard, captions: CaptionBoard | None = None) -> str:
         f"<pre>{html.escape(json.dumps(board.to_dict()['setting'], indent=1, ensure_ascii=False))}"
         "</pre>",
     ]
+    return whole_page("AnisoAlign leaderboard", body)
+
+
+def whole_page(title: str, body: Sequence[str]) -> str:
+    """Return markup as a page of its own, with what draws its figures; it fetches nothing."""
+    from anisoalign_core.plots.style import drawing_script
+
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>AnisoAlign leaderboard'
-        f"</title><style>{STYLE}</style><script>{drawing_script()}</script></head><body>"
-        + "\n".join(body)
-        + "</body></html>\n"
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title><style>{STYLE}</style>"
+        f"<script>{drawing_script()}</script></head><body>" + "\n".join(body) + "</body></html>\n"
     )
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 import streamlit as st
 
 from anisoalign_core.bench import Bench, BenchEntry
-from anisoalign_core.bench.bench import SUFFIX, free
+from anisoalign_core.bench.bench import SUFFIX
 from anisoalign_core.errors import AnisoAlignError
 from anisoalign_core.files.source import Source
 from anisoalign_core.samples import load_bench
@@ -184,5 +184,4 @@ def keep_current(name: str) -> None:
         "Keeping it on the bench",
         lambda tell: BenchEntry.measure(name, pair, report=known, progress=tell),
     )
-    taken = [one.name for one in bench().entries]
-    set_bench(bench().with_entry(replace(entry, name=free(name, taken))))
+    set_bench(bench().with_entry(replace(entry, name=name)))

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 import streamlit as st
 
 from anisoalign_core.bench import BenchEntry, Several, find_several
-from anisoalign_core.bench.bench import SUFFIX, free
+from anisoalign_core.bench.bench import SUFFIX
 from anisoalign_core.errors import AnisoAlignError
 from anisoalign_core.files.source import Source
 from anisoalign_core.gap.run import Run
@@ -151,15 +151,11 @@ def _add(files: _Sorted, pairs: list[Several], tell: Progress) -> None:
         attempt(several.name, lambda several=several, part=part: _pair(several, part))  # type: ignore[misc]
 
 
-def _free(name: str) -> str:
-    return free(name, [one.name for one in bench().entries])
-
-
 def _report(file: Source) -> str:
     with file.open() as stream:
         report = report_of(stream.read(), file.name)
     name = report.encoder or PurePosixPath(file.name).stem
-    set_bench(bench().with_entry(BenchEntry(_free(name), report)))
+    set_bench(bench().with_entry(BenchEntry(name, report)))
     return f"The report {plain(name)} is added."
 
 
@@ -171,9 +167,9 @@ def _run(file: Source) -> str:
 
 def _pair(several: Several, tell: Progress) -> str:
     tell(0.0, "reading")
-    entry = BenchEntry.measure(_free(several.name), several.read(), progress=tell)
+    entry = BenchEntry.measure(several.name, several.read(), progress=tell)
     set_bench(bench().with_entry(entry))
-    return f"{plain(entry.name)} is added."
+    return f"{plain(bench().entries[-1].name)} is added."
 
 
 def _from_server() -> None:

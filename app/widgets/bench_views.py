@@ -49,15 +49,14 @@ def shown_bench(found: Bench) -> Bench:
         format_func=plain,
     )
     state["bench_hidden"] = set(names) - set(chosen)
-    kept = found.without(name for name in names if name not in chosen)
-    return kept
+    return found.without(state["bench_hidden"])
 
 
 def table_section(shown: Bench) -> EncoderComparison:
     """Show one row an encoder, with intervals and nulls; return the comparison."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    first = shown.compare()
-    labels = {measure.name: measure.label for measure in first.measures}
+    comparison = shown.compare(percent=st.session_state.get("bench_percent", SHARE))
+    labels = {measure.name: measure.label for measure in comparison.measures}
     by = row.selectbox(
         "Sort by",
         list(labels),
@@ -66,18 +65,17 @@ def table_section(shown: Bench) -> EncoderComparison:
         placeholder="as they were added",
         key="bench_sort",
     )
-    names = list(first.reports)
+    names = list(comparison.reports)
     baseline = row.selectbox(
         "Baseline", names, index=None, placeholder="none", key="bench_baseline"
     )
-    percent = row.selectbox(
+    row.selectbox(
         "Directions that hold",
         SHARES,
         index=SHARES.index(SHARE),
         format_func=lambda value: f"{value} % of the variance",
         key="bench_percent",
     )
-    comparison = shown.compare(percent=percent)
     try:
         drawn = comparison.plot("table", by=by, baseline=baseline)
     except ParameterError as error:

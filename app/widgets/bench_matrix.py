@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
-from typing import Literal
 
 import streamlit as st
 
@@ -12,9 +11,8 @@ from anisoalign_core.io import load_bytes
 from anisoalign_core.io.registry import suffixes
 from app.session import ask_for_room
 from app.widgets.common import figure, guard, plain
+from app.widgets.data import pairing
 from app.widgets.progress import progress_bar
-
-BY: dict[str, Literal["row", "id", "none"]] = {"By row": "row", "By id": "id", "Unpaired": "none"}
 
 
 def matrix_section() -> None:
@@ -27,9 +25,7 @@ def matrix_section() -> None:
             accept_multiple_files=True,
             key=f"matrix_files_{turn}",
         )
-        by = st.segmented_control(
-            "How do rows correspond?", list(BY), default="By row", required=True, key="matrix_by"
-        )
+        by = pairing("matrix_by")
         with guard():
             if len(files) > 1 and st.button("Measure every two", type="primary"):
                 ask_for_room(sum(one.size for one in files), "these files")
@@ -40,7 +36,7 @@ def matrix_section() -> None:
                     for one in files
                 }
                 with progress_bar("Measuring", on_cancel=lambda: None, long=True) as tell:
-                    st.session_state["matrix"] = matrix(sets, by=BY[by], progress=tell)
+                    st.session_state["matrix"] = matrix(sets, by=by, progress=tell)
                 st.session_state["matrix_upload"] = turn + 1
                 st.rerun()
             found: GapMatrix | None = st.session_state.get("matrix")

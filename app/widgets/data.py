@@ -41,7 +41,8 @@ def _taken(uploaded: Any) -> Upload | None:
     return None if uploaded is None else Upload(uploaded.name, uploaded.getvalue())
 
 
-def _pairing(key: str) -> Literal["row", "id", "none"]:
+def pairing(key: str) -> Literal["row", "id", "none"]:
+    """Ask how rows of several files belong together."""
     chosen = st.segmented_control(
         "How do rows correspond?", list(PAIRING), default="By row", key=key, help=PAIRING_HELP
     )
@@ -132,7 +133,7 @@ def upload_form() -> None:
         with column:
             choice = upload_choice(vectors, f"{role}_{turn}")
         sides.append(Side(name, _taken(vectors), _taken(ids), _taken(words), choice))
-    by = _pairing("upload_pairing")
+    by = pairing("upload_pairing")
     target, source = sides
     x, y = target.vectors, source.vectors
     if x is None or y is None:
@@ -166,7 +167,7 @@ def server_form() -> None:
             with column:
                 path = within(root, name)
                 choices.append(column_choice(name, partial(columns, path), f"server_{role}"))
-        by = _pairing("server_pairing")
+        by = pairing("server_pairing")
         _attempt(
             "server",
             lambda drop: pair_from_server(

@@ -68,7 +68,7 @@ def keeper() -> None:
     if "bench_turn" not in state:
         state["bench_turn"] = uuid4().hex
     if not state.get("bench_read"):
-        data = {"turn": f"read {state['bench_turn']}", "save": None}
+        data = {"turn": "read", "save": None}
     else:
         packed = _packed(own(bench()))
         if len(packed) > MOST_KEPT:
@@ -104,7 +104,8 @@ def _packed(found: Bench) -> str:
 def _hear() -> None:
     """Take what the browser had kept; what cannot be read is left out, and said."""
     state = st.session_state
-    said = state["bench_keeper"].get("stored")
+    # an answer that comes while the page changes finds no keeper; the next page asks again
+    said = state.get("bench_keeper", {}).get("stored")
     if said is None or state.get("bench_read"):
         return
     state["bench_read"] = True

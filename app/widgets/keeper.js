@@ -1,10 +1,11 @@
 // Keeps a bench in this browser, so that it is there after the page is loaded again.
 const PLACE = "anisoalign-bench";
-const done = new Set();
+let saved = "";
 
 export default function ({ data, setTriggerValue }) {
-  if (!data || done.has(data.turn)) return;
-  done.add(data.turn);
+  if (!data || data.turn === saved) return;
+  // reading is asked for until it was heard: an answer is lost when the page changes under it
+  if (data.save !== null) saved = data.turn;
   try {
     if (data.save === null) {
       setTriggerValue("stored", localStorage.getItem(PLACE) ?? "");

@@ -100,7 +100,7 @@ def test_columns_have_their_own_accuracies_and_the_mean_is_theirs(board):
     scores = board.values["realign"]
     mean = (scores["label_transfer[colour]"] + scores["label_transfer[shape]"]) / 2
     assert scores["label_transfer"] == pytest.approx(mean)
-    assert board.metrics("use")[0] == "label_transfer"
+    assert board.metrics("train")[0] == "label_transfer"
 
 
 def test_the_gap_itself_stands_beside_what_was_published(board, pair):
@@ -164,7 +164,7 @@ def test_without_labels_it_says_what_is_missing(pair):
         paired=True,
     )
     found = leaderboard(bare, ["mean-shift"], splits=1)
-    assert found.metrics("use") == ["mixed_gallery_ndcg"]
+    assert found.metrics("train") == [] and found.metrics("mixed")[0] == "mixed_gallery_ndcg"
     assert any("Label transfer is missing" in text for text in found.notes)
     assert found.score("mean-shift", "psi").low is None  # one split has no interval
     assert found.answer("mean-shift", "psi") is None

@@ -16,13 +16,11 @@ from anisoalign_core.compare import published
 from anisoalign_core.compare.entries import CEILING, Entry, curve_owners, dial_of, entries
 from anisoalign_core.compare.results import Curve, Leaderboard
 from anisoalign_core.compare.setting import Setting
-from anisoalign_core.compare.splits import TAUGHT_ROWS, Round, Run
-from anisoalign_core.compare.use.gallery import (
-    chance_ndcg,
-    mean_over_shares,
-    mixed_gallery_ndcg,
-)
-from anisoalign_core.compare.use.labels import Model, classes_of
+from anisoalign_core.compare.splits import Round, Run
+from anisoalign_core.compare.use.at_work import AtWork
+from anisoalign_core.compare.use.gallery import mixed_curve
+from anisoalign_core.compare.use.labels import classes_of
+from anisoalign_core.compare.use.uses import measured, missing
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.geometry.residual import Residual, weighted_sides
@@ -31,15 +29,11 @@ from anisoalign_core.geometry.subspace import overlap, overlap_ranks
 from anisoalign_core.matrices import eigh
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.registry import Metric, applicable, measure
-from anisoalign_core.numerics import Float32, Float64, Progress, generator
+from anisoalign_core.numerics import Float64, Progress
 from anisoalign_core.pairs import EmbeddingPair, check_pair
 from anisoalign_core.recipe import InputFacts, versions
 from anisoalign_core.splitting import equal_rows
 
-MODELS: tuple[tuple[str, Model], ...] = (
-    ("label_transfer", "linear"),
-    ("label_transfer_mlp", "mlp"),
-)
 TRAINING_WEIGHT = 30.0
 """How much longer an entry that trains takes than one that does not, for the estimate."""
 Numbers = dict[str, float]
@@ -55,6 +49,7 @@ def leaderboard(
     random_state: int = 0,
     columns: Sequence[str] | None = None,
     keywords: Mapping[str, Sequence[str]] | None = None,
+    prompts: EmbeddingSet | None = None,
     curves: bool = True,
     previous: Leaderboard | None = None,
     on_split: Callable[[Leaderboard], None] | None = None,
@@ -86,6 +81,9 @@ def leaderboard(
     columns, keywords
         What classifiers are taught; see
         :func:`~anisoalign_core.compare.use.labels.classes_of`.
+    prompts : EmbeddingSet, optional
+        Vectors of class names, for zero-shot accuracy; see
+        :func:`~anisoalign_core.compare.use.zero_shot.prompt_rows`.
     curves : bool, default True
         Whether to turn each method's dial, for the picture of semantics against support.
     previous : Leaderboard, optional
@@ -111,14 +109,7 @@ def leaderboard(
     check_pair(pair, "leaderboard")
     board, notes, given = entries([methods] if isinstance(methods, str) else methods, pair.paired)
     classes = classes_of(pair, columns, keywords)
-    if classes is None:
-        notes.append(
-            "Label transfer is missing: it needs labels on both sides (or captions and keywords)."
-        )
-    if not pair.paired:
-        notes.append(
-            "Residual, matched cosine, recall and the mixed gallery are missing: they need pairs."
-        )
+    notes += missing(pair.paired, classes, prompts)
     grouped = pair.things is not None and not pair.things.are_rows
     if grouped:
         notes.append(
@@ -132,7 +123,7 @@ def leaderboard(
         for side in (pair.source, pair.target)
         if equal_rows(side)
     ]
-    run = Run(pair, holdout, k, random_state, classes, given)
+    run = Run(pair, holdout, k, random_state, classes, given, prompts)
     first = run.round(0)
     setting = Setting(
         source=_facts(pair.source),
@@ -153,6 +144,7 @@ def leaderboard(
         columns=() if classes is None else tuple(classes.columns),
         keywords=None if keywords is None else {n: list(w) for n, w in keywords.items()},
         versions=versions(),
+        prompts=None if prompts is None else _facts(prompts),
     )
     tell = progress or (lambda fraction, words: None)
     found = Leaderboard(setting, board, {}, {}, notes=tuple(notes))
@@ -268,28 +260,19 @@ def _score(one: Round, entry: Entry, method: Aligner, found: _Found) -> None:
     after = method.transform(reference.before, one.partners)
     target = method.transform_target(reference.target) if method.moves_target else None
     scores, floors = _measured(one.comparison(after, target), applicable(pair.paired))
-    if one.things is not None:
-        goal = reference.target if target is None else target
-        texts, images = one.things.one_each(generator(one.run.random_state))
-        found.mixed[entry.name] = mixed_gallery_ndcg(after[texts], goal[images])
-        scores["mixed_gallery_ndcg"] = mean_over_shares(found.mixed[entry.name])
-        floors["mixed_gallery_ndcg"] = mean_over_shares(chance_ndcg(len(texts)))
-    if one.run.classes is not None:
-        rows = one.split.fit_source[:TAUGHT_ROWS]
-        taught = one.corrected(method, rows)
-        _teach(one, taught, scores, floors, target=target)
-    found.values[entry.name], found.floors[entry.name] = scores, floors
+    work = one.at_work(after, one.learnt_by(method), target)
+    _put_to_use(work, entry, scores, floors, found)
+    if work.things is not None:
+        found.mixed[entry.name] = mixed_curve(work)
 
 
 def _ceiling(one: Round, entry: Entry, found: _Found) -> None:
     """Score other target rows in the corrected rows' place; semantics and pairs do not apply."""
-    rows = one.fitted[1].vectors
-    n = min(len(one.reference.before), len(rows))
-    stand_in = Comparison.between(one.reference.target, rows[:n], k=one.reference.k)
+    work = one.ceiling
+    stand_in = Comparison.between(work.target, work.after, k=one.reference.k)
     support = [metric for metric in applicable(paired=False) if metric.group == "support"]
     scores, floors = _measured(stand_in, support)
-    _teach(one, rows[:TAUGHT_ROWS], scores, floors, by_target=True)
-    found.values[entry.name], found.floors[entry.name] = scores, floors
+    _put_to_use(work, entry, scores, floors, found)
 
 
 def _measured(comparison: Comparison, metrics: Sequence[Metric]) -> tuple[Numbers, Numbers]:
@@ -298,25 +281,11 @@ def _measured(comparison: Comparison, metrics: Sequence[Metric]) -> tuple[Number
     return measure(comparison, metrics)[0], known
 
 
-def _teach(
-    one: Round,
-    rows: Float32,
-    scores: Numbers,
-    floors: Numbers,
-    *,
-    by_target: bool = False,
-    target: Float32 | None = None,
+def _put_to_use(
+    work: AtWork, entry: Entry, scores: Numbers, floors: Numbers, found: _Found
 ) -> None:
-    for use, model in MODELS:
-        found = one.teach(rows, model=model, by_target=by_target, target=target)
-        if not found:
-            return
-        chance = one.most_frequent()
-        scores[use] = float(np.mean(list(found.values())))
-        floors[use] = float(np.mean([chance[name] for name in found]))
-        if len(found) > 1:
-            scores |= {f"{use}[{name}]": value for name, value in found.items()}
-            floors |= {f"{use}[{name}]": chance[name] for name in found}
+    uses, by_chance = measured(work)
+    found.values[entry.name], found.floors[entry.name] = scores | uses, floors | by_chance
 
 
 def _curve(one: Round, entry: Entry, method: Aligner, found: _Found, tell: Progress) -> None:

@@ -18,6 +18,7 @@ from anisoalign_core.compare.falsification import Falsification
 from anisoalign_core.compare.results import arrays
 from anisoalign_core.compare.splits import Round, Run
 from anisoalign_core.compare.use.labels import classes_of
+from anisoalign_core.compare.use.training import accuracies
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.numerics import Float32, Float64, Progress
 from anisoalign_core.pairs import EmbeddingPair
@@ -250,9 +251,9 @@ def score(one: Round, held: Float32, taught: Float32) -> dict[str, float]:
     scores = one.measure(held, UNPAIRED + (PAIRED + RECALL if paired else ()))
     if paired:
         scores["recall_at_10"] = float(np.mean([scores.pop(name) for name in RECALL]))
-    accuracies = one.teach(taught)
-    if accuracies:
-        scores["label_transfer"] = float(np.mean(list(accuracies.values())))
+    found = accuracies(one.at_work(held, one.learnt(taught)))
+    if found:
+        scores["label_transfer"] = float(np.mean(list(found.values())))
     return scores
 
 

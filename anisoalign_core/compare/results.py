@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
 from anisoalign_core.card import Card, Shown, within
 from anisoalign_core.compare.entries import BASELINE, CEILING, Entry
 from anisoalign_core.compare.setting import Setting
-from anisoalign_core.compare.use.uses import USES, Use, described, head
+from anisoalign_core.compare.use.use import Group, Use
+from anisoalign_core.compare.use.uses import USES, described, head
 from anisoalign_core.metrics.intervals import Interval, over_splits
 from anisoalign_core.metrics.registry import METRICS, Metric
 from anisoalign_core.numerics import Float64
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 FORMAT, FORMAT_VERSION = "anisoalign-leaderboard", 1
-GROUPS = ("semantics", "support", "residual", "retrieval", "use")
+GROUPS = ("semantics", "support", "residual", "retrieval", *get_args(Group))
 Values = dict[str, dict[str, Float64]]
 Answer = Literal["better", "worse", "cannot tell"]
 ENDS = {
@@ -28,10 +30,8 @@ ENDS = {
     "support": ("identity", CEILING),
     "residual": ("permuted", "oracle"),
     "retrieval": ("permuted", "oracle"),
-    "use": ("identity", CEILING),
 }
-"""Group → the entries between which a sensible correction lies: floor, then ceiling."""
-OTHER_ENDS = {"mixed_gallery_ndcg": ("identity", "oracle")}
+"""Group of metrics → the entries between which a sensible correction lies: floor, then ceiling."""
 SAME = 1e-6
 """Relative spread below which a floor counts as the same for all methods."""
 ROUNDING = 1e-9
@@ -120,8 +120,16 @@ class Leaderboard(Shown):
     def metrics(self, group: str | None = None) -> list[str]:
         """Metrics that any entry has, in the order of the registries, one group or all.
 
-        Accuracies per label column are in the group "use", after their mean.
+        Values of single label columns stand after their mean. The group "use" is now "train" and
+        "mixed".
         """
+        if group == "use":
+            warnings.warn(
+                'The group "use" is now "train" and "mixed"; ask for those.',
+                DeprecationWarning,
+                stacklevel=2,
+            )
+            return [*self.metrics("train"), *self.metrics("mixed")]
         have = {metric for scores in self.values.values() for metric in scores}
         order = [*METRICS]
         for use in USES:
@@ -179,7 +187,7 @@ class Leaderboard(Shown):
         found = []
         for metric in self.metrics():
             shown = described(metric)
-            low, high = OTHER_ENDS.get(metric, ENDS[shown.group])
+            low, high = shown.ends if isinstance(shown, Use) else ENDS[shown.group]
             if shown.direction == "neutral" or not (
                 self.has(low, metric) and self.has(high, metric)
             ):

@@ -30,6 +30,8 @@ class Setting:
     keywords : dict or None
         Class → words, when classes came from captions.
     versions : dict
+    prompts : dict or None
+        The vectors of class names, as in a recipe.
     """
 
     source: dict[str, Any]
@@ -44,3 +46,4 @@ class Setting:
     columns: tuple[str, ...]
     keywords: dict[str, list[str]] | None
     versions: dict[str, str]
+    prompts: dict[str, Any] | None = None

@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.knobs import Curve, Knob
-from anisoalign_core.compare.use.labels import Classes, Model, label_transfer
+from anisoalign_core.compare.use.at_work import AtWork, Learnt
+from anisoalign_core.compare.use.labels import Classes
+from anisoalign_core.compare.use.zero_shot import directions, named_rows, prototypes
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.metrics.comparison import Comparison, Reference
@@ -43,6 +46,8 @@ class Run:
         What classifiers are taught.
     given : mapping of entry to Aligner
         Estimators that people gave in place of names.
+    prompts : EmbeddingSet or None
+        Vectors of class names, of the source's side.
     """
 
     pair: EmbeddingPair
@@ -51,6 +56,14 @@ class Run:
     random_state: int
     classes: Classes | None = None
     given: Mapping[str, Aligner] = field(default_factory=dict)
+    prompts: EmbeddingSet | None = None
+
+    @cached_property
+    def named(self) -> Mapping[str, Mapping[str, Integers]]:
+        """Which class vectors name which class of which column."""
+        if self.prompts is None or self.classes is None:
+            return {}
+        return named_rows(self.prompts, self.classes)
 
     def split(self, number: int) -> Split:
         """Return a numbered split."""
@@ -67,14 +80,34 @@ class Run:
 
     def round(self, number: int) -> Round:
         """Return what is fitted and scored on a numbered split."""
-        split = self.split(number)
-        rng, things = generator(self.random_state + number), self.pair.things
+        return self._rounds(number, 1)[0]
+
+    def halves(self, number: int) -> tuple[Round, Round]:
+        """Return two rounds of a numbered split: fitted alike, with other held-out rows each.
+
+        What is chosen on the rows of the first is scored on those of the second, which neither a
+        fit nor the choice has seen. Halves are of things where pairs are known.
+        """
+        first, second = self._rounds(number, 2)
+        return first, second
+
+    def _rounds(self, number: int, parts: int) -> list[Round]:
+        split, things = self.split(number), self.pair.things
+        rng = generator(self.random_state + number)
         if things is None:
-            source_rows = _at_most(MAX_ROWS, split.holdout_source, rng)
-            target_rows = _at_most(MAX_ROWS, split.holdout_target, rng)
+            rows = list(
+                zip(
+                    _parts(parts, split.holdout_source, MAX_ROWS, rng),
+                    _parts(parts, split.holdout_target, MAX_ROWS, rng),
+                    strict=True,
+                )
+            )
         else:
-            held_things = _at_most(things.within(MAX_ROWS), split.holdout_pairs, rng)
-            source_rows, target_rows = things.rows_of(held_things)
+            held = _parts(parts, split.holdout_pairs, things.within(MAX_ROWS), rng)
+            rows = [things.rows_of(one) for one in held]
+        return [self._round(split, source, target) for source, target in rows]
+
+    def _round(self, split: Split, source_rows: Integers, target_rows: Integers) -> Round:
         held = self.pair.source.vectors[source_rows]
         goal = self.pair.target.vectors[target_rows]
         k = self.neighbours(min(len(held), len(goal)))
@@ -158,53 +191,70 @@ class Round:
         comparison = self.comparison(after, target)
         return measure(comparison, applicable(comparison.paired, metrics))[0]
 
-    def teach(
-        self,
-        rows: Float32,
-        *,
-        model: Model = "linear",
-        by_target: bool = False,
-        target: Float32 | None = None,
-    ) -> dict[str, float]:
-        """Teach classifiers on corrected fitted rows and ask them about held-out target rows.
+    def learnt(self, rows: Float32, bank: Float32 | None = None, **more: Any) -> Learnt:
+        """Return what corrected fitted source rows know, in their order.
 
         Parameters
         ----------
         rows : (n, d) float32
-            The fitted source rows, corrected, in order; or, ``by_target``, the fitted target rows.
-        model : {"linear", "mlp"}
-        by_target : bool
-            Whether ``rows`` are target rows with the target's labels: the ceiling.
-        target : (m, d) float32, optional
-            Scored target rows when a method moved them.
-
-        Returns
-        -------
-        dict of column to accuracy
-            Empty without labels.
+        bank : (m, d) float32, optional
+            The fitted target rows where a method moved them.
+        **more
+            Further fields of :class:`~.use.at_work.Learnt`.
         """
-        classes = self.run.classes
-        if classes is None:
-            return {}
-        fitted = self.split.fit_target if by_target else self.split.fit_source
-        asked = self.reference.target if target is None else target
-        found = {}
-        taught = Classes(classes.target, classes.target, "") if by_target else classes
-        for name in classes.columns:
-            keep, labels, test, wanted = taught.lesson(name, fitted[:TAUGHT_ROWS], self.target_rows)
-            found[name] = label_transfer(rows[keep], labels, asked[test], wanted, model=model)
-        return found
+        if bank is None:
+            bank = self.fitted[1].vectors
+        rows, bank = rows[:TAUGHT_ROWS], bank[:TAUGHT_ROWS]
+        return Learnt(rows, self.split.fit_source[: len(rows)], bank, self.run.classes, **more)
 
-    def most_frequent(self) -> dict[str, float]:
-        """Accuracy of naming the most frequent class of the scored target rows, per column."""
-        classes = self.run.classes
-        if classes is None:
+    def learnt_by(self, method: Aligner) -> Learnt:
+        """Return what the fitted source rows know once a fitted method has corrected them."""
+        most = len(self.split.fit_target) if method.is_control else TAUGHT_ROWS
+        rows = self.corrected(method, self.split.fit_source[: min(most, TAUGHT_ROWS)])
+        bank = self.fitted[1].vectors[:TAUGHT_ROWS]
+        moved = method.transform_target(bank) if method.moves_target else bank
+        return self.learnt(rows, moved, prompts=self._prompts(method))
+
+    def _prompts(self, method: Aligner) -> Mapping[str, Mapping[str, Float32]]:
+        """Directions of class vectors, corrected; partners are the classes' target rows."""
+        run, classes = self.run, self.run.classes
+        if run.prompts is None or classes is None:
             return {}
-        found = {}
-        for name in classes.columns:
-            asked = classes.lesson(name, self.source_rows, self.target_rows)[3]
-            found[name] = float(np.unique(asked, return_counts=True)[1].max() / len(asked))
-        return found
+        fitted = self.split.fit_target
+        labels = {column: classes.of_target(column, fitted) for column in run.named}
+        rows = run.prompts.vectors
+        partners = prototypes(self.run.pair.target.vectors[fitted], labels, run.named, rows)
+        return directions(method.transform(rows, partners), run.named)
+
+    def at_work(
+        self, after: Float32, learnt: Learnt | None = None, target: Float32 | None = None
+    ) -> AtWork:
+        """Put corrected scored rows to use.
+
+        Parameters
+        ----------
+        after : (n, d) float32
+        learnt : Learnt, optional
+            Nothing by default.
+        target : (m, d) float32, optional
+            The scored target rows where a method moved them.
+        """
+        if learnt is None:
+            learnt = Learnt(after[:0], self.source_rows[:0], after[:0])
+        goal = self.reference.target if target is None else target
+        rows = self.source_rows, self.target_rows
+        return AtWork(learnt, after, goal, *rows, self.things, self.run.random_state)
+
+    @property
+    def ceiling(self) -> AtWork:
+        """Fitted target rows in the place of corrected ones, with the target's classes."""
+        classes, rows = self.run.classes, self.fitted[1].vectors
+        numbers, n = self.split.fit_target, len(self.reference.before)
+        both = None if classes is None else Classes(classes.target, classes.target, "")
+        taught = rows[:TAUGHT_ROWS]
+        learnt = Learnt(taught, numbers[:TAUGHT_ROWS], taught, both)
+        goal, asked = self.reference.target, self.target_rows
+        return AtWork(learnt, rows[:n], goal, numbers[:n], asked, None, self.run.random_state)
 
 
 def local(k: int, rows: int) -> int:
@@ -212,5 +262,10 @@ def local(k: int, rows: int) -> int:
     return max(2, min(k, rows // 10))
 
 
-def _at_most(limit: int, rows: Integers, rng: np.random.Generator) -> Integers:
-    return rows if len(rows) <= limit else np.sort(rng.choice(rows, limit, replace=False))
+def _parts(count: int, rows: Integers, limit: int, rng: np.random.Generator) -> list[Integers]:
+    """Return disjoint sorted parts of some rows, of at most ``limit`` rows each."""
+    if count == 1 and len(rows) <= limit:
+        return [rows]
+    size = min(limit, len(rows) // count)
+    drawn = rng.choice(rows, size * count, replace=False)
+    return [np.sort(drawn[size * part : size * (part + 1)]) for part in range(count)]

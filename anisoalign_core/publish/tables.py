@@ -20,7 +20,12 @@ GROUP_WORDS = {
     "support": "Support: how far it stands where the target stands",
     "residual": "Residual: what still separates partners",
     "retrieval": "Retrieval: whether partners find each other",
-    "use": "Use: what it teaches about the target",
+    "train": "Training on the other modality: what it teaches about the target",
+    "search": "Search across modalities, by cosines and by mended scores",
+    "mixed": "Search among documents of both kinds",
+    "cluster": "Clustering both modalities together",
+    "zero-shot": "Zero-shot: target rows named by vectors of class names",
+    "robustness": "Robustness: search after rows were stored in fewer bits, cut or stirred",
 }
 
 

@@ -18,7 +18,9 @@ from anisoalign_core.compare.use.labels import (
     label_transfer,
     parse_keywords,
 )
-from anisoalign_core.compare.use.uses import USES, Use, described
+from anisoalign_core.compare.use.use import Use
+from anisoalign_core.compare.use.uses import USES, described
+from anisoalign_core.compare.use.zero_shot import prompt_rows
 
 __all__ = [
     "SHARES",
@@ -37,6 +39,7 @@ __all__ = [
     "label_transfer",
     "mixed_gallery_ndcg",
     "parse_keywords",
+    "prompt_rows",
     "score_captions",
     "token_f1",
     "words",

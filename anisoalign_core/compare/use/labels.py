@@ -63,16 +63,57 @@ def label_transfer(
     ShapeError
         If the taught rows name fewer than two classes, or there is no row to test on.
     """
-    taught, asked = np.asarray(labels).astype(str), np.asarray(target_labels).astype(str)
-    classes = np.unique(taught)
-    if len(classes) < 2 or len(asked) == 0:
-        raise ShapeError(
-            f"{len(classes)} classes are taught and {len(asked)} rows are asked about; a "
-            "classifier needs at least two classes and one row. Choose other labels."
-        )
-    with one_thread():  # small products: a second thread waits longer than it works
-        fitted = _classifier(model, random_state).fit(rows, np.searchsorted(classes, taught))
-        return float(np.mean(classes[fitted.predict(target_rows)] == asked))
+    return Classifier.taught(rows, labels, model, random_state).accuracy(target_rows, target_labels)
+
+
+@dataclass(frozen=True, eq=False)
+class Classifier:
+    """What was taught on corrected rows; see :func:`label_transfer`.
+
+    Attributes
+    ----------
+    classes : (c,) array of str
+    fitted : scikit-learn classifier
+    """
+
+    classes: npt.NDArray[Any]
+    fitted: Any
+
+    @classmethod
+    def taught(
+        cls, rows: Float32, labels: npt.ArrayLike, model: Model = "linear", random_state: int = 0
+    ) -> Classifier:
+        """Teach a model.
+
+        Raises
+        ------
+        ShapeError
+            If the rows name fewer than two classes.
+        """
+        taught = np.asarray(labels).astype(str)
+        classes = np.unique(taught)
+        if len(classes) < 2:
+            raise ShapeError(
+                f"{len(classes)} classes are taught; a classifier needs at least two. Choose other "
+                "labels."
+            )
+        with one_thread():  # small products: a second thread waits longer than it works
+            fitted = _classifier(model, random_state).fit(rows, np.searchsorted(classes, taught))
+        return cls(classes, fitted)
+
+    def accuracy(self, rows: Float32, labels: npt.ArrayLike) -> float:
+        """Return the share of rows that are named right.
+
+        Raises
+        ------
+        ShapeError
+            If there is no row.
+        """
+        asked = np.asarray(labels).astype(str)
+        if len(asked) == 0:
+            raise ShapeError("No row is asked about that has a class. Choose other labels.")
+        with one_thread():
+            return float(np.mean(self.classes[self.fitted.predict(rows)] == asked))
 
 
 def _classifier(model: Model, random_state: int) -> Any:
@@ -149,16 +190,19 @@ class Classes:
         """Questions that can be asked."""
         return [str(name) for name in self.source.columns]
 
-    def lesson(
-        self, name: str, source_rows: Integers, target_rows: Integers
-    ) -> tuple[Integers, npt.NDArray[Any], Integers, npt.NDArray[Any]]:
-        """Return positions and labels of the given rows that have a class: taught, then asked."""
-        taught = self.source[name].to_numpy(dtype=object)[source_rows]
-        asked = self.target[name].to_numpy(dtype=object)[target_rows]
-        keep, test = (
-            np.flatnonzero([isinstance(v, str) for v in side]) for side in (taught, asked)
-        )
-        return keep, taught[keep].astype(str), test, asked[test].astype(str)
+    def of_source(self, name: str, rows: Integers) -> tuple[Integers, npt.NDArray[Any]]:
+        """Return positions and labels of those of the given source rows that have a class."""
+        return _named(self.source[name], rows)
+
+    def of_target(self, name: str, rows: Integers) -> tuple[Integers, npt.NDArray[Any]]:
+        """Return positions and labels of those of the given target rows that have a class."""
+        return _named(self.target[name], rows)
+
+
+def _named(column: Any, rows: Integers) -> tuple[Integers, npt.NDArray[Any]]:
+    values = column.to_numpy(dtype=object)[rows]
+    keep = np.flatnonzero([isinstance(value, str) for value in values])
+    return keep, values[keep].astype(str)
 
 
 def classes_of(

@@ -1,63 +1,59 @@
-"""What a correction is good for, declared: the counterpart of the metrics' registry."""
+"""What a correction is good for, collected: the counterpart of the metrics' registry."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable
+from dataclasses import replace
 
+from anisoalign_core.compare.use import clusters, gallery, robustness, search, training, zero_shot
+from anisoalign_core.compare.use.at_work import AtWork
+from anisoalign_core.compare.use.use import Use, spread
 from anisoalign_core.metrics.metric import Metric
 from anisoalign_core.metrics.registry import METRICS
 
+FAMILIES = (training, search, gallery, clusters, zero_shot, robustness)
 
-@dataclass(frozen=True)
-class Use:
-    """A measure of use as tables and screens see it; fields as in ``Metric``."""
-
-    name: str
-    label: str
-    symbol: str
-    description: str
-    needs: Literal["unpaired", "paired"]
-    reference: str
-    direction: Literal["higher"] = "higher"
-    range: tuple[float, float] = (0.0, 1.0)
-    group: Literal["use"] = "use"
-    meaningful: bool = True
-
-
-USES = {
-    use.name: use
-    for use in (
-        Use(
-            "label_transfer",
-            "Labels learned from the source, right on the target",
-            "label transfer",
-            "Accuracy on target rows of a logistic regression trained on corrected source rows "
-            "only, mean over the label columns.",
-            "unpaired",
-            "[AA] arXiv:2605.07825 §5, in small",
-        ),
-        Use(
-            "label_transfer_mlp",
-            "The same with a network of one hidden layer",
-            "label transfer (MLP)",
-            "Accuracy on target rows of a network with 128 hidden units trained on corrected "
-            "source rows only, mean over the label columns.",
-            "unpaired",
-            "[AA] arXiv:2605.07825 §5, in small",
-        ),
-        Use(
-            "mixed_gallery_ndcg",
-            "The right image found among images and texts",
-            "mixed nDCG@10",
-            "nDCG@10 of a corrected source row finding its own target row, mean over galleries "
-            "of which 10 to 100 % are target rows.",
-            "paired",
-            "[GR] arXiv:2507.19054",
-        ),
-    )
-}
+USES: dict[str, Use] = {use.name: use for family in FAMILIES for use in family.FAMILY}
 """Measures of use by name, in the order in which tables show them."""
+
+
+def measured(
+    work: AtWork, uses: Iterable[Use] | None = None
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Run measures of use, all that apply by default: the one place where they are called.
+
+    Returns
+    -------
+    values, floors : dict of name to float
+        Those of single columns of labels as ``name[column]``, after their mean.
+    """
+    values: dict[str, float] = {}
+    floors: dict[str, float] = {}
+    for use in USES.values() if uses is None else uses:
+        if use.asks(work):
+            values |= spread(use.name, use.function(work))
+            floors |= spread(use.name, use.floor(work))
+    return values, floors
+
+
+def missing(paired: bool, classes: object, prompts: object) -> list[str]:
+    """Say in sentences which measures of use are left out, and what they need."""
+    found = []
+    if classes is None:
+        found.append(
+            "Label transfer and clusters against classes are missing: they need labels on both "
+            "sides (or captions and keywords)."
+        )
+    if classes is None or prompts is None:
+        found.append(
+            "Zero-shot accuracy is missing: it needs labels, and vectors of the class names."
+        )
+    if not paired:
+        found.append(
+            "Residual, matched cosine, recall, search, robustness and the mixed gallery are "
+            "missing: they need pairs."
+        )
+    return found
 
 
 def head(name: str) -> str:
@@ -75,11 +71,10 @@ def described(name: str) -> Metric | Use:
     if not bracket:
         return use
     inner = column.removesuffix("]")
-    return Use(
-        name,
-        f"{inner}: {use.label.lower()}",
-        inner,
-        use.description.replace("mean over the label columns", f"for {inner}"),
-        use.needs,
-        use.reference,
+    return replace(
+        use,
+        name=name,
+        label=f"{inner}: {use.label.lower()}",
+        symbol=f"{inner} ({use.symbol})",
+        description=use.description.replace("mean over the label columns", f"for {inner}"),
     )

@@ -149,6 +149,7 @@ def test_partners_lend_their_labels_only_when_rows_are_paired():
 def test_rows_without_a_class_are_left_out_of_the_lesson():
     pair = aa.load_sample()
     classes = classes_of(pair, keywords={"star": ["star"], "moon": ["moon", "crescent"]})
-    keep, labels, test, wanted = classes.lesson("keyword", np.arange(400), np.arange(400, 800))
+    keep, labels = classes.of_source("keyword", np.arange(400))
+    test, wanted = classes.of_target("keyword", np.arange(400, 800))
     assert 0 < len(keep) < 400 and len(labels) == len(keep)
     assert 0 < len(test) < 400 and set(wanted) == {"star", "moon"}

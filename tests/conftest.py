@@ -26,6 +26,7 @@ SLOW = (
     "plots/test_leaderboard.py",
     "plots/test_notebook.py",
     "teach/test_story.py",
+    "test_advice.py",
     "test_cli_encoders.py",
     "test_falsifiers.py",
     "test_leaderboard.py",

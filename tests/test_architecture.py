@@ -156,6 +156,8 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "metrics",
         "align",
         "recipe",
+        "files",
+        "scoring",
     },
     "teach": {
         "errors",

@@ -1,4 +1,4 @@
-"""Verbs that measure: diagnose, evaluate, live, compare, falsify."""
+"""Verbs that measure: diagnose, evaluate, live."""
 
 from __future__ import annotations
 
@@ -10,17 +10,15 @@ from typing import Any
 
 from anisoalign_core.cli.common import (
     SAMPLE,
-    emit,
     emit_json,
     open_set,
-    parameters_of,
     read_pair,
     sample_note,
     say,
     telling,
 )
 from anisoalign_core.cli.options import spoken
-from anisoalign_core.errors import FormatError, ParameterError
+from anisoalign_core.errors import FormatError
 
 
 def diagnose(options: argparse.Namespace) -> None:
@@ -102,79 +100,3 @@ def _fitted_on(options: argparse.Namespace, known: dict[str, Any] | None) -> boo
     files = [one for one in open_set(options, "source").shards if one.path.is_file()]
     alike = [FileFacts.of(one) for one in files if one.path.stat().st_size in sizes]
     return any((one.bytes, one.digest) in then for one in alike)
-
-
-def compare(options: argparse.Namespace) -> None:
-    """Print a board of all methods on the same splits."""
-    from anisoalign_core.compare import Leaderboard, leaderboard
-    from anisoalign_core.compare.captions import caption_board
-    from anisoalign_core.compare.use import parse_keywords
-    from anisoalign_core.publish import FORMATS, to_json, to_markdown
-
-    for path in options.out:
-        if Path(path).suffix not in FORMATS:
-            raise ParameterError(f"--out {path}: end the name with {', '.join(FORMATS)}.")
-    (pair, _), finished, captions = read_pair(options), list[Leaderboard](), None
-    try:
-        with telling(options) as tell:
-            leaderboard(
-                pair,
-                options.methods,
-                splits=options.splits,
-                holdout=options.holdout,
-                k=options.k,
-                random_state=options.seed,
-                columns=options.labels,
-                keywords=parse_keywords(options.keywords) if options.keywords else None,
-                on_split=finished.append,
-                progress=tell,
-            )
-            if options.captions:
-                captions = caption_board(
-                    pair, holdout=options.holdout, random_state=options.seed, progress=tell
-                )
-    except KeyboardInterrupt:
-        if not finished:
-            raise
-        say(options, f"stopped; {finished[-1].splits} of {options.splits} splits are kept.")
-    board = finished[-1]
-    for path in options.out:
-        _write_board(board, captions, path)
-    if options.json:
-        emit(to_json(board, captions).rstrip("\n"), options.json)
-    if options.json != "-":
-        print(to_markdown(board, captions))
-
-
-def _write_board(board: Any, captions: Any, path: str) -> None:
-    from anisoalign_core.files.atomic import atomic_path
-    from anisoalign_core.publish import render
-
-    with atomic_path(Path(path)) as temporary:
-        temporary.write_bytes(render(board, Path(path).suffix, captions))
-
-
-def falsify(options: argparse.Namespace) -> None:
-    """Print what is left of AnisoAlign without each of its parts."""
-    from anisoalign_core.align import AnisoAlign
-    from anisoalign_core.compare import falsify as falsified
-
-    parameters = {"variant": options.variant} | parameters_of(options, AnisoAlign)
-    pair, sample = read_pair(options)
-    with telling(options) as tell:
-        found = falsified(
-            pair,
-            splits=options.splits,
-            method=AnisoAlign.of(parameters),
-            ranks=options.ranks,
-            holdout=options.holdout,
-            k=options.k,
-            random_state=options.seed,
-            progress=tell,
-        )
-    if options.json:
-        emit(json.dumps(found.to_dict(), indent=1), options.json)
-    if options.json != "-":
-        print(found.to_markdown())
-        for note in (*found.notes, *sample_note(sample)):
-            print(f"  {note}")

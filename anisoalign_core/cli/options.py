@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from argparse import ArgumentParser, Namespace
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from importlib import import_module
+from typing import Any
 
 SAMPLE_ROWS = 100_000
 """Rows that verbs which measure read of each side, unless told otherwise."""
@@ -176,3 +178,12 @@ def add_engine(parser: ArgumentParser) -> None:
     where.add_argument(
         "--workers", type=int, metavar="N", help="work on a Dask cluster of N processes here"
     )
+
+
+def later(module: str, name: str) -> Callable[[Any], Any]:
+    """Return what runs a verb, or adds to it: its module is imported when it is used."""
+
+    def run(subject: Any) -> Any:
+        return getattr(import_module(f"anisoalign_core.cli.{module}"), name)(subject)
+
+    return run

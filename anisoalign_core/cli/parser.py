@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
-from importlib import import_module
 from typing import Any
 
 from anisoalign_core import __version__
+from anisoalign_core.cli.compare_verbs import advise, compare, falsify
 from anisoalign_core.cli.encoder_verbs import atlas, compare_encoders
 from anisoalign_core.cli.options import (
     add_columns,
@@ -22,7 +22,7 @@ from anisoalign_core.cli.options import (
     add_sampling,
     add_sides,
     add_source,
-    add_splits,
+    later,
 )
 
 WRONG = 2
@@ -44,6 +44,7 @@ EXAMPLES = """examples:
   anisoalign apply --model model.npz --source texts/ --out aligned/
   anisoalign evaluate --model model.npz --target image_eval.npy --source text_eval.npy --paired
   anisoalign compare --target image.npy --source text.npy --paired --splits 5 --out board.html
+  anisoalign advise --purpose search --target image.npy --source text.npy --paired
   anisoalign live --model model.npz --target image.npy --source text.npy --out live.html
   anisoalign falsify --target image.npy --source text.npy --paired --splits 10 --json found.json
   anisoalign encode --images photos.zip --captions captions.csv --model ViT-B-32
@@ -108,25 +109,16 @@ def build_parser() -> argparse.ArgumentParser:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         made.add_argument("--quiet", action="store_true", help="nothing on standard error")
-        made.set_defaults(run=_run(module, name.replace("-", "_")))
+        made.set_defaults(run=later(module, name.replace("-", "_")))
         return made
 
-    adding = (_info, _diagnose, _fit, _apply, _evaluate, _compare, _falsify, _live, _encode)
+    adding = (_info, _diagnose, _fit, _apply, _evaluate, compare, advise, falsify, _live, _encode)
     for add in (*adding, _scores, _convert, _replay, compare_encoders, atlas):
         add(verb)
     return parser
 
 
 Verb = Callable[[str, str, str, str], Parser]
-
-
-def _run(module: str, name: str) -> Callable[[Any], Any]:
-    """Return what runs a verb, or adds to it: its module is imported when it is used."""
-
-    def run(subject: Any) -> Any:
-        return getattr(import_module(f"anisoalign_core.cli.{module}"), name)(subject)
-
-    return run
 
 
 def _info(verb: Verb) -> None:
@@ -171,7 +163,7 @@ def _fit(verb: Verb) -> None:
         "--out model.npz",
     )
     add_sides(fit)
-    fit.methods = _run("knobs", "add_methods")
+    fit.methods = later("knobs", "add_methods")
     add_parameters(fit, "any other parameter of the method, as JSON; repeatable")
     fit.add_argument("--split-seed", type=int, help="fit on the fit parts of this split only")
     fit.add_argument("--holdout", type=float, default=0.2, help="share that the split holds out")
@@ -248,60 +240,7 @@ def _scores(verb: Verb) -> None:
         "anisoalign scores --scorer csls --queries q.npy --gallery x.npy --out rows.npy "
         "--out-queries asked.npy",
     )
-    scores.methods = _run("scores", "add_scores")
-
-
-def _compare(verb: Verb) -> None:
-    compare = verb(
-        "compare",
-        "measure",
-        "all methods on the same splits, with floor, ceiling and controls",
-        "anisoalign compare --target image.npy --source text.npy --paired --out board.html",
-    )
-    add_sides(compare)
-    add_sampling(compare)
-    compare.add_argument(
-        "--methods",
-        nargs="*",
-        metavar="METHOD[:NAME=VALUE,…]",
-        help="default: every method of anisoalign fit; those that train in each of their variants, "
-        "which takes minutes",
-    )
-    add_splits(compare, 5)
-    lessons = compare.add_mutually_exclusive_group()
-    lessons.add_argument("--labels", nargs="*", metavar="COLUMN", help="teach these labels only")
-    lessons.add_argument(
-        "--keywords", help='teach classes found in captions: "dog: dog, puppy; cat: cat, kitten"'
-    )
-    compare.add_argument(
-        "--captions", action="store_true", help="train caption decoders too (minutes)"
-    )
-    compare.add_argument(
-        "--out",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="write .csv, .json, .tex, .md or .html; repeatable",
-    )
-    add_json(compare, "everything")
-
-
-def _falsify(verb: Verb) -> None:
-    falsify = verb(
-        "falsify",
-        "measure",
-        "take AnisoAlign apart, against controls and at equal cost in meaning",
-        "anisoalign falsify --target image.npy --source text.npy --paired --splits 10",
-    )
-    add_sides(falsify)
-    add_sampling(falsify)
-    falsify.methods = _run("knobs", "add_variant")
-    add_splits(falsify, 10)
-    falsify.add_argument(
-        "--ranks", type=int, nargs="*", help="frame ranks to sweep; default: half and twice"
-    )
-    add_parameters(falsify, "a parameter of AnisoAlign, as JSON; repeatable")
-    add_json(falsify, "every score")
+    scores.methods = later("scores", "add_scores")
 
 
 def _encode(verb: Verb) -> None:
@@ -326,7 +265,7 @@ def _encode(verb: Verb) -> None:
     encode.add_argument(
         "--audio", nargs="+", default=[], metavar="PATH", help=".wav files, and folders of them"
     )
-    encode.methods = _run("encode", "add_backends")
+    encode.methods = later("encode", "add_backends")
     encode.add_argument(
         "--checkpoint",
         metavar="PATH",

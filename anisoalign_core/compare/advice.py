@@ -13,8 +13,8 @@ from anisoalign_core.align import ALIGNERS
 from anisoalign_core.card import Card, Shown, three, within
 from anisoalign_core.compare.entries import BASELINE, FLOOR, Entry
 from anisoalign_core.compare.purposes import PURPOSES, scorer_of
-from anisoalign_core.compare.results import Values, arrays, lists
 from anisoalign_core.compare.use.uses import described
+from anisoalign_core.compare.values import Values, arrays, lists
 from anisoalign_core.metrics.intervals import Interval, over_splits
 from anisoalign_core.numerics import Float64
 

@@ -7,8 +7,8 @@ So neither a fit nor the choice has seen the rows that speak for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,14 @@ import numpy as np
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.compare.advice import Advice, Costs
 from anisoalign_core.compare.entries import BASELINE, FLOOR, Entry, default_names, entries, entry
+from anisoalign_core.compare.parallel import side_by_side
 from anisoalign_core.compare.purposes import PURPOSES, Purpose
-from anisoalign_core.compare.results import Values
 from anisoalign_core.compare.splits import Round, Run
+from anisoalign_core.compare.use.at_work import Learnt
 from anisoalign_core.compare.use.labels import Classes, classes_of
-from anisoalign_core.compare.use.use import spread
+from anisoalign_core.compare.use.use import Use, spread
 from anisoalign_core.compare.use.uses import USES
+from anisoalign_core.compare.values import Values
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.metrics.registry import applicable
@@ -39,6 +41,7 @@ COSTS = ("omega", "psi", "mixing_coverage")
 """Metrics of what a recommendation costs or buys besides its purpose."""
 SHARE_OF_COSTS = 0.15
 """Of the time, for the estimate."""
+Numbers = dict[str, float]
 
 
 def candidates(paired: bool) -> tuple[str, ...]:
@@ -61,6 +64,7 @@ def advise(
     columns: Sequence[str] | None = None,
     keywords: Mapping[str, Sequence[str]] | None = None,
     prompts: EmbeddingSet | None = None,
+    workers: int | None = None,
     on_split: Callable[[Advice], None] | None = None,
     progress: Progress | None = None,
 ) -> Advice:
@@ -86,6 +90,8 @@ def advise(
         Split i uses seed ``random_state + i``.
     columns, keywords, prompts
         As in :func:`~anisoalign_core.compare.leaderboard`.
+    workers : int, optional
+        Splits that run at once, by default one for each core; numbers do not depend on it.
     on_split : callable of an Advice, optional
         Receives what is known after each split: what is worth keeping when the run is cancelled.
         What a recommendation costs elsewhere is measured at the end.
@@ -131,37 +137,63 @@ def advise(
         tell(1.0, "done")
         return found
     measures = [USES[name] for one in purposes for name in one.measures]
+
+    def one_split(number: int, here: Progress) -> _Found:
+        return _one_split(run, number, board, measures, here, f"split {number + 1} of {splits}")
+
+    def before_costs(fraction: float, words: str) -> None:
+        tell((1 - SHARE_OF_COSTS) * fraction, words)
+
     tell(0.0, f"{len(board)} methods on {splits} splits")
-    for number in range(splits):
-        done = (1 - SHARE_OF_COSTS) / splits
-        parts = run.halves(number)
-        kept: list[dict[str, dict[str, float]]] = [{}, {}]
-        failures = dict(found.failures)
-        for step, one in enumerate(board):
-            if one.name in failures:
-                continue
-            tell(
-                done * (number + step / len(board)),
-                f"split {number + 1} of {splits}: {one.label}",
-            )
-            try:
-                method = parts[0].fit(given.get(one.name) or one.build())
-                scores = _both(parts, method, measures)
-            except AnisoAlignError as error:
-                failures[one.name] = str(error)
-                continue
-            for values, score in zip(kept, scores, strict=True):
-                values[one.name] = score
+    for number, new in enumerate(side_by_side(range(splits), one_split, before_costs, workers)):
+        failures = found.failures | new.failures
         chosen, scored = (
             _longer(before, now, failures)
-            for before, now in zip((found.chosen_on, found.scored_on), kept, strict=True)
+            for before, now in zip((found.chosen_on, found.scored_on), new.values, strict=True)
         )
         found = replace(found, chosen_on=chosen, scored_on=scored, failures=failures)
         if on_split is not None and number:
             on_split(found)
-    found = replace(found, costs=_costs(run, found, tell, prompts))
+    found = replace(found, costs=_costs(run, found, tell, workers))
     tell(1.0, "done")
     return found
+
+
+@dataclass
+class _Found:
+    """Values of one split: on the rows to choose on, and on those that are scored."""
+
+    values: tuple[dict[str, Numbers], dict[str, Numbers]]
+    failures: dict[str, str]
+
+
+def _one_split(
+    run: Run,
+    number: int,
+    board: Sequence[Entry],
+    measures: Sequence[Use],
+    tell: Progress,
+    where: str,
+) -> _Found:
+    parts, found = run.halves(number), _Found(({}, {}), {})
+    for step, one in enumerate(board):
+        tell(step / len(board), f"{where}: {one.label}")
+        try:
+            method = parts[0].fit(run.given.get(one.name) or one.build())
+            learnt = parts[0].learnt_by(method)  # taught once, asked on both parts
+            scores = [_measured(part, method, learnt, measures) for part in parts]
+        except AnisoAlignError as error:
+            found.failures[one.name] = str(error)
+            continue
+        for values, score in zip(found.values, scores, strict=True):
+            values[one.name] = score
+    return found
+
+
+def _measured(part: Round, method: Aligner, learnt: Learnt, uses: Sequence[Use]) -> Numbers:
+    after, target = part.moved(method)
+    work = part.at_work(after, learnt, target)
+    return {one.name: spread(one.name, one.function(work))[one.name] for one in uses}
 
 
 def _listed(purpose: str | Sequence[str]) -> list[str]:
@@ -194,21 +226,7 @@ def _answerable(
     return kept, left_out
 
 
-def _both(
-    parts: tuple[Round, Round], method: Aligner, measures: Sequence[Any]
-) -> tuple[dict[str, float], dict[str, float]]:
-    """Measure a fitted method on both parts; what it has taught is taught once."""
-    learnt = parts[0].learnt_by(method)
-    found = []
-    for part in parts:
-        after = method.transform(part.reference.before, part.partners)
-        target = method.transform_target(part.reference.target) if method.moves_target else None
-        work = part.at_work(after, learnt, target)
-        found.append({one.name: spread(one.name, one.function(work))[one.name] for one in measures})
-    return found[0], found[1]
-
-
-def _longer(before: Values, now: Mapping[str, Mapping[str, float]], failed: Any) -> Values:
+def _longer(before: Values, now: Mapping[str, Numbers], failed: Collection[str]) -> Values:
     """Return values with those of one more split."""
     return {
         name: {
@@ -220,33 +238,34 @@ def _longer(before: Values, now: Mapping[str, Mapping[str, float]], failed: Any)
     }
 
 
-def _costs(run: Run, found: Advice, tell: Progress, prompts: EmbeddingSet | None) -> Costs:
+def _costs(run: Run, found: Advice, tell: Progress, workers: int | None) -> Costs:
     """Measure on the scored rows what recommendations cost besides their purposes."""
-    wanted = {FLOOR, BASELINE}
-    for purpose in found.purposes:
-        best = found.answer(purpose).best
-        wanted.add(best.entry)
-    board: list[Entry] = [
-        one for one in found.entries if one.name in wanted and one.name not in found.failures
-    ]
+    picks = [answer.pick for answer in found.answers.values()]
+    wanted = {pick.entry for pick in picks if pick is not None} - {FLOOR}
+    if not wanted:
+        return {}
+    wanted |= {FLOOR, BASELINE}
+    board = [one for one in found.entries if one.name in wanted and one.name in found.scored_on]
     paired = run.pair.paired
-    others, _ = _answerable(list(PURPOSES), paired, run.classes, prompts)
+    others, _ = _answerable(list(PURPOSES), paired, run.classes, run.prompts)
     uses = [USES[one.measures[0]] for one in others if one.name not in found.purposes]
-    values: dict[str, dict[str, list[float]]] = {one.name: {} for one in board}
-    for number in range(found.splits):
-        part = run.halves(number)[1]
+    names = [metric.name for metric in applicable(paired, COSTS)]
+
+    def one_split(number: int, here: Progress) -> dict[str, Numbers]:
+        part, values = run.halves(number)[1], {}
         for step, one in enumerate(board):
-            done = (number + step / len(board)) / found.splits
-            tell(1 - SHARE_OF_COSTS * (1 - done), f"what it costs elsewhere: {one.label}")
+            here(step / len(board), f"what it costs elsewhere: {one.label}")
             method = part.fit(run.given.get(one.name) or one.build())
-            after = method.transform(part.reference.before, part.partners)
-            moves = method.moves_target
-            target = method.transform_target(part.reference.target) if moves else None
-            names = [metric.name for metric in applicable(paired, COSTS)]
-            scores = part.measure(after, names, target)
-            work = part.at_work(after, part.learnt_by(method) if uses else None, target)
-            for use in uses:
-                scores[use.name] = spread(use.name, use.function(work))[use.name]
-            for name, value in scores.items():
-                values[one.name].setdefault(name, []).append(value)
-    return {one: {m: np.array(v) for m, v in scores.items()} for one, scores in values.items()}
+            after, target = part.moved(method)
+            values[one.name] = part.measure(after, names, target)
+            if uses:
+                values[one.name] |= _measured(part, method, part.learnt_by(method), uses)
+        return values
+
+    def at_the_end(fraction: float, words: str) -> None:
+        tell(1 - SHARE_OF_COSTS * (1 - fraction), words)
+
+    costs: Costs = {}
+    for new in side_by_side(range(found.splits), one_split, at_the_end, workers):
+        costs = _longer(costs, new, ())
+    return costs

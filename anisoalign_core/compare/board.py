@@ -14,6 +14,7 @@ import numpy as np
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.compare import published
 from anisoalign_core.compare.entries import CEILING, Entry, curve_owners, dial_of, entries
+from anisoalign_core.compare.parallel import side_by_side
 from anisoalign_core.compare.results import Curve, Leaderboard
 from anisoalign_core.compare.setting import Setting
 from anisoalign_core.compare.splits import Round, Run
@@ -52,6 +53,7 @@ def leaderboard(
     prompts: EmbeddingSet | None = None,
     curves: bool = True,
     previous: Leaderboard | None = None,
+    workers: int | None = None,
     on_split: Callable[[Leaderboard], None] | None = None,
     progress: Progress | None = None,
 ) -> Leaderboard:
@@ -88,6 +90,8 @@ def leaderboard(
         Whether to turn each method's dial, for the picture of semantics against support.
     previous : Leaderboard, optional
         A board of the same setting whose finished splits are kept, to continue it.
+    workers : int, optional
+        Splits that run at once, by default one for each core; numbers do not depend on it.
     on_split : callable of a Leaderboard, optional
         Receives the board after each split: what is worth keeping when the run is cancelled.
     progress : callable(fraction, words), optional
@@ -154,10 +158,18 @@ def leaderboard(
     else:
         found = _continued(previous, found)
     weights = [TRAINING_WEIGHT if one.trains else 1.0 for one in board]
-    start = found.splits if found.values else 0
-    for number in range(start, splits):
-        here = _Telling(tell, number, splits, weights)
-        found = _extended(found, _one_split(run.round(number), found, here, curves))
+    start, planned = found.splits if found.values else 0, found
+
+    def one_split(number: int, here: Progress) -> _Found:
+        return _one_split(
+            run.round(number), planned, _Telling(here, number, splits, weights), curves
+        )
+
+    def of_all(fraction: float, words: str) -> None:
+        tell((start + fraction * (splits - start)) / splits, words)
+
+    for new in side_by_side(range(start, splits), one_split, of_all, workers):
+        found = _extended(found, new)
         if on_split is not None:
             on_split(found)
     tell(1.0, "done")
@@ -210,9 +222,9 @@ class _Telling:
         begun, weight = sum(self.weights[:step]) / whole, self.weights[step] / whole
 
         def tell(fraction: float, inner: str) -> None:
-            done = (self.number + begun + weight * fraction) / self.splits
             more = f", {inner}" if inner else ""
-            self.tell(done, f"split {self.number + 1} of {self.splits}: {words}{more}")
+            said = f"split {self.number + 1} of {self.splits}: {words}{more}"
+            self.tell(begun + weight * fraction, said)
 
         return tell
 
@@ -256,10 +268,8 @@ def _one_split(one: Round, board: Leaderboard, telling: _Telling, curves: bool) 
 
 
 def _score(one: Round, entry: Entry, method: Aligner, found: _Found) -> None:
-    pair, reference = one.run.pair, one.reference
-    after = method.transform(reference.before, one.partners)
-    target = method.transform_target(reference.target) if method.moves_target else None
-    scores, floors = _measured(one.comparison(after, target), applicable(pair.paired))
+    after, target = one.moved(method)
+    scores, floors = _measured(one.comparison(after, target), applicable(one.run.pair.paired))
     work = one.at_work(after, one.learnt_by(method), target)
     _put_to_use(work, entry, scores, floors, found)
     if work.things is not None:

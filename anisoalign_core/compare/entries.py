@@ -165,7 +165,8 @@ def entries(
         If a method is unknown or named twice.
     """
     wanted, given = [], dict[str, Aligner]()
-    for one in default_names() if names is None else names:
+    every = [entry(name) for name in default_names()] if names is None else []
+    for one in [one.name for one in every if not one.trains] if names is None else names:
         if isinstance(one, str):
             wanted.append(entry(one))
         else:
@@ -182,6 +183,9 @@ def entries(
     left_out = [one.label for one in wanted if one.needs == "paired" and not paired]
     kept = tuple(one for one in wanted if one.needs != "paired" or paired)
     notes = []
+    if any(one.trains for one in every):
+        slow = (f"{one.label} ({one.name})" for one in every if one.trains)
+        notes.append(f"Left out, since they train for minutes, until named: {', '.join(slow)}.")
     if left_out:
         notes.append(
             f"Left out, since they need to know which rows are pairs: {', '.join(left_out)}."

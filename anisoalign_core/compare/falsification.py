@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from anisoalign_core.compare.results import arrays, lists, markdown_table
+from anisoalign_core.compare.results import markdown_table
+from anisoalign_core.compare.values import arrays, lists
 from anisoalign_core.metrics.intervals import Interval, over_splits
 from anisoalign_core.metrics.registry import METRICS
 from anisoalign_core.numerics import Float64

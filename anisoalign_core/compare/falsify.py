@@ -15,10 +15,10 @@ import numpy as np
 from anisoalign_core.align import AnisoAlign, BoundedTransport, Identity, ReAlign
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.compare.falsification import Falsification
-from anisoalign_core.compare.results import arrays
 from anisoalign_core.compare.splits import Round, Run
 from anisoalign_core.compare.use.labels import classes_of
 from anisoalign_core.compare.use.training import accuracies
+from anisoalign_core.compare.values import arrays
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.numerics import Float32, Float64, Progress
 from anisoalign_core.pairs import EmbeddingPair

@@ -14,6 +14,7 @@ from anisoalign_core.compare.entries import BASELINE, CEILING, Entry
 from anisoalign_core.compare.setting import Setting
 from anisoalign_core.compare.use.use import Group, Use
 from anisoalign_core.compare.use.uses import USES, described, head
+from anisoalign_core.compare.values import Values, arrays, lists
 from anisoalign_core.metrics.intervals import Interval, over_splits
 from anisoalign_core.metrics.registry import METRICS, Metric
 from anisoalign_core.numerics import Float64
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 FORMAT, FORMAT_VERSION = "anisoalign-leaderboard", 1
 GROUPS = ("semantics", "support", "residual", "retrieval", *get_args(Group))
-Values = dict[str, dict[str, Float64]]
 Answer = Literal["better", "worse", "cannot tell"]
 ENDS = {
     "semantics": ("permuted", "identity"),
@@ -183,19 +183,28 @@ class Leaderboard(Shown):
         return known[0] if spread <= SAME * max(abs(known[0]), 1.0) else None
 
     def order(self) -> list[Check]:
-        """Check for every metric that its floor entry scores below its ceiling entry."""
+        """Check for every metric that its floor entry scores below its ceiling entry.
+
+        Columns of labels of which even the ceiling knows no more than chance are left out.
+        """
         found = []
         for metric in self.metrics():
             shown = described(metric)
             low, high = shown.ends if isinstance(shown, Use) else ENDS[shown.group]
-            if shown.direction == "neutral" or not (
-                self.has(low, metric) and self.has(high, metric)
-            ):
+            ends = self.has(low, metric) and self.has(high, metric)
+            if not ends or shown.direction == "neutral" or self._says_nothing(metric, high):
                 continue
             first, last = self.score(low, metric).value, self.score(high, metric).value
             holds = first < last if shown.direction == "higher" else first > last
             found.append(Check(metric, low, first, high, last, holds))
         return found
+
+    def _says_nothing(self, metric: str, ceiling: str) -> bool:
+        """Whether a column of labels is one that even the ceiling reads no better than chance."""
+        if "[" not in metric or metric not in self.floors.get(ceiling, {}):
+            return False
+        above = self.values[ceiling][metric] - self.floors[ceiling][metric]
+        return over_splits(above, self.setting.holdout).sign < 1
 
     def controls(self) -> list[Check]:
         """Check that the permuted target scores no better than chance where meaning counts.
@@ -381,16 +390,6 @@ class Leaderboard(Shown):
             tuple(known["notes"]),
             dict(known["gap"]),
         )
-
-
-def lists(found: Values) -> dict[str, dict[str, list[float]]]:
-    """Turn arrays into lists, two levels down."""
-    return {e: {m: v.tolist() for m, v in scores.items()} for e, scores in found.items()}
-
-
-def arrays(found: Mapping[str, Mapping[str, Sequence[float]]]) -> Values:
-    """Turn lists of numbers into arrays, two levels down."""
-    return {e: {m: np.array(v) for m, v in scores.items()} for e, scores in found.items()}
 
 
 def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -184,6 +184,12 @@ class Round:
             after, target, paired=self.run.pair.paired, things=self.things
         )
 
+    def moved(self, method: Aligner) -> tuple[Float32, Float32 | None]:
+        """Return the scored source rows, corrected, and target rows where a method moves them."""
+        after = method.transform(self.reference.before, self.partners)
+        moves = method.moves_target
+        return after, method.transform_target(self.reference.target) if moves else None
+
     def measure(
         self, after: Float32, metrics: Iterable[str], target: Float32 | None = None
     ) -> dict[str, float]:

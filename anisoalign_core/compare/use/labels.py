@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +23,8 @@ MOST_CLASSES = 50
 """A column with more values than this names rows rather than classes."""
 HIDDEN = 128
 BATCH = 128
+_WARNINGS = threading.Lock()
+"""Filters of warnings are the process's: two threads that change them would not put them back."""
 STEPS = 400
 """Steps of Adam: as many for few rows as for many."""
 Model = Literal["linear", "mlp"]
@@ -148,7 +151,7 @@ class _Network:
             n_iter_no_change=epochs,
             random_state=self.random_state,
         )
-        with warnings.catch_warnings():
+        with _WARNINGS, warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # the steps are chosen
             return network.fit(rows, labels)
 

@@ -20,10 +20,10 @@ Pair = tuple[Float32, Float32]
 
 
 def int8(queries: Float32, gallery: Float32) -> Pair:
-    """Store both in 8 bits a dimension, as scalar quantisers of vector indexes do.
+    """Store the gallery in 8 bits a dimension, as scalar quantisers of vector indexes do.
 
-    Each dimension is cut into 255 equal steps between the least and the largest value of the
-    *gallery*; queries outside are put on the border.
+    Each dimension is cut into 255 equal steps between its least and its largest value in the
+    gallery; queries stay as they are.
 
     Parameters
     ----------
@@ -32,16 +32,12 @@ def int8(queries: Float32, gallery: Float32) -> Pair:
     Returns
     -------
     tuple of float32 arrays
-        The values that the codes stand for; no unit rows.
+        Queries, and the values that the codes stand for; those are no unit rows.
     """
     low, high = gallery.min(axis=0), gallery.max(axis=0)
     step = np.maximum((high - low) / LEVELS, np.float32(1e-12))
-
-    def stored(rows: Float32) -> Float32:
-        codes = np.clip(np.round((rows - low) / step), 0, LEVELS)
-        return np.asarray(codes * step + low, dtype=np.float32)
-
-    return stored(queries), stored(gallery)
+    codes = np.round((gallery - low) / step)
+    return queries, np.asarray(codes * step + low, dtype=np.float32)
 
 
 def halved(queries: Float32, gallery: Float32) -> Pair:
@@ -68,7 +64,7 @@ def noisy(queries: Float32, gallery: Float32, *, random_state: int = 0) -> Pair:
 
 
 HARMS: dict[str, tuple[Callable[[Float32, Float32], Pair], str, str]] = {
-    "int8": (int8, "8 bits a dimension", "rows are stored in 8 bits a dimension"),
+    "int8": (int8, "8 bits a dimension", "the gallery is stored in 8 bits a dimension"),
     "half": (halved, "half of the dimensions", "only the first half of the dimensions is kept"),
     "noise": (noisy, "noise", "noise of a quarter of a row's length is added to every row"),
 }

@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from anisoalign_core.arrays import as_array
 from anisoalign_core.compare.use.at_work import AtWork
 from anisoalign_core.compare.use.labels import Classes
 from anisoalign_core.compare.use.training import most_frequent
@@ -68,7 +67,7 @@ def prompt_rows(
         raise ParameterError("There is no class name to encode; give names and templates.")
     texts = [text for _, _, text in asked]
     found = encoder.encode_texts(texts)
-    rows = as_array(getattr(found, "vectors", found))
+    rows = getattr(found, "vectors", found)
     table = pd.DataFrame(
         {column: [name if of == column else None for of, name, _ in asked] for column in classes},
         dtype=object,

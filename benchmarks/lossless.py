@@ -1,8 +1,8 @@
 """Is there a correction that loses nothing against ReAlign? Numbers for docs/RESULTS.md.
 
-Run ``python -m benchmarks.lossless [--sets …] [--variants DIR] [--splits 5]``; DIR is the ``--work``
-folder of sample_data/make_variants.py. Some minutes per set on two cores. Raw numbers go to
-docs/results; ``--write-only`` renders what earlier runs left there.
+Run ``python -m benchmarks.lossless [--sets …] [--variants DIR] [--splits 5]``; DIR is the
+``--work`` folder of sample_data/make_variants.py. Some minutes per set on two cores. Raw
+numbers go to docs/results; ``--write-only`` renders what earlier runs left there.
 
 Every candidate is fitted on unpaired parts, and what it chooses it chooses there: its bound is the
 largest under which source rows that its fit did not see keep as many neighbours as under ReAlign.
@@ -13,27 +13,33 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 import anisoalign_core as aa
-from anisoalign_core.align.affine import AffineMap
 from anisoalign_core.align.auto_bound import AUTO_LIMIT
-from anisoalign_core.align.gaussian import bures_map
-from anisoalign_core.align.realign import isotropic_scale
-from anisoalign_core.align.stretching import mean_rotation, rotated
 from anisoalign_core.compare.splits import Round, Run, local
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.distributions import frechet
 from anisoalign_core.metrics.intervals import Interval, balanced_halves, over_splits
 from anisoalign_core.metrics.semantics import omega
-from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64
+from anisoalign_core.numerics import Float32
+from benchmarks.corrections import (
+    Correction,
+    Fit,
+    as_realign,
+    levelled,
+    own_stretch,
+    part_turned,
+    ranks,
+    removed,
+    transport,
+)
 from benchmarks.document import DATA, load_set, read_results, replace_section
 from benchmarks.scores import recall
 
@@ -47,14 +53,6 @@ DOWN = ("residual_anisotropy", "frechet")
 NEIGHBOURS = 20
 HALVINGS = 7
 """A bound is settled to within AUTO_LIMIT / 2^HALVINGS."""
-
-Correction = Callable[[Float32], Float32]
-Family = Callable[[float], Correction]
-"""Corrections by bound α."""
-Fit = Callable[[Float32, Float32], Family]
-"""Of unit source and target rows."""
-Level = Callable[[Float64, Float64, Float64, float], Callable[[Float64], Float64]]
-"""From h·z of fitted rows, of the target's rows, and of ReAlign's: what becomes of h·z."""
 
 
 @dataclass(frozen=True)
@@ -77,125 +75,6 @@ class Candidate:
     scorer: str = ""
 
 
-def transport(**parameters: Any) -> Fit:
-    """BoundedTransport with these parameters; its bound moves without another fit."""
-
-    def fit(y: Float32, x: Float32) -> Family:
-        fitted = aa.BoundedTransport(bound=0.0, **parameters).fit(y, x)
-        return lambda bound: fitted.with_bound(bound, y).transform
-
-    return fit
-
-
-def part_turned(share: float, **parameters: Any) -> Fit:
-    """Turn the source's mean this share of the way to the target's; the rest is shifted."""
-
-    def fit(y: Float32, x: Float32) -> Family:
-        a, b = (rows.mean(axis=0, dtype=np.float64) for rows in (y, x))
-        a, b = a / np.linalg.norm(a), b / np.linalg.norm(b)
-        angle = math.acos(float(np.clip(a @ b, -1.0, 1.0)))
-        goal = (math.sin((1 - share) * angle) * a + math.sin(share * angle) * b) / math.sin(angle)
-        turn = mean_rotation(a, goal).astype(np.float32).T
-        family = transport(**parameters)(y @ turn, x)
-
-        def at(bound: float) -> Correction:
-            correct = family(bound)
-            return lambda rows: correct(rows @ turn)
-
-        return at
-
-    return fit
-
-
-def levelled(fit: Fit, level: Level) -> Fit:
-    """Another correction, with what h·z it gives, ``h = μ_x/‖μ_x‖``, replaced.
-
-    What lies beside h keeps its direction and is brought to the length that puts the row back on
-    the sphere: ``z ← p' h + √((1 − p'²)/(1 − p²)) (z − p h)``, p = h·z.
-    """
-
-    def levelling(y: Float32, x: Float32) -> Family:
-        family = fit(y, x)
-        mean = x.mean(axis=0, dtype=np.float64)
-        h = mean / np.linalg.norm(mean)
-        realign = float(np.std(aa.ReAlign().fit(y, x).transform(y) @ h))
-
-        def at(bound: float) -> Correction:
-            correct = family(bound)
-            new = level(correct(y) @ h, x @ h, h, realign)
-
-            def corrected(rows: Float32) -> Float32:
-                z = correct(rows).astype(np.float64)
-                p = z @ h
-                q = np.clip(new(p), -0.999, 0.999)
-                rest = np.sqrt((1 - q**2) / np.maximum(1 - p**2, 1e-12))
-                return (rest[:, None] * (z - np.outer(p, h)) + np.outer(q, h)).astype(np.float32)
-
-            return corrected
-
-        return at
-
-    return levelling
-
-
-def as_realign(own: Float64, goal: Float64, h: Float64, realign: float) -> Any:
-    """``m + γ (p − m)``: no more spread along h than ReAlign leaves there."""
-    mean, kept = own.mean(), min(1.0, realign / float(own.std()))
-    return lambda p: mean + kept * (p - mean)
-
-
-def removed(own: Float64, goal: Float64, h: Float64, realign: float) -> Any:
-    """No spread along h."""
-    mean = own.mean()
-    return lambda p: np.full_like(p, mean)
-
-
-def gaussian(own: Float64, goal: Float64, h: Float64, realign: float) -> Any:
-    """Mean and variance of the target's: Gaussian transport in one dimension."""
-    factor = float(goal.std() / own.std())
-    return lambda p: goal.mean() + factor * (p - own.mean())
-
-
-def ranks(own: Float64, goal: Float64, h: Float64, realign: float) -> Any:
-    """``F_x⁻¹(F_z(p))``: monotone transport in one dimension, tails clamped."""
-    levels = [(np.arange(len(side)) + 0.5) / len(side) for side in (own, goal)]
-    own, goal = np.sort(own), np.sort(goal)
-    return lambda p: np.interp(np.interp(p, own, levels[0]), levels[1], goal)
-
-
-def own_stretch(y: Float32, x: Float32) -> Family:
-    """Turn; then the mean's direction has a stretch g of its own, and the rest is relaxed.
-
-    ``A = (1 − t) s P + t A_⊥ + g h hᵀ``, ``P = I − h hᵀ``, ``t = 1 − e^−α``, A_⊥ the Bures map of
-    what lies beside h. To first order in r = y − μ_y, and with α = 0, the corrected row has
-    ``h·z = const + κ c``, ``c = μ_y·r/‖μ_y‖`` and ``κ = g (1 − ‖μ_x‖²) + s² ‖μ_x‖ ‖μ_y‖``: unit
-    rows of much conformity c lie near their mean, so its part s²‖μ_x‖‖μ_y‖ comes back when rows
-    return to the sphere. Of ReAlign, where c does not lie along h, it is ``v·r`` with
-    ``v = s (1 − ‖μ_x‖²) h + s² ‖μ_x‖ μ_y``. Since μ_x·z is what all target queries score a row on
-    average, g makes both variances equal: ``κ² Var c = vᵀ Σ_y v``, and g ≥ 0.
-    """
-    source, target = Moments.of(y), Moments.of(x)
-    s, d = isotropic_scale(source, target), source.dim
-    long_y, long_x = (float(np.linalg.norm(side.mean)) for side in (source, target))
-    h, c = target.mean / long_x, source.mean / long_y
-    given = np.asarray(source.shrunk()[0] @ np.eye(d))
-    v = s * (1 - long_x**2) * h + s**2 * long_x * long_y * c
-    kappa = math.sqrt(float(v @ given @ v) / float(c @ given @ c))
-    g = max(0.0, (kappa - s**2 * long_x * long_y) / (1 - long_x**2))
-    turn = mean_rotation(source.mean, target.mean)
-    beside, along = np.eye(d) - np.outer(h, h), np.outer(h, h)
-    sides = (rotated(source, turn).shrunk()[0], target.shrunk()[0])
-    sigma_y, sigma_x = (beside @ np.asarray(side @ np.eye(d)) @ beside for side in sides)
-    full = beside @ np.asarray(bures_map(sigma_y, sigma_x)) @ beside
-
-    def at(bound: float) -> Correction:
-        t = -math.expm1(-bound)
-        linear = ((1 - t) * s * beside + t * full + g * along) @ turn
-        return AffineMap(source.mean, linear, target.mean).calibrated(y).apply
-
-    return at
-
-
 SHIFT, TURN = transport(), transport(recentre="rotate", rule="relax")
 TURN_AS_REALIGN = levelled(TURN, as_realign)
 CANDIDATES = (
@@ -205,7 +84,6 @@ CANDIDATES = (
     Candidate("turn, conformity removed", (levelled(TURN, removed),)),
     Candidate("turn, conformity as ReAlign's", (TURN_AS_REALIGN,)),
     Candidate("turn, own stretch along the mean", (own_stretch,)),
-    Candidate("turn, conformity to the target's variance", (levelled(TURN, gaussian),)),
     Candidate("turn, conformity by ranks", (levelled(TURN, ranks),)),
     Candidate("half a turn, as ReAlign's", (levelled(part_turned(0.5, rule="relax"), as_realign),)),
     Candidate("shift or turn, as ReAlign's", (SHIFT, TURN_AS_REALIGN)),
@@ -254,38 +132,50 @@ def watching(after: Float32, watched: Float32, x: Float32) -> Comparison:
     return Comparison(watched, after, x, k=local(NEIGHBOURS, min(len(watched), len(x))))
 
 
-def settle(one: Candidate, y: Float32, x: Float32, seed: int) -> tuple[Correction, float, int]:
-    """Choose bound and fit on halves of the fitted source rows, then fit on all of them.
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """Halves of the fitted source rows: each is fitted, and watched under the other's fit."""
 
-    Each half is fitted and watched on the other.
+    sides: tuple[tuple[Float32, Float32], ...]
+    x: Float32
+    known: dict[Fit, tuple[float, float]] = field(default_factory=dict)
 
-    Returns
-    -------
-    correction, bound, number of the fit
-    """
-    if one.bound is not None:
-        return one.fits[0](y, x)(one.bound), one.bound, 0
-    first, second = (y[half] for half in balanced_halves(len(y), 2, seed))
-    sides = ((first, second), (second, first))
-    realign = [aa.ReAlign().fit(fitted, x).transform(watched) for fitted, watched in sides]
-    kept = np.mean([omega(watching(z, side[1], x)) for z, side in zip(realign, sides, strict=True)])
-    found: list[tuple[float, float, int]] = []
-    for number, fit in enumerate(one.fits):
-        families = [fit(fitted, x) for fitted, _ in sides]
+    @classmethod
+    def of(cls, y: Float32, x: Float32, seed: int) -> Halves:
+        """Draw them."""
+        first, second = (y[half] for half in balanced_halves(len(y), 2, seed))
+        return cls(((first, second), (second, first)), x)
 
-        def views(bound: float, families: Sequence[Family] = families) -> list[Comparison]:
-            pairs = zip(families, sides, strict=True)
-            return [watching(family(bound)(side[1]), side[1], x) for family, side in pairs]
+    def views(self, corrections: Sequence[Correction]) -> list[Comparison]:
+        """Watched rows under the correction of either half; no pair is in sight."""
+        k = local(NEIGHBOURS, min(len(self.sides[1][1]), len(self.x)))
+        pairs = zip(corrections, self.sides, strict=True)
+        return [Comparison(rows, correct(rows), self.x, k=k) for correct, (_, rows) in pairs]
 
+    @cached_property
+    def kept(self) -> float:
+        """Neighbours that ReAlign keeps."""
+        fits = [aa.ReAlign().fit(fitted, self.x).transform for fitted, _ in self.sides]
+        return float(np.mean([omega(view) for view in self.views(fits)]))
+
+    def choose(self, fits: Sequence[Fit]) -> tuple[float, int]:
+        """Return the bound of the fit that comes nearest to the target, and its number."""
+        for fit in fits:
+            self.known[fit] = self.known[fit] if fit in self.known else self.settle(fit)
+        number = min(range(len(fits)), key=lambda one: self.known[fits[one]][1])
+        return self.known[fits[number]][0], number
+
+    def settle(self, fit: Fit) -> tuple[float, float]:
+        """Return the largest bound that keeps as many, and the Fréchet distance there."""
+        families = [fit(fitted, self.x) for fitted, _ in self.sides]
         low, high = 0.0, AUTO_LIMIT
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            enough = np.mean([omega(view) for view in views(middle)]) >= kept
+            views = self.views([family(middle) for family in families])
+            enough = np.mean([omega(view) for view in views]) >= self.kept
             low, high = (middle, high) if enough else (low, middle)
-        far = float(np.mean([frechet(view) for view in views(low)])) if len(one.fits) > 1 else 0.0
-        found.append((far, low, number))
-    _, bound, number = min(found)
-    return one.fits[number](y, x)(bound), bound, number
+        views = self.views([family(low) for family in families])
+        return low, float(np.mean([frechet(view) for view in views]))
 
 
 def score(here: Round, correct: Correction, scorer: str) -> dict[str, float]:
@@ -317,8 +207,10 @@ def measure(name: str, splits: int, data: str | None, variants: Path | None) -> 
         realign = aa.ReAlign().fit(y, x).transform
         for scorer in dict.fromkeys(one.scorer for one in CANDIDATES):
             add(f"ReAlign{scorer and f', searched by {scorer}'}", realign, scorer)
+        halves = Halves.of(y, x, number)
         for one in CANDIDATES:
-            correct, bound, chosen = settle(one, y, x, number)
+            bound, chosen = (one.bound, 0) if one.bound is not None else halves.choose(one.fits)
+            correct = one.fits[chosen](y, x)(bound)
             settled.setdefault(one.label, []).append((bound, chosen))
             add(one.label, correct, one.scorer)
         print(f"{given.title}: split {number + 1} of {splits * given.splits}", flush=True)
@@ -327,7 +219,7 @@ def measure(name: str, splits: int, data: str | None, variants: Path | None) -> 
 
 
 def differences(one: Candidate, found: dict[str, Any], held: float) -> dict[str, Interval]:
-    """Each number minus ReAlign's, searched the same way; the sign turned so that more is better."""
+    """Each number minus ReAlign's, searched the same way; more is better, whatever its sign was."""
     base = found["values"]["ReAlign" + (f", searched by {one.scorer}" if one.scorer else "")]
     own = found["values"][one.label]
     return {

@@ -299,7 +299,8 @@ LEGEND = """Made by `python -m benchmarks.lossless`. Each cell is the candidate'
 ReAlign's on the same splits, with its corrected resampled t interval; ▲ better and ▼ worse where
 that leaves out zero, = where it does not. The first four should be better, the last four no lower.
 The summary counts the conditions that hold on average, of eight; the ▲ among the first four; and
-the ▼ among all; ReAlign itself would hold four. α (mean over splits) is chosen on source rows alone, as are *shift or turn*."""
+the ▼ among all; ReAlign itself would hold four. α (mean over splits) keeps as many neighbours of
+unseen texts as ReAlign; *shift or turn* looks at the Fréchet distance too. No pair is read."""
 
 
 def write(path: Path) -> None:

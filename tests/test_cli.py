@@ -154,7 +154,7 @@ def test_compare_writes_every_format_and_prints_the_tables(files, capsys):
     assert main([*command, *outs, "--quiet"]) == 0
     shown = capsys.readouterr().out
     assert "BoundedTransport (bound 0.3)" in shown and "permuted target is no better" in shown
-    assert "Label transfer is missing" in shown
+    assert "Label transfer and clusters against classes are missing" in shown
     assert (files / "b.md").read_text().strip() == shown.strip()
     board = json.loads((files / "b.json").read_text())
     assert board["setting"]["source"]["files"] == ["text.npy"]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when BLAS and torch are loaded
+# pytest has several workers: more threads than cores wait for each other and spin meanwhile
+
 import numpy as np
 import pytest
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when BLAS and torch are loaded
@@ -89,6 +90,14 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("ANISOALIGN_REAL_DATA does not point at the reference embeddings")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def briefly_taught() -> Iterator[None]:
+    """Networks of a board take 100 steps of Adam: for tests of all that is not their accuracy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("anisoalign_core.compare.use.labels.STEPS", 100)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

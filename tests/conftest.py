@@ -46,8 +46,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what takes long, and begin with it, so that no worker is left with it at the end."""
     root = Path(__file__).parent
     slow = [root / place for place in SLOW]
+    long = {
+        path
+        for path in {item.path for item in items}
+        if any(path.is_relative_to(place) for place in slow)
+    }
     for item in items:
-        if any(item.path.is_relative_to(place) for place in slow):
+        if item.path in long:
             item.add_marker(pytest.mark.slow)
     late = {path for item in items if "slow" not in item.keywords for path in [item.path]}
     late -= {root / "test_wide.py"}

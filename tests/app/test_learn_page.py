@@ -28,7 +28,6 @@ def open_learn(step: int | str | None = None, **state: object) -> AppTest:
     at = AppTest.from_file(HOME, default_timeout=120)
     for key, value in state.items():
         at.session_state[key] = value
-    at.run()
     at.switch_page("../pages/learn.py")
     if step is not None:
         at.query_params["step"] = str(step)

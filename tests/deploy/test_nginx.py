@@ -314,7 +314,7 @@ def test_an_upload_needs_the_token_and_an_open_session(proxy, visitor):
         return visitor.http.put(
             f"{visitor.url}/_stcore/upload_file/{session}/file",
             files={"file": ("a.npy", b"x")},
-            headers={"X-Xsrftoken": token},
+            headers={"X-Xsrftoken": token, "Connection": "close"},  # a refusal may end it
             timeout=PATIENCE,
         ).status_code
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when BLAS and torch are loaded
+# pytest has several workers: more threads than cores wait for each other and spin meanwhile
 
 import numpy as np
 import pytest
@@ -43,8 +47,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what takes long, and begin with it, so that no worker is left with it at the end."""
     root = Path(__file__).parent
     slow = [root / place for place in SLOW]
+    long = {
+        path
+        for path in {item.path for item in items}
+        if any(path.is_relative_to(place) for place in slow)
+    }
     for item in items:
-        if any(item.path.is_relative_to(place) for place in slow):
+        if item.path in long:
             item.add_marker(pytest.mark.slow)
     late = {path for item in items if "slow" not in item.keywords for path in [item.path]}
     late -= {root / "test_wide.py"}
@@ -87,6 +96,14 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("ANISOALIGN_REAL_DATA does not point at the reference embeddings")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def briefly_taught() -> Iterator[None]:
+    """Networks of a board take 100 steps of Adam: for tests of all that is not their accuracy."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("anisoalign_core.compare.use.labels.STEPS", 100)
+        yield
 
 
 @pytest.hookimpl(wrapper=True)

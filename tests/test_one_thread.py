@@ -7,7 +7,7 @@ import weakref
 import pytest
 from threadpoolctl import threadpool_info
 
-from anisoalign_core.threads import one_thread
+from anisoalign_core.threads import limit_blas, one_thread
 
 
 def threads():
@@ -16,10 +16,14 @@ def threads():
 
 @pytest.fixture(autouse=True)
 def loaded():
-    """BLAS is loaded, and no thread that lives has limited it."""
+    """BLAS is loaded and has two threads, and no thread that lives has limited it."""
     thread = threading.Thread(target=limit)
     thread.start()
     thread.join()
+    found = threads()
+    limit_blas(2)
+    yield
+    limit_blas(max(found))
 
 
 def limit():
@@ -29,6 +33,7 @@ def limit():
 
 def test_blocks_that_overlap_leave_the_threads_as_they_were():
     before = threads()
+    assert set(before) == {2}
     first_in, second_in, first_out, over = (threading.Event() for _ in range(4))
     seen = []
 

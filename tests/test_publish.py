@@ -16,6 +16,8 @@ from anisoalign_core.compare.use.decoder import CaptionDecoder
 from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.publish import FORMATS, command, render
 
+pytestmark = pytest.mark.usefixtures("briefly_taught")
+
 
 @pytest.fixture(scope="module")
 def pair():

@@ -321,17 +321,11 @@ def bench_seeds(folder: Path) -> list[bytes]:
 
 
 def model_seeds(folder: Path) -> list[bytes]:
-    short = {"rank": 2, "prior_steps": 2, "refine_steps": 2, "hidden": 4, "blocks": 1}
+    short = {"rank": 2, "prior_steps": 2, "refine_steps": 2, "hidden": 4}
     y, x = rows(40, 5), rows(40, 5)[::-1] * np.array([1, 1, 2, 1, 1])
     found = []
     for name, method in aa.ALIGNERS.items():
-        known = method().get_params()
-        given = (
-            {key: value for key, value in short.items() if key in known}
-            if name == "anisoalign"
-            else {}
-        )
-        fitted = method(**given).fit(y, x)
+        fitted = method.of(short if name == "anisoalign" else {}).fit(y, x)
         found.append(fitted.save(folder / "seed.npz").read_bytes())
     return found
 

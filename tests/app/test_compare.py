@@ -11,6 +11,8 @@ from anisoalign_core.compare import leaderboard
 from tests.app.test_pages import open_page, pair_of, words
 
 METHODS = ["mean-shift", "bounded", "permuted"]
+KEY = ("board", tuple(METHODS), ("half",), "", 0.25, 0)
+"""What the board of these choices is kept under."""
 
 
 def small(n=240, paired=True, labels=True):
@@ -42,6 +44,22 @@ def ready(pair, **state):
     return open_page("compare", pair, **(chosen | state))
 
 
+@pytest.fixture(scope="module")
+def boards():
+    """The board after each of three splits."""
+    kept = []
+    leaderboard(small(), METHODS, splits=3, columns=["half"], on_split=kept.append)
+    return kept
+
+
+@pytest.fixture
+def compared(boards):
+    """The page on which the three splits are finished."""
+    at = ready(small())
+    at.session_state["compared"][KEY] = boards[-1]
+    return at.run()
+
+
 def test_nothing_runs_unasked_and_pressing_compares():
     at = ready(small())
     assert not at.dataframe and at.button(key="compare_run").label.startswith("Compare, about")
@@ -55,19 +73,15 @@ def test_nothing_runs_unasked_and_pressing_compares():
     assert "Target rows themselves" in at.dataframe[0].value["method"].tolist()
 
 
-def test_finished_splits_are_shown_and_continued_to_the_same_numbers():
-    pair = small()
-    kept = []
-    whole = leaderboard(pair, METHODS, splits=3, columns=["half"], on_split=kept.append)
-    at = ready(pair)
-    key = ("board", tuple(METHODS), ("half",), "", 0.25, 0)
-    at.session_state["compared"][key] = kept[0]
+def test_finished_splits_are_shown_and_continued_to_the_same_numbers(boards):
+    at = ready(small())
+    at.session_state["compared"][KEY] = boards[0]
     at.run()
     assert at.button(key="compare_run").label.startswith("Continue (2 more splits)")
     assert "1 of 3 splits are finished" in words(at) and len(at.dataframe) > 0
     compare(at)
-    found = at.session_state["compared"][key]
-    assert found.to_dict()["values"] == whole.to_dict()["values"]
+    found = at.session_state["compared"][KEY]
+    assert found.to_dict()["values"] == boards[-1].to_dict()["values"]
     assert not [b for b in at.button if b.key == "compare_run"]
 
 
@@ -137,8 +151,8 @@ def test_captions_of_every_decoder_stand_beside_the_rows_own(monkeypatch):
     assert at.dataframe[-1].value.shape[0] == 3  # ReAlign, target rows, the rows' own captions
 
 
-def test_a_board_outlasts_results_of_other_pages_and_leaves_with_its_set():
-    at = compare(ready(small()))
+def test_a_board_outlasts_results_of_other_pages_and_leaves_with_its_set(compared):
+    at = compared
     for number in range(40):  # far more than a session keeps
         at.session_state["results"][("x", (f"kind {number}",))] = number
     at.switch_page("../pages/spectra.py").run()
@@ -151,8 +165,8 @@ def test_a_board_outlasts_results_of_other_pages_and_leaves_with_its_set():
     assert not at.dataframe and at.button(key="compare_run")
 
 
-def test_choices_of_one_set_do_not_break_the_next():
-    at = compare(ready(small()))
+def test_choices_of_one_set_do_not_break_the_next(compared):
+    at = compared
     at.button_group(key="compare_group").set_value("residual").run()
     at.selectbox(key="compare_metric").set_value("label_transfer").run()
     at.multiselect(key="compare_methods").set_value([*METHODS, "ridge"]).run()
@@ -184,16 +198,16 @@ def test_what_is_taught_is_said_when_nothing_is_chosen():
     assert "taught labels half" in words(compare(at))
 
 
-def test_columns_that_share_a_symbol_are_told_apart():
-    at = compare(ready(small()))
+def test_columns_that_share_a_symbol_are_told_apart(compared):
+    at = compared
     at.button_group(key="compare_group").set_value("retrieval").run()
     heads = [c["label"] for c in json.loads(at.dataframe[0].proto.columns).values() if "label" in c]
     assert len(set(heads)) == len(heads)
     assert "R@1 ↑ (target → source)" in heads
 
 
-def test_every_answer_stands_in_one_table_with_its_interval():
-    at = compare(ready(small()))
+def test_every_answer_stands_in_one_table_with_its_interval(compared):
+    at = compared
     table = next(d.value for d in at.dataframe if "minus_realign_low" in d.value)
     told = table[table["better_than_realign"] != "cannot tell"]
     assert len(told) > 0

@@ -43,7 +43,8 @@ def test_methods_are_corrected_and_scored_in_full(pair, method):
 
 
 def test_comparing_and_the_mixed_gallery(pair):
-    at = open_page("compare", pair, compare_methods=["procrustes"], compare_splits=2)
+    chosen = {"compare_methods": ["procrustes"], "compare_columns": ["shape"]}
+    at = open_page("compare", pair, compare_splits=3, **chosen)
     at.button(key="compare_run").click().run(timeout=200)
     assert not at.exception and not at.error
     assert "170 things" in words(at)

@@ -49,10 +49,9 @@ def open_page(name, pair=None, **state):
         at.session_state["results"] = OrderedDict()
     for key, value in state.items():
         at.session_state[key] = value
-    at.run()
     if name != "home":
-        at.switch_page(f"../pages/{name}.py").run()
-    return at
+        at.switch_page(f"../pages/{name}.py")
+    return at.run()
 
 
 def words(at):

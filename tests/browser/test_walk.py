@@ -132,32 +132,40 @@ def test_anisoalign_is_trained_on_request_moved_live_and_survives_a_cancelled_tr
     page.get_by_text("60 steps of the prior, 60 steps of the refinement").wait_for()
 
 
-def test_a_cancelled_comparison_keeps_its_finished_splits_and_leaves_as_a_file(page, tmp_path):
-    go(page, "Compare")
+def test_a_cancelled_comparison_keeps_its_finished_splits_and_leaves_as_a_file(
+    page, server, tmp_path
+):
+    page.goto(f"{server}/compare?compare_methods=bounded&compare_columns=shape")
     page.get_by_role("button", name="Compare, about").click()
     page.get_by_text("split 2 of 5").wait_for(timeout=180_000)
     page.get_by_role("button", name="Cancel").click()
-    page.get_by_text("1 of 5 splits are finished").wait_for()
-    page.get_by_role("button", name="Continue (4 more splits)").wait_for()
+    said = page.get_by_text("of 5 splits are finished").first
+    said.wait_for()
+    kept = int(re.search(r"(\d) of 5 splits", said.inner_text())[1])  # more on a busy machine
+    assert 1 <= kept < 5
+    page.get_by_role("button", name=f"Continue ({5 - kept} more split").wait_for()
     settle(page)
     figures(page, 1)
     assert "Bounded" in page.locator(".js-plotly-plot").first.inner_text()
     go(page, "Export")
     go(page, "Compare")  # leaving the page loses nothing
-    page.get_by_text("1 of 5 splits are finished").wait_for()
+    page.get_by_text(f"{kept} of 5 splits are finished").wait_for()
     with page.expect_download() as download:
         page.get_by_role("button", name="CSV", exact=True).click()
     download.value.save_as(tmp_path / "board.csv")
     table = pd.read_csv(tmp_path / "board.csv")
-    assert set(table["splits"]) == {1}
+    assert set(table["splits"]) == {kept}
     bounded = table[(table.entry == "bounded") & (table.metric == "omega")]
     pair = aa.load_sample()
-    split = pair.split(0, 0.25)
-    method = aa.BoundedTransport().fit(
-        pair.source.take(split.fit_source), pair.target.take(split.fit_target)
-    )
-    wanted = aa.evaluate(method, pair.take(split.holdout_source), intervals=False)["omega"].value
-    assert float(bounded["value"].iloc[0]) == pytest.approx(wanted, abs=1e-6)
+    wanted = []
+    for seed in range(kept):
+        split = pair.split(seed, 0.25)
+        method = aa.BoundedTransport().fit(
+            pair.source.take(split.fit_source), pair.target.take(split.fit_target)
+        )
+        held = pair.take(split.holdout_source)
+        wanted.append(aa.evaluate(method, held, intervals=False)["omega"].value)
+    assert float(bounded["value"].iloc[0]) == pytest.approx(np.mean(wanted), abs=1e-6)
 
 
 def test_a_wrong_file_is_refused_in_words_and_the_sample_stays(page, tmp_path):

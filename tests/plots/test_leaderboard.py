@@ -7,6 +7,8 @@ import anisoalign_core as aa
 from anisoalign_core.compare import leaderboard
 from anisoalign_core.plots.leaderboard import answers, mixed_gallery, tradeoff_board
 
+pytestmark = pytest.mark.usefixtures("briefly_taught")
+
 
 @pytest.fixture(scope="module")
 def board():

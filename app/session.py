@@ -15,6 +15,7 @@ import streamlit as st
 
 from anisoalign_core.errors import LimitError
 from anisoalign_core.gap.diagnose import diagnose
+from anisoalign_core.gap.facts import Verdict
 from anisoalign_core.gap.report import GapReport
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair, Split
@@ -219,6 +220,21 @@ def report() -> GapReport:
         return _sample_report(current.sample)
     pair = require_pair()
     return long_result("report", "Measuring the gap", lambda tell: diagnose(pair, progress=tell))
+
+
+def verdict() -> Verdict | None:
+    """Return whether there is anything to align; None where measuring it was cancelled.
+
+    Kept by itself: a page that opens with it should not measure again when others' results
+    have pushed the report out.
+    """
+    digest = require_pair().digest
+    known: tuple[str, Verdict] | None = st.session_state.get("verdict")
+    if known is None or known[0] != digest:
+        if (digest, "report") in st.session_state.get("cancelled", ()):
+            return None
+        known = st.session_state["verdict"] = digest, report().verdict
+    return known[1]
 
 
 def split() -> Split:

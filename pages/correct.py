@@ -11,12 +11,14 @@ from app.widgets.falsifiers import falsifiers
 from app.widgets.live import live_control, live_picture
 from app.widgets.prior import prior_section
 from app.widgets.training import learned_correction
+from app.widgets.verdict import verdict_line
 
 page_header(
     "Correct",
     "Can the source stand in for the target, and what does the correction cost in meaning?",
 )
 pair = require_pair()
+verdict_line()
 study = current_study()
 choice = choose_method(pair.paired)
 learned = learned_correction(study, choice) if ALIGNERS[choice.method].trains else None

@@ -218,7 +218,7 @@ def bounded() -> Trial:
 @st.cache_resource(show_spinner="Following the bound …")
 def bound_curve() -> dict[str, Float64]:
     """Return the live scores along the bound."""
-    return bounded().curve()
+    return bounded().curve(floors=True)
 
 
 @st.cache_resource(show_spinner="Looking for the automatic bound …")

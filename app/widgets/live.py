@@ -91,7 +91,7 @@ def live_picture(
         lambda tell: picture(trial, basis, value=at, dial=dial, title=_title(), progress=tell),
     )
     released = None if dial is None else lambda value: _set(dial.settings(value))
-    drawn = show(made, "live", now=(at or 0.0, view.scores), released=released)
+    drawn = show(made, "live", now=(at or 0.0, view.scores | view.floors), released=released)
     left, _ = st.columns([1, 2])
     left.download_button(
         "Take this picture home (HTML)",

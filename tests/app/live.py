@@ -17,7 +17,12 @@ def live_facts(at):
 def exact_numbers(at):
     """Exact scores beside the live picture of Correct that have a card; none where it is not."""
     said = [json.loads(e.proto.json) for e in at.get("bidi_component") if e.proto.json]
-    return [v for one in said for k, v in one["scores"].items() if aa.METRICS[k].card]
+    return [
+        v
+        for one in said
+        for k, v in one["scores"].items()
+        if k in aa.METRICS and aa.METRICS[k].card
+    ]
 
 
 def along(at, name):

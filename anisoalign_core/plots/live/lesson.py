@@ -15,6 +15,7 @@ from anisoalign_core.geometry.spectrum import cumulative_energy
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.cosines import mean_rows
 from anisoalign_core.metrics.mixing import delta_mu
+from anisoalign_core.metrics.residual import repaired_cosine
 from anisoalign_core.numerics import Float32, Integers
 from anisoalign_core.plots.explore import PALETTE
 from anisoalign_core.plots.live.frames import keyframes
@@ -139,6 +140,10 @@ def training_picture(
         "source_cosine": [one.source_mean for one in cones],
         "gap": [one.gap for one in measured],
         "partners": [one.matched_cosine for one in measured],
+        "partners_floor": [
+            repaired_cosine(Comparison.between(x, y, paired=True))
+            for y, x in zip(source, target, strict=True)
+        ],
         "found": [one.recall_source_to_target for one in measured],
     }
     n = source.shape[1]
@@ -172,7 +177,12 @@ def training_picture(
     else:
         cards = [
             card("gap", "Gap between the means", f"sampling floor {measured[0].gap_floor:.2g}"),
-            card("partners", "Partners' cosine", "1 if they coincide"),
+            card(
+                "partners",
+                "Partners' cosine",
+                "1 if they coincide",
+                floor=["shuffled", "partners_floor"],
+            ),
             card("found", "Finds its picture", f"of {n}; chance {1 / n:.2%}", percent=True),
         ]
         curves = [

@@ -260,12 +260,16 @@ export function mount(root, bytes, host = {}) {
     ...(colour ? [colour] : []));
   const legend = make("div", { class: "aal-legend" });
   const cardNodes = cards.map((card) => {
-    const value = make("div", { class: "aal-number" });
+    const value = make("div", { class: "aal-number" }), beside = make("div", { class: "aal-beside" });
     const node = make("div", { class: "aal-card", title: card.help },
-      make("div", { class: "aal-label", text: card.label }), value,
-      make("div", { class: "aal-beside", text: [card.beside ?? `raw ${three(card.raw)}`,
-        { higher: "↑ better", lower: "↓ better" }[card.direction]].filter(Boolean).join(" · ") }));
-    return { node, value };
+      make("div", { class: "aal-label", text: card.label }), value, beside);
+    const words = [card.beside ?? `raw ${three(card.raw)}`,
+      { higher: "↑\u00a0better", lower: "↓\u00a0better" }[card.direction]];
+    const put = (floor) => {
+      const text = [floor, ...words].filter(Boolean).join(" · ");
+      if (beside.textContent !== text) beside.textContent = text;
+    };
+    return { node, value, put };
   });
   const fixed = make("canvas", { class: "aal-points" }); // drawn anew only when the view changes
   const points = make("canvas", { class: "aal-points aal-moving" });
@@ -477,6 +481,9 @@ export function mount(root, bytes, host = {}) {
       const known = sure ?? scores(card.name);
       const measured = sure != null || grid.length < 2 || grid.some((v) => Math.abs(v - state.value) < 1e-9);
       cardNodes[i].value.textContent = `${measured ? "" : "≈ "}${count(known, card)}`;
+      const [called, floor] = card.floor ?? [];
+      const exact = isExact() ? state.exact.scores[floor] : null;
+      cardNodes[i].put(floor && `${called} ${three(exact ?? scores(floor))}`);
     });
     if (dial) {
       range.value = state.value;
@@ -972,7 +979,7 @@ function inApp({ data, parentElement, setStateValue }) {
   let root = parentElement.querySelector(".aal-root");
   if (!root) parentElement.append(root = make("div", { class: "aal-root" }));
   const above = document.querySelector('[data-testid="stHeader"]'); // lies over what scrolls
-  root.style.setProperty("--aal-top", `${above ? above.offsetHeight : 0}px`);
+  root.style.setProperty("--aal-top", `calc(${above ? above.offsetHeight : 0}px + var(--page-line, 0px))`);
   const shown = mount(root, data, host);
   open.set(facts.id, Object.assign(shown, { parent: parentElement, root }));
   if (words.has(facts.id)) shown.set(words.get(facts.id));

@@ -7,6 +7,7 @@ from app.server import place
 from app.session import page_path, require_pair
 from app.widgets.common import guard, page_header
 from app.widgets.correct import all_metrics, choose_method, current_study, trial_of
+from app.widgets.direction import direction_line
 from app.widgets.falsifiers import falsifiers
 from app.widgets.live import live_control, live_picture
 from app.widgets.prior import prior_section
@@ -19,6 +20,7 @@ page_header(
 )
 pair = require_pair()
 verdict_line()
+direction_line()
 study = current_study()
 choice = choose_method(pair.paired)
 learned = learned_correction(study, choice) if ALIGNERS[choice.method].trains else None

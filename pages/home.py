@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.session import page_path, report, require_pair, use_sample
-from app.widgets.common import CARD_WIDTH, Number, guard, number_row, page_header, plain
+from app.widgets.common import CARD_WIDTH, Number, guard, number_row, page_header, plain, three
 
 page_header(
     "AnisoAlign Studio",
@@ -34,7 +34,7 @@ if residual is not None and found.structure is not None:
         Number(
             "Residual share",
             residual.share.value,
-            f"95 % {residual.share.low:.3g} to {residual.share.high:.3g}",
+            f"95 % {three(residual.share.low)} to {three(residual.share.high)}",
             "Share of the mean squared distance between partners that the means do not explain: "
             "trΣ_r / (G_μ² + trΣ_r). Neither way is better (Yu et al. 2026).",
             percent=True,
@@ -42,7 +42,7 @@ if residual is not None and found.structure is not None:
         Number(
             "Residual anisotropy",
             residual.anisotropy.value,
-            f"random pairs {residual.anisotropy_repaired:.3g}",
+            f"random pairs {three(residual.anisotropy_repaired)}",
             "Largest residual variance over the average one, A_r. Read it against random "
             "re-pairing: below means that partners share the leading directions (Yu et al. 2026).",
         ),

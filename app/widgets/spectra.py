@@ -8,6 +8,7 @@ from anisoalign_core.gap.facts import Curves
 from anisoalign_core.gap.report import GapReport
 from anisoalign_core.geometry.directions import Directions
 from app.session import require_pair, result
+from app.widgets.common import three
 
 
 def directions() -> Directions:
@@ -42,7 +43,7 @@ def spectra_numbers(report: GapReport) -> list[dict[str, Any]]:
             {
                 "label": "Residual share",
                 "value": residual.share.value,
-                "beside": f"95 % {residual.share.low:.3g} to {residual.share.high:.3g}",
+                "beside": f"95 % {three(residual.share.low)} to {three(residual.share.high)}",
                 "help": "Share of the squared distance between partners that the means do not "
                 "explain, trΣ_r / (G_μ² + trΣ_r). It describes the encoder: neither way is better. "
                 "(Yu et al. 2026)",
@@ -50,7 +51,7 @@ def spectra_numbers(report: GapReport) -> list[dict[str, Any]]:
             {
                 "label": "Residual anisotropy",
                 "value": residual.anisotropy.value,
-                "beside": f"random pairs {residual.anisotropy_repaired:.3g}",
+                "beside": f"random pairs {three(residual.anisotropy_repaired)}",
                 "help": "A_r, largest over average variance of the residual. Isotropic noise in as "
                 f"many rows reaches {residual.marchenko_pastur_edge:.3g}. Below that of random "
                 "pairs, partners share the leading directions. (Yu et al. 2026)",

@@ -13,7 +13,7 @@ STAYS = f"""<style>
 div:has(> .st-key-{KEY}) {{ position: sticky; top: 3.75rem; z-index: 90; }}
 .st-key-{KEY} {{ background: var(--st-background-color); }}
 </style>"""
-"""The app's header is 3.75rem high and lies over what scrolls; a live picture's dial stays below."""
+"""The app's header of 3.75rem lies over what scrolls; a picture's dial stays below both."""
 
 
 def verdict_line() -> None:

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 
 import anisoalign_core as aa
+from anisoalign_core.cli import main
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.residual import repaired_cosine
 from tests.app.live import live_facts
-from tests.app.test_pages import open_page, pair_of
+from tests.app.test_links import follow, said
+from tests.app.test_pages import npy, open_page, pair_of, words
+from tests.conftest import paired_world
 
 
 def strangers(n=160, d=12):
@@ -48,3 +51,78 @@ def test_partners_cosine_stands_beside_that_of_shuffled_pairs_along_the_whole_di
         assert repaired_cosine(Comparison.between(x, z, paired=True)) == pytest.approx(
             apart, abs=1e-5
         )
+
+
+def give(at, target, source):
+    """Choose the two files, each a name and an array."""
+    turn = at.session_state["upload_round"] if "upload_round" in at.session_state else 0
+    for role, (name, array) in (("target", target), ("source", source)):
+        at.file_uploader(key=f"{role}_{turn}").upload(name, npy(array), "application/octet-stream")
+    return at.run()
+
+
+def test_the_same_bytes_on_both_sides_are_no_pair():
+    _, x = paired_world(60, 8)
+    at = give(open_page("data"), ("image.npy", x), ("again.npy", x))
+    assert "are the same file, byte by byte" in at.error[0].value
+    assert not [one for one in at.button if one.key == "two_load"]
+    at = give(open_page("data"), ("image.npy", x), ("again.npy", x.astype(np.float64)))
+    at.button(key="two_load").click().run()
+    assert "hold the same 60 rows" in at.error[0].value
+    assert at.session_state["loaded"].sample == "scenes"
+
+
+@pytest.mark.parametrize("paired", [True, False])
+def test_equal_sides_are_told_and_refused_on_the_command_line(paired, tmp_path, capsys):
+    _, x = paired_world(60, 8)
+    sides = [aa.EmbeddingSet.from_array(x, modality=name) for name in ("text", "image")]
+    report = aa.diagnose(aa.EmbeddingPair(*sides, paired=paired))
+    assert report.verdict.headline == "There is nothing to align: both sides are the same rows."
+    assert "nan" not in f"{report} {report.card()}"
+    np.save(tmp_path / "image.npy", x)
+    both = ["--target", str(tmp_path / "image.npy"), "--source", str(tmp_path / "image.npy")]
+    assert main(["diagnose", *both, *["--paired"] * paired]) == 2
+    out, err = capsys.readouterr()
+    assert "nan" not in out and "no gap between them" in err
+
+
+def test_files_called_after_the_other_side_are_asked_about_and_swapped():
+    y, x = paired_world(60, 8)
+    at = give(open_page("data"), ("my-text.npy", y), ("clip_image.npy", x))
+    assert "names say otherwise" in at.warning[0].value
+    assert not [one for one in at.button if one.key == "two_load"]
+    at.button(key="files_swap").click().run()
+    assert not at.warning and "clip\\_image\\.npy is image" in words(at)
+    at.button(key="two_load").click().run()
+    pair = at.session_state["loaded"].pair
+    np.testing.assert_allclose(pair.target.vectors, x, atol=1e-6)
+    assert (pair.target.modality, pair.source.modality) == ("image", "text")
+    at = give(open_page("data"), ("my-text.npy", y), ("clip_image.npy", x))
+    at.button(key="files_keep").click().run()
+    at.button(key="two_load").click().run()
+    np.testing.assert_allclose(at.session_state["loaded"].pair.target.vectors, y, atol=1e-6)
+    at = give(open_page("data"), ("a.npy", x), ("texts_of_image_captions.npy", y))
+    assert not at.warning
+
+
+def test_the_way_of_the_correction_is_said_and_turned_round_by_one_click():
+    pair = pair_of(n=240)
+    at = open_page("correct", pair)
+    assert "text rows become stand-ins for image rows" in words(at)
+    at.button(key="turn_round").click().run()
+    assert not at.exception and not at.error
+    assert "image rows become stand-ins for text rows" in words(at)
+    assert live_facts(at)["names"]["corrected"] == "image, corrected"
+    now = at.session_state["loaded"].pair
+    assert (now.source, now.target, now.paired) == (pair.target, pair.source, True)
+    at.button(key="turn_round").click().run()
+    assert at.session_state["loaded"].pair.digest == pair.digest
+
+
+def test_a_turned_sample_is_the_same_sample_and_a_link_says_so():
+    at = open_page("data")
+    at.button(key="turn_round").click().run()
+    held = at.session_state["loaded"]
+    assert (held.sample, held.turned, held.pair.source.modality) == ("scenes", True, "image")
+    assert said(at, "turned") == "1"
+    assert follow(sample="scenes", turned="1").session_state["loaded"].pair is held.pair

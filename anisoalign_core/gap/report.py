@@ -245,6 +245,47 @@ class GapReport(Shown):
         return pd.DataFrame(rows).set_index("name")
 
 
+WORDS = {
+    "centroid_gap": "Gap between the means",
+    "matched_cosine": "Partners' cosine",
+    "mean_distance": "Mean distance of partners",
+    "residual_trace": "Residual, mean squared length",
+    "residual_share": "Residual share",
+    "residual_anisotropy": "Residual anisotropy",
+    "effective_dimension_ratio": "Residual dimension, share of all",
+    "residual_trace_ratio": "Residual over that of random pairs",
+    "distribution_gap": "Distribution gap",
+    "distribution_share": "Distribution gap, share of the means",
+    "conformity_source": "Conformity of the source",
+    "conformity_target": "Conformity of the target",
+    "conformity_spread_source": "Conformity of the source, spread",
+    "conformity_spread_target": "Conformity of the target, spread",
+    "conformity_distance": "Conformity, distance of the sides",
+    "conformity_correlation": "Conformity, correlation of partners",
+    "covariance_gap_relative": "Covariance gap, relative",
+    "covariance_gap_absolute": "Covariance gap, absolute",
+    "spectral_correlation": "Correlation of the spectra",
+    "recall_at_1_target_to_source": "Target finds its source, among all",
+    "recall_at_1_source_to_target": "Source finds its target, among all",
+    "mutual_knn": "Neighbours in common",
+    "debiased_cka": "Linear similarity of the spaces (CKA)",
+    "rsa": "Correlation of their similarities (RSA)",
+    "rmg": "Relative modality gap",
+    "separability": "Told apart by a line",
+}
+"""What screens call the numbers of :meth:`GapReport.to_frame`; those of ranks end in a number."""
+RANKED = {
+    "overlap_excess": "Leading overlap beyond chance, {} % of the variance",
+    "subspace_overlap": "Leading overlap, {} directions",
+}
+
+
+def in_words(name: str) -> str:
+    """Return what screens call a number of :meth:`GapReport.to_frame`."""
+    kind, _, number = name.rpartition("_")
+    return RANKED[kind].format(number) if kind in RANKED else WORDS[name]
+
+
 def side_by_side(reports: Mapping[str, GapReport]) -> pd.DataFrame:
     """Compare the reports of several encoders; :func:`anisoalign_core.gap.compare` does it now.
 

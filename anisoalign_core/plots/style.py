@@ -37,7 +37,14 @@ def layout(figure: go.Figure, *, height: int = 380, legend: bool = True, **more:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         showlegend=legend,
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0},
+        legend={
+            "orientation": "h",
+            "yanchor": "bottom",
+            "y": 1.02,
+            "xanchor": "left",
+            "x": 0,
+            "itemsizing": "constant",  # dots of clouds are too small to show a colour
+        },
         uirevision="keep",
         **more,
     )

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from anisoalign_core.gap.facts import Curves
 from anisoalign_core.gap.report import GapReport
+from anisoalign_core.gap.report import in_words as called
 from anisoalign_core.geometry.directions import Directions
 from app.session import require_pair, result
 from app.widgets.common import three
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def directions() -> Directions:
@@ -21,6 +25,21 @@ def curves_of(report: GapReport) -> Curves:
     """Return what the figures of a report draw."""
     assert report.curves is not None  # it was diagnosed here, and not read from a file
     return report.curves
+
+
+def in_words(report: GapReport) -> pd.DataFrame:
+    """Return all numbers of a report, their names and what stands beside them in words."""
+    table = report.to_frame().rename(index=called)
+    table["needs_pairs"] = table["needs_pairs"].map({True: "pairs", False: ""})
+    return table.rename_axis("number").rename(
+        columns={
+            "low": "95 % from",
+            "high": "to",
+            "null": "read against",
+            "null_is": "which is",
+            "needs_pairs": "needs",
+        }
+    )
 
 
 def spectra_numbers(report: GapReport) -> list[dict[str, Any]]:
@@ -77,11 +96,11 @@ def spectra_numbers(report: GapReport) -> list[dict[str, Any]]:
     if shared is not None:
         numbers.append(
             {
-                "label": f"Subspace overlap O_{q}",
+                "label": "Leading overlap",
                 "value": shared.value,
-                "beside": f"random {shared.random:.2g} · halves {shared.ceiling:.2g}",
-                "help": "Agreement of the leading directions of both modalities, 0 to 1; higher is "
-                "more alike. (Yu et al. 2026)",
+                "beside": f"{q} directions · random {shared.random:.2g} · halves {shared.ceiling:.2g}",
+                "help": f"O_{q}: agreement of the {q} leading directions of both modalities, 0 to 1; "
+                "higher is more alike. (Yu et al. 2026)",
             }
         )
     return numbers

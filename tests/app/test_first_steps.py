@@ -126,3 +126,52 @@ def test_a_turned_sample_is_the_same_sample_and_a_link_says_so():
     assert (held.sample, held.turned, held.pair.source.modality) == ("scenes", True, "image")
     assert said(at, "turned") == "1"
     assert follow(sample="scenes", turned="1").session_state["loaded"].pair is held.pair
+
+
+@pytest.mark.parametrize("kind", ["residual", "joint", "gap"])
+def test_both_axes_are_never_the_same_direction(kind):
+    at = open_page("directions", pair_of())
+    assert at.selectbox(key="second_kind").value == "residual"
+    at.selectbox(key="first_kind").select(kind).run()
+    at.selectbox(key="second_kind").select("joint" if kind == "gap" else kind).run()
+    assert not at.exception and not at.error
+    if kind == "gap":
+        assert "Gap between the means" not in at.selectbox(key="second_kind").options
+        return
+    second = at.number_input(key=f"second_{kind}_number")
+    assert second.value == 2
+    second.set_value(3).run()
+    at.number_input(key=f"second_{kind}_number").set_value(1).run()
+    assert at.number_input(key=f"second_{kind}_number").value == 2
+    at.number_input(key=f"first_{kind}_number").set_value(2).run()
+    number = at.number_input(key=f"second_{kind}_number").value
+    assert number in (1, 3) and "meet at a cosine of" in words(at)
+
+
+def test_directions_that_are_one_under_two_names_are_told_apart():
+    pair = pair_of(d=2)
+    at = open_page("directions", pair)
+    at.selectbox(key="first_kind").select("target").run()
+    at.selectbox(key="second_kind").select("source").run()
+    at.number_input(key="second_source_number").set_value(2).run()
+    assert "is the same direction as Target varies most 1" in words(at)
+    assert "meet at a cosine of 1.00" not in words(at)
+
+
+def test_numbers_have_names_in_words_on_every_page():
+    pair = pair_of(n=240)
+    report = open_page("spectra", pair).dataframe[0].value
+    assert len(report) == len(aa.diagnose(pair).to_frame())
+    at = open_page("correct", pair)
+    scores = at.button(key="evaluate").click().run().dataframe[0].value
+    for table in (report, scores):
+        named = [*table.index, *table.columns]
+        assert not [name for name in named if "_" in name or name == name.upper()]
+
+
+def test_legends_show_dots_that_can_be_seen():
+    from anisoalign_core.plots import clouds
+
+    y, x = paired_world(60, 8)
+    drawn = clouds(x[:, :2], y[:, :2])
+    assert drawn.layout.legend.itemsizing == "constant"

@@ -11,7 +11,7 @@ from app.widgets.direction import direction_line
 from app.widgets.falsifiers import falsifiers
 from app.widgets.live import live_control, live_picture
 from app.widgets.prior import prior_section
-from app.widgets.training import learned_correction
+from app.widgets.training import learned_correction, lesson
 from app.widgets.verdict import verdict_line
 
 page_header(
@@ -35,7 +35,8 @@ def workbench() -> None:
     with guard():
         values, basis = live_control(trial, choice, learned)
         view = trial.view(values)
-        live_picture(trial, choice, learned, view, values, basis)
+        note = "" if learned is None else lesson(study, learned, view)
+        live_picture(trial, choice, learned, view, values, basis, note)
         if taught is not None:
             prior_section(taught, view)
         all_metrics(trial, choice if learned is None else learned.shown_as, values)

@@ -98,9 +98,10 @@ def spectra_numbers(report: GapReport) -> list[dict[str, Any]]:
             {
                 "label": "Leading overlap",
                 "value": shared.value,
-                "beside": f"{q} directions · random {shared.random:.2g} · halves {shared.ceiling:.2g}",
-                "help": f"O_{q}: agreement of the {q} leading directions of both modalities, 0 to 1; "
-                "higher is more alike. (Yu et al. 2026)",
+                "beside": f"{q} directions · random {shared.random:.2g} · "
+                f"halves {shared.ceiling:.2g}",
+                "help": f"O_{q}: agreement of the {q} leading directions of both modalities, 0 to "
+                "1; higher is more alike. (Yu et al. 2026)",
             }
         )
     return numbers

@@ -29,3 +29,9 @@ def along(at, name):
     """Return a number of the live picture along its dial."""
     facts = live_facts(at)
     return dict(zip(facts["grid"], facts["scores"][name], strict=True))
+
+
+def live_note(at):
+    """What is said of the exact numbers under the cards of Correct's live picture."""
+    said = [json.loads(e.proto.json) for e in at.get("bidi_component") if e.proto.json]
+    return said[-1]["note"]

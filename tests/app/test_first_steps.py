@@ -7,11 +7,12 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
+from anisoalign_core.compare.falsify import at_omega
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.residual import repaired_cosine
-from tests.app.live import live_facts
+from tests.app.live import live_facts, live_note
 from tests.app.test_links import follow, said
-from tests.app.test_pages import npy, open_page, pair_of, words
+from tests.app.test_pages import choose_anisoalign, npy, open_page, pair_of, trained, words
 from tests.conftest import paired_world
 
 
@@ -175,3 +176,23 @@ def test_legends_show_dots_that_can_be_seen():
     y, x = paired_world(60, 8)
     drawn = clouds(x[:, :2], y[:, :2])
     assert drawn.layout.legend.itemsizing == "constant"
+
+
+def test_training_says_what_it_learned_under_the_cards():
+    at = choose_anisoalign()
+    at.button(key="train").click().run()
+    (learned,) = trained(at)
+    unseen = learned.method.losses_["stage_1_unseen"][-1]
+    knows = "knows less than nothing" if unseen >= 1 else "of what knowing nothing costs"
+    note = live_note(at)
+    assert f"it pays {unseen:.3g}"[:11] in note and knows in note
+    learned.method.losses_["stage_1_unseen"].append(1.2)
+    at.slider(key="bound_theta").set_value(0.9).run()
+    moved = live_note(at)
+    assert "knows less than nothing of them" in moved
+    view = learned.trial.view({"bound_theta": 0.9, "bound_rho": 0.3, "bound_v": 0.02})
+    curve = learned.trial.study.fit(aa.BoundedTransport(bound=0.2)).curve()
+    there, outside = at_omega(curve, view.scores["omega"])
+    for scores in (view.scores, there):
+        assert f"{scores['mixing_coverage']:.3g}"[:5] in moved
+    assert outside == ("No bound of BoundedTransport" in moved)

@@ -271,6 +271,7 @@ export function mount(root, bytes, host = {}) {
     };
     return { node, value, put };
   });
+  const note = make("div", { class: "aal-note", hidden: true }); // of exact numbers only
   const fixed = make("canvas", { class: "aal-points" }); // drawn anew only when the view changes
   const points = make("canvas", { class: "aal-points aal-moving" });
   const over = make("canvas", { class: "aal-over", tabindex: "0", role: "img", "aria-label": facts.alt });
@@ -309,7 +310,7 @@ export function mount(root, bytes, host = {}) {
   const picture = make("div", { class: "aal" },
     ...(dial ? [make("div", { class: "aal-bar aal-dial" },
       make("span", { class: "aal-name", text: dial.label }), range, out, play)] : []),
-    make("div", { class: "aal-cards" }, ...cardNodes.map((one) => one.node)),
+    make("div", { class: "aal-cards" }, ...cardNodes.map((one) => one.node)), note,
     make("div", { class: `aal-stage${side.childElementCount ? "" : " aal-alone"}` },
       make("div", {}, tools, clouds, legend), side),
     ...[near, lists, make("div", { class: "aal-words", text: facts.caption }), said, tip].filter(Boolean));
@@ -485,6 +486,9 @@ export function mount(root, bytes, host = {}) {
       const exact = isExact() ? state.exact.scores[floor] : null;
       cardNodes[i].put(floor && `${called} ${three(exact ?? scores(floor))}`);
     });
+    if (state.exact?.note) note.textContent = state.exact.note;
+    note.hidden = !note.textContent;
+    note.style.visibility = isExact() ? "visible" : "hidden"; // what lies below stays in place
     if (dial) {
       range.value = state.value;
       const [tick, way] = between(grid, state.value);

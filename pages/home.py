@@ -29,7 +29,6 @@ numbers = [
     )
 ]
 if residual is not None and found.structure is not None:
-    recall = found.structure.recall_at_1
     numbers += [
         Number(
             "Residual share",
@@ -46,14 +45,20 @@ if residual is not None and found.structure is not None:
             "Largest residual variance over the average one, A_r. Read it against random "
             "re-pairing: below means that partners share the leading directions (Yu et al. 2026).",
         ),
-        Number(
-            f"{names[1].capitalize()} finds its {names[0]}",
-            recall["source_to_target"],
-            f"chance {100 * found.structure.recall_chance:.2g} %",
-            "Share of rows whose true partner is the nearest of all, R@1. Higher is better.",
-            percent=True,
-        ),
     ]
+    shown = found.gallery()
+    if shown is not None:
+        size, hits = shown
+        numbers.append(
+            Number(
+                f"{names[1].capitalize()} finds its {names[0]}",
+                hits.recall_at_1["source_to_target"].value,
+                f"of {size}; chance {100 * hits.recall_chance:.2g} %",
+                f"Share of rows whose true partner is the nearest of {size}, R@1, the exact mean "
+                "over all such galleries; on every page of this size. Higher is better.",
+                percent=True,
+            )
+        )
 numbers.append(
     Number(
         "Told apart by a line",

@@ -27,6 +27,7 @@ from anisoalign_core.gap.facts import (
     Verdict,
 )
 from anisoalign_core.metrics.intervals import Interval
+from anisoalign_core.metrics.retrieval import GALLERY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -181,6 +182,14 @@ class GapReport(Shown):
         from anisoalign_core.gap.saved import read_report
 
         return read_report(path)
+
+    def gallery(self, size: int = GALLERY) -> tuple[int, Gallery] | None:
+        """Return retrieval in galleries of ``size`` things, or the most below that; None without.
+
+        The size that is returned is that of the gallery, to be said beside its numbers.
+        """
+        known = [each for each in self.galleries if each <= size]
+        return (max(known), self.galleries[max(known)]) if known else None
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per headline number, indexed by name, with its interval and its null."""

@@ -140,6 +140,8 @@ def _tag(name: str) -> str:
     return " (uses pairs)" if method.needs_pairs else ""
 
 
+OF_ALL = ("recall_at_1_source_to_target", "recall_at_1_target_to_source")
+"""Scores that the table leaves out: of a gallery of one size on every page it has them too."""
 COLUMNS = {
     "label": "number",
     "value": "value",
@@ -187,7 +189,11 @@ def all_metrics(trial: Trial, choice: Choice, values: Mapping[str, Any]) -> None
         scores = long_result(
             key, "Evaluation", lambda tell: trial.view(values).evaluate(progress=tell)
         )
-        table = scores.to_frame().rename(columns=COLUMNS)[list(COLUMNS.values())]
+        table = (
+            scores.to_frame()
+            .drop(index=list(OF_ALL), errors="ignore")
+            .rename(columns=COLUMNS)[list(COLUMNS.values())]
+        )
         st.dataframe(
             table.set_index(COLUMNS["label"]),
             width="stretch",

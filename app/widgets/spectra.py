@@ -15,6 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+FINDS = {
+    "target_to_source": "Target finds its source",
+    "source_to_target": "Source finds its target",
+}
+
+
 def directions() -> Directions:
     """Return the named directions of the current pair."""
     pair = require_pair()
@@ -29,7 +35,16 @@ def curves_of(report: GapReport) -> Curves:
 
 def in_words(report: GapReport) -> pd.DataFrame:
     """Return all numbers of a report, their names and what stands beside them in words."""
-    table = report.to_frame().rename(index=called)
+    table = report.to_frame()
+    shown = report.gallery()
+    if shown is not None:  # of one size on every page, and not of all things
+        size, found = shown
+        for way, words in FINDS.items():
+            hits = found.recall_at_1[way]
+            row = [hits.value, hits.low, hits.high, found.recall_chance, "chance", True]
+            table.loc[f"recall_at_1_{way}"] = row
+            table = table.rename(index={f"recall_at_1_{way}": f"{words}, of {size}"})
+    table = table.rename(index=lambda name: name if "," in name else called(name))
     table["needs_pairs"] = table["needs_pairs"].map({True: "pairs", False: ""})
     return table.rename_axis("number").rename(
         columns={

@@ -10,6 +10,7 @@ from anisoalign_core.cli import main
 from anisoalign_core.compare.falsify import at_omega
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.residual import repaired_cosine
+from anisoalign_core.metrics.retrieval import gallery_recall, recall
 from tests.app.live import live_facts, live_note
 from tests.app.test_links import follow, said
 from tests.app.test_pages import choose_anisoalign, npy, open_page, pair_of, trained, words
@@ -196,3 +197,37 @@ def test_training_says_what_it_learned_under_the_cards():
     for scores in (view.scores, there):
         assert f"{scores['mixing_coverage']:.3g}"[:5] in moved
     assert outside == ("No bound of BoundedTransport" in moved)
+
+
+def test_retrieval_is_of_one_gallery_on_every_page():
+    pair = pair_of(n=240, d=24)
+    y, x = pair.source.vectors, pair.target.vectors
+    hits = gallery_recall(y, x)
+    (card,) = [one for one in open_page("home", pair).metric if "finds its image" in one.label]
+    assert card.value == f"{100 * hits['source_to_target']:.3g} %"
+    assert "of 100; chance 1 %" in words(open_page("home", pair))
+    report = open_page("spectra", pair).dataframe[0].value
+    assert report.loc["Source finds its target, of 100", "value"] == hits["source_to_target"]
+    assert report.loc["Source finds its target, of 100", "read against"] == 0.01
+    assert not [name for name in report.index if "among all" in name]
+    at = open_page("correct", pair, holdout=0.5)
+    table = at.button(key="evaluate").click().run().dataframe[0].value
+    row = table.loc["Partner found in the first place of 100 (source → target)"]
+    assert row["by chance"] == 0.01
+    assert not [
+        name for name in table.index if name.startswith("Partner found in the first place (")
+    ]
+
+
+def test_a_gallery_of_all_is_plain_retrieval_and_draws_agree():
+    y, x = paired_world(60, 12)
+    whole = recall(y, x, at=(1,))
+    for way, value in gallery_recall(y, x).items():  # fewer than 100: all of them
+        assert value == pytest.approx(whole[way][1])
+    rng, draws = np.random.default_rng(0), []
+    for _ in range(600):
+        rows = rng.permutation(60)[:20]
+        draws.append(recall(y[rows], x[rows], at=(1,))["source_to_target"][1])
+    assert gallery_recall(y, x, size=20)["source_to_target"] == pytest.approx(
+        np.mean(draws), abs=4 * np.std(draws) / 600**0.5
+    )

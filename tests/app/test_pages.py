@@ -211,7 +211,9 @@ def test_the_table_of_all_metrics_belongs_to_the_bound_it_was_computed_for():
     at.button(key="evaluate").click().run()
     assert not at.exception
     first = at.dataframe[0].value
-    metrics = [aa.METRICS[name] for name in ("psi", "frechet", "recall_at_1_source_to_target")]
+    metrics = [
+        aa.METRICS[name] for name in ("psi", "frechet", "recall_at_1_of_100_source_to_target")
+    ]
     assert {one.label for one in metrics} <= set(first.index)
     at.number_input(key="bound").set_value(0.9).run()
     assert not at.dataframe

@@ -16,6 +16,7 @@ from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.cosines import mean_rows
 from anisoalign_core.metrics.mixing import delta_mu
 from anisoalign_core.metrics.residual import repaired_cosine
+from anisoalign_core.metrics.retrieval import GALLERY, gallery_recall
 from anisoalign_core.numerics import Float32, Integers
 from anisoalign_core.plots.explore import PALETTE
 from anisoalign_core.plots.live.frames import keyframes
@@ -144,9 +145,12 @@ def training_picture(
             repaired_cosine(Comparison.between(x, y, paired=True))
             for y, x in zip(source, target, strict=True)
         ],
-        "found": [one.recall_source_to_target for one in measured],
+        "found": [
+            gallery_recall(y, x)["source_to_target"] for y, x in zip(source, target, strict=True)
+        ],
     }
     n = source.shape[1]
+    size = min(GALLERY, n)
     grid = list(range(len(steps)))
     more: Facts = {}
     arrays: Arrays = {}
@@ -183,7 +187,7 @@ def training_picture(
                 "1 if they coincide",
                 floor=["shuffled", "partners_floor"],
             ),
-            card("found", "Finds its picture", f"of {n}; chance {1 / n:.2%}", percent=True),
+            card("found", "Finds its picture", f"of {size}; chance {1 / size:.2%}", percent=True),
         ]
         curves = [
             line("gap", "Gap between the means", GAP),

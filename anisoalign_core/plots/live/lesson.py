@@ -23,7 +23,7 @@ from anisoalign_core.plots.live.frames import keyframes
 from anisoalign_core.plots.live.pack import levels
 from anisoalign_core.plots.live.parts import Arrays, Facts, sheet, words
 from anisoalign_core.plots.live.picture import LivePicture, hull
-from anisoalign_core.plots.style import CORRECTED, GAP, NULL, SOURCE, TARGET
+from anisoalign_core.plots.style import CORRECTED, DARK, GAP, NULL, SOURCE, TARGET
 from anisoalign_core.teach import Checkpoint, cone_shares, gap_plane
 
 Names = tuple[str, str]
@@ -87,6 +87,7 @@ def scene(
             "source": SOURCE,
             "corrected": CORRECTED if corrected else SOURCE,
         },
+        "dark": DARK,
         "palette": list(PALETTE),
         "dial": dial,
         "frames": [float(v) for v in frames],

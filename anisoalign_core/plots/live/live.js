@@ -167,12 +167,23 @@ function without(canvas, layers, position) {
   };
 }
 
+/** Facts with the colours of a dark page, where its ink is light. */
+function shaded(facts, ink) {
+  const [r, g, b] = (ink.match(/[\d.]+/g) ?? [0, 0, 0]).map(Number);
+  if (!facts.dark || r + g + b < 3 * 128) return facts;
+  const shade = (colour) => facts.dark[colour] ?? colour;
+  return { ...facts, palette: facts.palette.map(shade),
+    colours: Object.fromEntries(Object.entries(facts.colours).map(([k, v]) => [k, shade(v)])),
+    curves: facts.curves.map((one) => ({ ...one, colour: shade(one.colour) })) };
+}
+
 /**
  * Show a picture in an element. `host` may take `release(value)`, called once where a drag ends,
  * and `select({source, target})`, positions of the rows inside a lasso.
  */
 export function mount(root, bytes, host = {}) {
-  const { facts, arrays } = unpack(bytes);
+  const { facts: given, arrays } = unpack(bytes);
+  const facts = shaded(given, getComputedStyle(root).color);
   const { dial, frames, grid, cards } = facts;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const state = {

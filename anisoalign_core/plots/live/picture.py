@@ -24,6 +24,7 @@ from anisoalign_core.plots.live.pack import levels, pack
 from anisoalign_core.plots.live.parts import Arrays, Facts, bars, labels, near, sheet, words
 from anisoalign_core.plots.style import (
     CORRECTED,
+    DARK,
     MAX_POINTS,
     NULL,
     SOURCE,
@@ -198,6 +199,7 @@ def picture(
             "corrected": f"{pair.source.modality}, corrected",
         },
         "colours": {"target": TARGET, "source": SOURCE, "corrected": CORRECTED},
+        "dark": DARK,
         "palette": list(PALETTE),
         "dial": dial
         and {

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from anisoalign_core.samples import SAMPLES
-from app.session import DEFAULT_HOLDOUT, DEFAULT_SAMPLE, loaded, use_sample
+from app.session import DEFAULT_HOLDOUT, DEFAULT_SAMPLE, loaded, turn_round, use_sample
 from app.widgets.common import plain
 
 DIGEST_LETTERS = 12
@@ -40,6 +40,8 @@ def take_up() -> None:
         use_sample(sample)
     elif len(digest) == DIGEST_LETTERS and set(digest) <= set("0123456789abcdef"):
         st.session_state["link_wants"] = Wanted(digest, asked.get("name", "")[:NAME_LETTERS])
+    if asked.get("turned") == "1" and sample in SAMPLES:
+        turn_round()
     seed, holdout = _number(asked.get("seed")), _number(asked.get("holdout"))
     if seed is not None and SEEDS[0] <= seed <= SEEDS[1]:
         st.session_state["split_seed"] = int(seed)
@@ -55,12 +57,14 @@ def announce() -> None:
         said = {"data": current.pair.digest[:DIGEST_LETTERS], "name": current.title[:NAME_LETTERS]}
     elif current is not None and current.sample != DEFAULT_SAMPLE:
         said = {"sample": current.sample or ""}
+    if current is not None and current.turned:
+        said |= {"sample": current.sample or "", "turned": "1"}
     seed, holdout = st.session_state["split_seed"], st.session_state["holdout"]
     if seed:
         said["seed"] = str(seed)
     if holdout != DEFAULT_HOLDOUT:
         said["holdout"] = f"{holdout:g}"
-    for name in ("data", "name", "sample", "seed", "holdout"):
+    for name in ("data", "name", "sample", "turned", "seed", "holdout"):
         if name in said:
             if st.query_params.get(name) != said[name]:
                 st.query_params[name] = said[name]

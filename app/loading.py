@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Literal
 
 from anisoalign_core.embeddings import EmbeddingSet
@@ -14,8 +15,11 @@ from anisoalign_core.files.source import Choice, Source
 from anisoalign_core.io import load, load_bytes, load_pair, load_pair_bytes
 from anisoalign_core.io.beside import read_ids
 from anisoalign_core.io.captions import read_captions
+from anisoalign_core.io.columns import plain_name
+from anisoalign_core.io.keys import Role, role_of
 from anisoalign_core.io.registry import suffix_of, suffixes
 from anisoalign_core.pairs import EmbeddingPair
+from anisoalign_core.things import Things
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,49 @@ class Side:
             id_column=self.choice.id_column,
             drop_columns=self.choice.drop_columns,
         )
+
+
+SAYS: dict[str, Role] = {
+    **dict.fromkeys(("photo", "photos", "picture", "pictures", "imgs", "frames"), "target"),
+    **dict.fromkeys(("caption", "captions", "sentence", "sentences", "title", "titles"), "source"),
+}
+"""Words in files' names, besides those that columns have, and the side that they mean."""
+
+
+def misplaced(target: Side, source: Side) -> Side | None:
+    """Return a side whose file is called after the other side, and not after its own."""
+    for side, role, other in ((target, "target", source), (source, "source", target)):
+        if side.vectors is None:
+            continue
+        said = set(re.split(r"[^a-z]+", PurePath(side.vectors.name).name.lower()))
+        if _names(said, other.modality, "source" if role == "target" else "target") and not _names(
+            said, side.modality, role
+        ):
+            return side
+    return None
+
+
+def _names(said: set[str], modality: str, role: str) -> bool:
+    """Whether words of a file's name mean a modality, which stands on a side."""
+    own = role_of(modality) or role
+    called = plain_name(modality)
+    return bool({called, f"{called}s"} & said) or any(
+        (SAYS.get(word) or role_of(word)) == own for word in said
+    )
+
+
+def turned(pair: EmbeddingPair) -> EmbeddingPair:
+    """Return a pair the other way round: what was the target is to be corrected."""
+    things = pair.groups
+    return EmbeddingPair(
+        pair.target,
+        pair.source,
+        pair.paired,
+        pair.unmatched_target,
+        pair.unmatched_source,
+        pair.joined_by_id,
+        None if things is None else Things(things.target, things.source, things.count),
+    )
 
 
 def pair_from_sides(

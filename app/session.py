@@ -8,17 +8,19 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import streamlit as st
 
 from anisoalign_core.errors import LimitError
 from anisoalign_core.gap.diagnose import diagnose
+from anisoalign_core.gap.facts import Verdict
 from anisoalign_core.gap.report import GapReport
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair, Split
 from anisoalign_core.samples import SAMPLES, load_sample
+from app.loading import turned
 from app.places import bytes_of
 from app.server import Alive, give_back_later, place, server
 from app.settings import IDLE_CHECK_SECONDS, settings
@@ -40,6 +42,8 @@ class Loaded:
     pair: EmbeddingPair
     title: str
     sample: str | None = None
+    turned: bool = False
+    """Whether a sample is the other way round."""
 
 
 @st.cache_resource(show_spinner="Loading the bundled sample …")
@@ -48,9 +52,14 @@ def sample_pair(name: str) -> EmbeddingPair:
     return load_sample(name)
 
 
+@st.cache_resource(show_spinner="Turning the bundled sample round …")
+def _turned_sample(name: str) -> EmbeddingPair:
+    return turned(sample_pair(name))
+
+
 @st.cache_resource(show_spinner="Measuring the bundled sample …")
-def _sample_report(name: str) -> GapReport:
-    return diagnose(sample_pair(name))
+def _sample_report(name: str, turned_round: bool) -> GapReport:
+    return diagnose(_turned_sample(name) if turned_round else sample_pair(name))
 
 
 def start_session() -> None:
@@ -77,6 +86,20 @@ def start_session() -> None:
 def use_sample(name: str) -> None:
     """Make a bundled sample the session's pair."""
     use_pair(Loaded(sample_pair(name), SAMPLES[name].title, sample=name))
+
+
+def turn_round() -> None:
+    """Let the target be corrected and the source stay, with the rows that the session holds."""
+    current = loaded()
+    if current is None:
+        return
+    if current.sample is None:
+        use_pair(replace(current, pair=turned(current.pair)))
+    elif current.turned:
+        use_sample(current.sample)
+    else:
+        pair = _turned_sample(current.sample)
+        use_pair(replace(current, pair=pair, turned=True))
 
 
 def take_place() -> None:
@@ -216,9 +239,24 @@ def report() -> GapReport:
     """Return the GapReport of the current pair."""
     current = loaded()
     if current is not None and current.sample is not None:
-        return _sample_report(current.sample)
+        return _sample_report(current.sample, current.turned)
     pair = require_pair()
     return long_result("report", "Measuring the gap", lambda tell: diagnose(pair, progress=tell))
+
+
+def verdict() -> Verdict | None:
+    """Return whether there is anything to align; None where measuring it was cancelled.
+
+    Kept by itself: a page that opens with it should not measure again when others' results
+    have pushed the report out.
+    """
+    digest = require_pair().digest
+    known: tuple[str, Verdict] | None = st.session_state.get("verdict")
+    if known is None or known[0] != digest:
+        if (digest, "report") in st.session_state.get("cancelled", ()):
+            return None
+        known = st.session_state["verdict"] = digest, report().verdict
+    return known[1]
 
 
 def split() -> Split:

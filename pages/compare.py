@@ -7,6 +7,7 @@ from app.widgets.board import beside, better, facts, picture, tables, take_home
 from app.widgets.common import guard, page_header
 from app.widgets.compare import choose_contest, compared
 from app.widgets.interchange import captions, gallery, known_captions
+from app.widgets.verdict import verdict_line
 from app.widgets.winners import winners
 
 page_header(
@@ -14,6 +15,7 @@ page_header(
     "Which correction is worth having on this set, and can its rows stand in for the target's?",
 )
 pair = require_pair()
+verdict_line()
 with guard():
     if not pair.paired:
         st.caption(

@@ -7,16 +7,20 @@ from app.server import place
 from app.session import page_path, require_pair
 from app.widgets.common import guard, page_header
 from app.widgets.correct import all_metrics, choose_method, current_study, trial_of
+from app.widgets.direction import direction_line
 from app.widgets.falsifiers import falsifiers
 from app.widgets.live import live_control, live_picture
 from app.widgets.prior import prior_section
-from app.widgets.training import learned_correction
+from app.widgets.training import learned_correction, lesson
+from app.widgets.verdict import verdict_line
 
 page_header(
     "Correct",
     "Can the source stand in for the target, and what does the correction cost in meaning?",
 )
 pair = require_pair()
+verdict_line()
+direction_line()
 study = current_study()
 choice = choose_method(pair.paired)
 learned = learned_correction(study, choice) if ALIGNERS[choice.method].trains else None
@@ -31,7 +35,8 @@ def workbench() -> None:
     with guard():
         values, basis = live_control(trial, choice, learned)
         view = trial.view(values)
-        live_picture(trial, choice, learned, view, values, basis)
+        note = "" if learned is None else lesson(study, learned, view)
+        live_picture(trial, choice, learned, view, values, basis, note)
         if taught is not None:
             prior_section(taught, view)
         all_metrics(trial, choice if learned is None else learned.shown_as, values)

@@ -7,6 +7,7 @@ from app.loading import data_root
 from app.session import loaded, use_pair, use_sample
 from app.widgets.common import page_header
 from app.widgets.data import server_form, set_table, split_settings, upload_form
+from app.widgets.direction import direction_line
 
 page_header("Data", "Which two sets of embeddings are compared, and how are their rows related?")
 current = loaded()
@@ -14,6 +15,7 @@ if current is None:
     st.info("Nothing is loaded. Upload two files below, or open a bundled sample.")
 else:
     st.subheader("Loaded now", anchor=False)
+    direction_line()
     set_table(current.pair)
 
 st.subheader("Load another", anchor=False)

@@ -5,7 +5,7 @@ import streamlit as st
 from anisoalign_core.plots import histogram_1d
 from app.session import require_pair
 from app.widgets.common import figure, guard, page_header, plain, three
-from app.widgets.directions import choose, direction_words, extremes, umap_section
+from app.widgets.directions import apart, choose, direction_words, extremes, umap_section
 from app.widgets.explore import after, colour_choice, neighbours_of, picture, search_captions, seen
 from app.widgets.prompts import offer_encoder
 from app.widgets.selections import from_event, kept_list, show_selection
@@ -22,7 +22,8 @@ with guard():
     with left:
         first = choose("Look along", known, "first", 0)
     with right:
-        second = choose("and against", known, "second", 1)
+        second = choose("and against", known, "second", 1, first)
+    second = apart(first, second, known)
     offer_encoder()
     st.markdown(direction_words(first, known))
     left, right = st.columns(2)

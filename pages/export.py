@@ -19,11 +19,13 @@ from app.widgets.export import (
     summary,
     to_export,
 )
+from app.widgets.verdict import verdict_line
 
 FORMAT_WIDTH = 340
 
 page_header("Export", "How do the corrected vectors leave, and how can they be made again?")
 pair = require_pair()
+verdict_line()
 with guard():
     choice = to_export()
     method = ALIGNERS[choice.method]

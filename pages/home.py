@@ -3,7 +3,7 @@
 import streamlit as st
 
 from app.session import page_path, report, require_pair, use_sample
-from app.widgets.common import CARD_WIDTH, Number, guard, number_row, page_header, plain
+from app.widgets.common import CARD_WIDTH, Number, guard, number_row, page_header, plain, three
 
 page_header(
     "AnisoAlign Studio",
@@ -29,12 +29,11 @@ numbers = [
     )
 ]
 if residual is not None and found.structure is not None:
-    recall = found.structure.recall_at_1
     numbers += [
         Number(
             "Residual share",
             residual.share.value,
-            f"95 % {residual.share.low:.3g} to {residual.share.high:.3g}",
+            f"95 % {three(residual.share.low)} to {three(residual.share.high)}",
             "Share of the mean squared distance between partners that the means do not explain: "
             "trΣ_r / (G_μ² + trΣ_r). Neither way is better (Yu et al. 2026).",
             percent=True,
@@ -42,18 +41,24 @@ if residual is not None and found.structure is not None:
         Number(
             "Residual anisotropy",
             residual.anisotropy.value,
-            f"random pairs {residual.anisotropy_repaired:.3g}",
+            f"random pairs {three(residual.anisotropy_repaired)}",
             "Largest residual variance over the average one, A_r. Read it against random "
             "re-pairing: below means that partners share the leading directions (Yu et al. 2026).",
         ),
-        Number(
-            f"{names[1].capitalize()} finds its {names[0]}",
-            recall["source_to_target"],
-            f"chance {100 * found.structure.recall_chance:.2g} %",
-            "Share of rows whose true partner is the nearest of all, R@1. Higher is better.",
-            percent=True,
-        ),
     ]
+    shown = found.gallery()
+    if shown is not None:
+        size, hits = shown
+        numbers.append(
+            Number(
+                f"{names[1].capitalize()} finds its {names[0]}",
+                hits.recall_at_1["source_to_target"].value,
+                f"of {size}; chance {100 * hits.recall_chance:.2g} %",
+                f"Share of rows whose true partner is the nearest of {size}, R@1, the exact mean "
+                "over all such galleries; on every page of this size. Higher is better.",
+                percent=True,
+            )
+        )
 numbers.append(
     Number(
         "Told apart by a line",

@@ -5,7 +5,7 @@ import streamlit as st
 from app.session import report, require_pair
 from app.widgets.bench import keep_section
 from app.widgets.common import Number, figure, guard, number_row, page_header, plain, three
-from app.widgets.spectra import curves_of, spectra_numbers
+from app.widgets.spectra import curves_of, in_words, spectra_numbers
 
 page_header("Spectra", "How large is the gap, and over how many directions is it spread?")
 pair = require_pair()
@@ -91,7 +91,18 @@ with guard():
             key="few",
         )
     with st.expander("All numbers, with intervals and nulls"):
-        st.dataframe(found.to_frame(), width="stretch", height="content")
+        st.dataframe(
+            in_words(found),
+            width="stretch",
+            height="content",
+            column_config={
+                "number": st.column_config.Column(width="large"),
+                **{
+                    name: st.column_config.NumberColumn(format="%.3g")
+                    for name in ("value", "95 % from", "to", "read against")
+                },
+            },
+        )
         for note in found.notes:
             st.caption(plain(note))
         st.download_button("Report (JSON)", found.to_json(), "gap-report.json", on_click="ignore")

@@ -24,8 +24,10 @@ from anisoalign_core.errors import FormatError
 def diagnose(options: argparse.Namespace) -> None:
     """Print how two sets differ."""
     from anisoalign_core.gap.diagnose import diagnose as diagnosed
+    from anisoalign_core.gap.diagnose import refuse_same_rows
 
     pair, sample = read_pair(options)
+    refuse_same_rows(pair)
     with telling(options) as tell:
         report = diagnosed(pair, random_state=options.seed, parts=options.parts, progress=tell)
     if options.json:

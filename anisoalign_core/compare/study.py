@@ -159,11 +159,15 @@ class Study:
 
     def score(self, after: Float32, target: Float32) -> dict[str, float]:
         """Quick scores of corrected live rows."""
+        return self.judged(after, target)[0]
+
+    def judged(self, after: Float32, target: Float32) -> tuple[dict[str, float], dict[str, float]]:
+        """Quick scores of corrected live rows, and the floors that they move."""
         moved = None if np.shares_memory(target, self.target) else target
-        comparison = self.reference.against(
-            after, moved, paired=self.pair.paired, things=self.live_things
-        )
-        return measure(comparison, [one for one in applicable(self.pair.paired) if one.live])[0]
+        paired, live = self.pair.paired, [one for one in applicable(self.pair.paired) if one.live]
+        both = self.reference.against(after, moved, paired=paired, things=self.live_things)
+        floors = {one.floor_name: one.floor(both) for one in live if one.floor_words}
+        return measure(both, live)[0], {k: v for k, v in floors.items() if v is not None}
 
     def plane(self, kind: PlaneKind) -> Plane:
         """Return a plane to look at corrections in, from the fitted rows.
@@ -284,15 +288,20 @@ class Trial:
         values: Sequence[float] | None = None,
         progress: Progress | None = None,
         dial: Dial | None = None,
+        floors: bool = False,
     ) -> dict[str, Float64]:
-        """Live scores along the method's dial: name → one value each, the dial's first."""
+        """Live scores along the method's dial: name → one value each, the dial's first.
+
+        With ``floors``, also those of :attr:`View.floors`.
+        """
         dial = dial or self.dial()
         if dial is None:
             raise ParameterError(f"{self.method.label} has nothing that moves after fitting.")
         values = dial.along() if values is None else values
         found: dict[str, list[float]] = {dial.name: list(values)}
         for step, value in enumerate(values):
-            for name, score in self._view(dial.settings(value)).scores.items():
+            view = self._view(dial.settings(value))
+            for name, score in (view.scores | (view.floors if floors else {})).items():
                 found.setdefault(name, []).append(score)
             if progress is not None:
                 progress((step + 1) / len(values), f"{dial.name} {value:g}")
@@ -325,9 +334,18 @@ class View:
         return self.moved.rows(slice(self.study.live[0]))
 
     @cached_property
+    def _judged(self) -> tuple[dict[str, float], dict[str, float]]:
+        return self.study.judged(self.live_rows, self.target[: self.study.live[1]])
+
+    @property
     def scores(self) -> dict[str, float]:
         """Quick scores on the live rows."""
-        return self.study.score(self.live_rows, self.target[: self.study.live[1]])
+        return self._judged[0]
+
+    @property
+    def floors(self) -> dict[str, float]:
+        """What scores would be by chance, where a correction moves that, by floor's name."""
+        return self._judged[1]
 
     def evaluate(self, progress: Progress | None = None) -> Scores:
         """Every metric that applies, with intervals, on the shown rows (at most 2000)."""

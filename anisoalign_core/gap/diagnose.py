@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from anisoalign_core.errors import ParameterError, ShapeError
+from anisoalign_core.errors import JoinError, ParameterError, ShapeError
 from anisoalign_core.gap.comparable import galleries, items_of
 from anisoalign_core.gap.curves import Subspaces, curves, subspaces
 from anisoalign_core.gap.distribution import distribution
@@ -175,9 +175,7 @@ def diagnose(
         separability=auc,
         residual=residual,
         structure=structure,
-        verdict=judge(found.at_ranks, structure, sample.size)
-        if {"subspaces", "structure"} <= set(parts)
-        else Verdict("unknown", "Not judged: parts of the diagnosis were left out.", ()),
+        verdict=_verdict(pair, parts, found, structure, sample.size),
         notes=(*told, *notes_of(pair, len(sample.y), len(sample.x))),
         curves=curves(known, parts, found.ceiling),
         distribution=spread,
@@ -186,6 +184,41 @@ def diagnose(
         items=items_of(pair),
         encoder=pair.target.provenance.model or pair.source.provenance.model or "",
     )
+
+
+def _verdict(
+    pair: EmbeddingPair,
+    parts: Sequence[str],
+    found: Subspaces,
+    structure: Structure | None,
+    rows: int,
+) -> Verdict:
+    if same_rows(pair):
+        return Verdict("nothing", "There is nothing to align: both sides are the same rows.", ())
+    if {"subspaces", "structure"} <= set(parts):
+        return judge(found.at_ranks, structure, rows)
+    return Verdict("unknown", "Not judged: parts of the diagnosis were left out.", ())
+
+
+def same_rows(pair: EmbeddingPair) -> bool:
+    """Whether both sides of a pair are the same rows, in the same order."""
+    return np.array_equal(pair.source.vectors, pair.target.vectors)
+
+
+def refuse_same_rows(pair: EmbeddingPair) -> None:
+    """Refuse a pair of which both sides are the same rows: one file was given twice.
+
+    Raises
+    ------
+    JoinError
+    """
+    source, target = pair.source, pair.target
+    if same_rows(pair):
+        raise JoinError(
+            f"{target.name} and {source.name} hold the same {len(source):,} rows, so there is no "
+            f"gap between them to measure. Give {target.modality} rows on one side and "
+            f"{source.modality} rows on the other."
+        )
 
 
 def _gap(sample: Sample) -> float:

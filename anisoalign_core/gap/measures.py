@@ -96,8 +96,8 @@ def _neighbours(report: GapReport, gallery: int, percent: int) -> Point | None:
 
 
 MEASURES = (
-    Measure("centroid_gap", "Centroid gap G_μ", "sampling floor", _centroid),
-    Measure("distribution_gap", "Distribution gap B", "sampling floor", _distribution),
+    Measure("centroid_gap", "Gap between the means", "sampling floor", _centroid),
+    Measure("distribution_gap", "Distribution gap", "sampling floor", _distribution),
     Measure("residual_share", "Residual share", "re-paired", _share),
     Measure("leading_share", "Residual in one direction", "re-paired", _leading),
     Measure("overlap", "Overlap of leading directions", "random frames", _overlap),

@@ -27,6 +27,7 @@ from anisoalign_core.gap.facts import (
     Verdict,
 )
 from anisoalign_core.metrics.intervals import Interval
+from anisoalign_core.metrics.retrieval import GALLERY
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -182,6 +183,14 @@ class GapReport(Shown):
 
         return read_report(path)
 
+    def gallery(self, size: int = GALLERY) -> tuple[int, Gallery] | None:
+        """Return retrieval in galleries of ``size`` things, or the most below that; None without.
+
+        The size that is returned is that of the gallery, to be said beside its numbers.
+        """
+        known = [each for each in self.galleries if each <= size]
+        return (max(known), self.galleries[max(known)]) if known else None
+
     def to_frame(self) -> pd.DataFrame:
         """Return one row per headline number, indexed by name, with its interval and its null."""
         import pandas as pd
@@ -243,6 +252,47 @@ class GapReport(Shown):
             add("rmg", m.rmg, None, "", True)
         add("separability", self.separability, 0.5, "no linear rule", False)
         return pd.DataFrame(rows).set_index("name")
+
+
+WORDS = {
+    "centroid_gap": "Gap between the means",
+    "matched_cosine": "Partners' cosine",
+    "mean_distance": "Mean distance of partners",
+    "residual_trace": "Residual, mean squared length",
+    "residual_share": "Residual share",
+    "residual_anisotropy": "Residual anisotropy",
+    "effective_dimension_ratio": "Residual dimension, share of all",
+    "residual_trace_ratio": "Residual over that of random pairs",
+    "distribution_gap": "Distribution gap",
+    "distribution_share": "Distribution gap, share of the means",
+    "conformity_source": "Conformity of the source",
+    "conformity_target": "Conformity of the target",
+    "conformity_spread_source": "Conformity of the source, spread",
+    "conformity_spread_target": "Conformity of the target, spread",
+    "conformity_distance": "Conformity, distance of the sides",
+    "conformity_correlation": "Conformity, correlation of partners",
+    "covariance_gap_relative": "Covariance gap, relative",
+    "covariance_gap_absolute": "Covariance gap, absolute",
+    "spectral_correlation": "Correlation of the spectra",
+    "recall_at_1_target_to_source": "Target finds its source, among all",
+    "recall_at_1_source_to_target": "Source finds its target, among all",
+    "mutual_knn": "Neighbours in common",
+    "debiased_cka": "Linear similarity of the spaces (CKA)",
+    "rsa": "Correlation of their similarities (RSA)",
+    "rmg": "Relative modality gap",
+    "separability": "Told apart by a line",
+}
+"""What screens call the numbers of :meth:`GapReport.to_frame`; those of ranks end in a number."""
+RANKED = {
+    "overlap_excess": "Leading overlap beyond chance, {} % of the variance",
+    "subspace_overlap": "Leading overlap, {} directions",
+}
+
+
+def in_words(name: str) -> str:
+    """Return what screens call a number of :meth:`GapReport.to_frame`."""
+    kind, _, number = name.rpartition("_")
+    return RANKED[kind].format(number) if kind in RANKED else WORDS[name]
 
 
 def side_by_side(reports: Mapping[str, GapReport]) -> pd.DataFrame:

@@ -65,6 +65,8 @@ class Metric:
         Whether rows without any meaning, such as a permuted target, must score its floor.
     card : str
         Words short enough for a card; only what has them is shown as one.
+    floor_words : str
+        What its floor is called beside it on a card; only of floors that a correction moves.
     """
 
     name: str
@@ -84,3 +86,9 @@ class Metric:
     curve: bool = False
     meaningful: bool = False
     card: str = ""
+    floor_words: str = ""
+
+    @property
+    def floor_name(self) -> str:
+        """Name of its floor among the numbers of a card."""
+        return f"{self.name}_floor"

@@ -71,5 +71,6 @@ FAMILY = (
         live=True,
         meaningful=True,
         card="Partners' cosine",
+        floor_words="shuffled",
     ),
 )

@@ -19,6 +19,9 @@ from anisoalign_core.metrics.mixing import mixing
 from anisoalign_core.numerics import Float32, Float64, Integers
 from anisoalign_core.things import Things
 
+GALLERY = 100
+"""Items in the gallery of the retrieval that pages show: R@1 falls as a gallery grows, so one size
+for all, which small sets and held-out rows reach too."""
 TIE_TOLERANCE = 1e-6
 """Cosines closer than this are the same number in float32 products of unit rows."""
 
@@ -212,6 +215,38 @@ def recall(
     }
 
 
+def gallery_recall(
+    source: Float32, target: Float32, things: Things | None = None, size: int = GALLERY
+) -> dict[str, float]:
+    """R@1 of matched rows both ways, the exact mean over all galleries of ``size`` things.
+
+    Parameters
+    ----------
+    source, target : (n, d) float32
+        Matched unit rows.
+    things : Things, optional
+        What rows show.
+    size : int, default 100
+        Fewer where there are fewer things; chance is one over it.
+
+    Returns
+    -------
+    dict
+        ``{"source_to_target": share, "target_to_source": share}``
+    """
+    matched = things or Things.rows(len(source))
+    ranks = thing_ranks(Cosines(source, target), matched)
+    return {
+        name: float(_gallery_hits(ranks, matched, size, forward=forward).mean())
+        for name, forward in (("source_to_target", True), ("target_to_source", False))
+    }
+
+
+def _gallery_hits(ranks: MatchRanks, things: Things, size: int, *, forward: bool) -> Float64:
+    hits = ranks.first_among(min(size, things.count), things.count, forward=forward)
+    return things.shares(hits, of_source=forward)
+
+
 def mixed_gallery_bias(target_share: Float64, n_source: int, n_target: int) -> Float64:
     """How much a source query prefers its own modality in a gallery that holds both [GR].
 
@@ -236,6 +271,12 @@ def mixed_gallery_bias(target_share: Float64, n_source: int, n_target: int) -> F
 
 def _ranks(c: Comparison) -> MatchRanks:
     return match_ranks(c.cross_cosines, c.matched)
+
+
+def _thing_ranks_of(c: Comparison) -> MatchRanks:
+    if c.matched.are_rows:
+        return c.once(_ranks)
+    return thing_ranks(c.cross_cosines, c.matched)
 
 
 def _bias(c: Comparison) -> float:
@@ -289,7 +330,35 @@ def _recall(at: int, *, forward: bool) -> Metric:
     )
 
 
+def _gallery_chance(c: Comparison) -> float:
+    """``1/m`` in a gallery of m things: a random ranking."""
+    return 1.0 / min(GALLERY, c.matched.count)
+
+
+def _in_gallery(*, forward: bool) -> Metric:
+    query, gallery = ("source", "target") if forward else ("target", "source")
+    return Metric(
+        name=f"recall_at_1_of_{GALLERY}_{query}_to_{gallery}",
+        label=f"Partner found in the first place of {GALLERY} ({query} → {gallery})",
+        symbol=f"R@1 of {GALLERY}",
+        description=f"Share of {query} rows whose partner is nearest among {GALLERY} {gallery} "
+        "things, the exact mean over all such galleries; of all things where there are fewer.",
+        direction="higher",
+        range=(0.0, 1.0),
+        needs="paired",
+        group="retrieval",
+        cost="cheap",
+        reference="Standard in CLIP evaluations",
+        function=lambda c: _gallery_hits(
+            c.once(_thing_ranks_of), c.matched, GALLERY, forward=forward
+        ),
+        floor=_gallery_chance,
+        meaningful=True,
+    )
+
+
 FAMILY = (
+    *(_in_gallery(forward=forward) for forward in (True, False)),
     *(_recall(at, forward=forward) for at in (1, 5, 10) for forward in (True, False)),
     Metric(
         name="mixed_gallery_bias",

@@ -29,13 +29,13 @@ MOST_EMPHASISED = 5
 """Lines in colour; all others are grey."""
 ACROSS = 4
 RUN_COLUMNS = {
-    "centroid_gap": ("Centroid gap G_μ", "centroid_gap_floor"),
-    "distribution_gap": ("Distribution gap B", "distribution_gap_floor"),
+    "centroid_gap": ("Gap between the means", "centroid_gap_floor"),
+    "distribution_gap": ("Distribution gap", "distribution_gap_floor"),
     "residual_share": ("Residual share", None),
-    "residual_anisotropy": ("Anisotropy A_r", "residual_anisotropy_repaired"),
+    "residual_anisotropy": ("Residual anisotropy", "residual_anisotropy_repaired"),
     "overlap_between": ("Overlap of leading directions", "overlap_random"),
     "recall_at_1_source_to_target": ("R@1 in the batch", "recall_chance"),
-    "matched_cosine": ("Cosine of partners", None),
+    "matched_cosine": ("Partners' cosine", None),
     "logit_scale": ("Logit scale", None),
 }
 """Columns of a run that are drawn, each with its name and the column of its null."""

@@ -206,7 +206,10 @@ def gap_parts(comparison: EncoderComparison) -> go.Figure:
         raise ParameterError("None of these reports has pairs, and the residual needs them.")
     figure = go.Figure()
     for at, (name, colour) in enumerate(
-        (("between the means, G_μ²", GAP), ("from pair to pair, tr Σ_r", RESIDUAL))
+        (
+            ("bias: squared gap between the means", GAP),
+            ("residual: differs from pair to pair", RESIDUAL),
+        )
     ):
         figure.add_trace(
             go.Bar(

@@ -19,6 +19,10 @@ NULL = "#8A8A8A"
 GAP = "#56B4E9"
 """What belongs to the two means together: the bias, its coordinates."""
 WARNING = "#E69F00"
+DARK = {TARGET: "#6AA8FF", GAP: "#A5E1F7"}
+"""What stands for the blues on a dark page, where they are too dark to be seen through."""
+TRANSLUCENT = 0.55
+"""Opacity of bars that others show through."""
 
 GRID = "rgba(138, 138, 138, 0.22)"
 AXIS = "rgba(138, 138, 138, 0.55)"
@@ -37,7 +41,14 @@ def layout(figure: go.Figure, *, height: int = 380, legend: bool = True, **more:
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         showlegend=legend,
-        legend={"orientation": "h", "yanchor": "bottom", "y": 1.02, "xanchor": "left", "x": 0},
+        legend={
+            "orientation": "h",
+            "yanchor": "bottom",
+            "y": 1.02,
+            "xanchor": "left",
+            "x": 0,
+            "itemsizing": "constant",  # dots of clouds are too small to show a colour
+        },
         uirevision="keep",
         **more,
     )
@@ -93,6 +104,36 @@ def points(
         text=[shorten(str(c)) for c in captions] if hover and captions is not None else None,
         hovertemplate="%{text}<extra></extra>" if hover else "row %{customdata[0]}<extra></extra>",
     )
+
+
+def in_dark(figure: go.Figure) -> go.Figure:
+    """Return a figure as a dark page shows it: its blues as :data:`DARK` says."""
+    shown = go.Figure(figure)
+    for part in (*shown.data, shown.layout):
+        changed = _in_dark(part.to_plotly_json())
+        if changed:
+            part.update(changed)
+    return shown
+
+
+def _in_dark(value: Any) -> Any:
+    """Return what changes of a part of a figure; None where nothing does."""
+    if isinstance(value, str):
+        return DARK.get(value)
+    if isinstance(value, dict):
+        found = {key: _in_dark(each) for key, each in value.items()}
+        return {key: each for key, each in found.items() if each is not None} or None
+    if isinstance(value, np.ndarray) and value.dtype.kind in "OU":
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        new = [_in_dark(each) for each in value]
+        if all(each is None for each in new):
+            return None
+        return [
+            old if each is None else ({**old, **each} if isinstance(old, dict) else each)
+            for old, each in zip(value, new, strict=True)
+        ]
+    return None
 
 
 def span(values: Points) -> tuple[float, float]:
@@ -158,7 +199,7 @@ def shares(values: Points, edges: Points, name: str, colour: str) -> go.Bar:
         x=((edges[:-1] + edges[1:]) / 2).astype(np.float32),
         y=(counts / max(len(values), 1)).astype(np.float32),
         name=as_text(name),
-        marker={"color": colour, "opacity": 0.55, "line": {"width": 0}},
+        marker={"color": colour, "opacity": TRANSLUCENT, "line": {"width": 0}},
         hoverinfo="skip",
     )
 

@@ -24,6 +24,7 @@ from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.cosines import mean_rows, row_cosines
 from anisoalign_core.metrics.distributions import frechet
 from anisoalign_core.metrics.mixing import delta_mu, mixing
+from anisoalign_core.metrics.residual import repaired_cosine
 from anisoalign_core.metrics.semantics import omega, psi
 from anisoalign_core.numerics import Float32, Float64, generator, unit_rows
 from anisoalign_core.teach.story import mean_cosine, mean_length
@@ -129,6 +130,11 @@ class Cones:
     def partners(self) -> float:
         """Mean cosine of partners."""
         return float(row_cosines(self.target, self.source).mean())
+
+    @cached_property
+    def shuffled(self) -> float:
+        """Mean cosine of rows that are no partners."""
+        return repaired_cosine(Comparison.between(self.target, self.source, paired=True))
 
 
 def two_cones(opening: float = 30.0, angle: float = 70.0, *, rows: int = ROWS) -> Cones:

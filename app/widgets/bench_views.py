@@ -12,6 +12,7 @@ from anisoalign_core.bench import Bench, BenchEntry, found_by_one, small_cloud
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.gap.comparable import SHARES
 from anisoalign_core.gap.encoders import SHARE, EncoderComparison
+from anisoalign_core.metrics.retrieval import GALLERY
 from anisoalign_core.plots.bench import (
     MOST_EMPHASISED,
     RUN_COLUMNS,
@@ -55,7 +56,11 @@ def shown_bench(found: Bench) -> Bench:
 def table_section(shown: Bench) -> EncoderComparison:
     """Show one row an encoder, with intervals and nulls; return the comparison."""
     row = st.container(horizontal=True, vertical_alignment="bottom")
-    comparison = shown.compare(percent=st.session_state.get("bench_percent", SHARE))
+    held = [one.report.galleries for one in shown.entries if one.report.galleries]
+    comparison = shown.compare(
+        gallery=GALLERY if held and all(GALLERY in sizes for sizes in held) else None,
+        percent=st.session_state.get("bench_percent", SHARE),
+    )
     labels = {measure.name: measure.label for measure in comparison.measures}
     by = row.selectbox(
         "Sort by",
@@ -84,7 +89,8 @@ def table_section(shown: Bench) -> EncoderComparison:
     figure(
         drawn,
         caption="A dot is what was measured, its line the 95 % interval, the grey stroke what "
-        "chance or sampling alone gives. A gap is neither good nor bad by itself. "
+        "chance or sampling alone gives. A gap is neither good nor bad by itself. R@1 and "
+        f"neighbours are among {comparison.gallery:,} things; chance of R@1 is 1 in as many. "
         + plain(comparison.sentences[0]),
         alt="One row per encoder and one panel per measure, with intervals and nulls",
         key="bench_table",

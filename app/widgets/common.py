@@ -71,11 +71,16 @@ def figure(fig: go.Figure, *, caption: str, alt: str, key: str, select: bool = F
             "scale": 2,
         },
     }
+    shown = fig
+    if st.context.theme.type == "dark":
+        from anisoalign_core.plots.style import in_dark
+
+        shown = in_dark(fig)
     event: Any
     if select:
-        event = st.plotly_chart(fig, key=key, config=config, alt=alt, on_select="rerun")
+        event = st.plotly_chart(shown, key=key, config=config, alt=alt, on_select="rerun")
     else:
-        event = st.plotly_chart(fig, key=key, config=config, alt=alt)
+        event = st.plotly_chart(shown, key=key, config=config, alt=alt)
     row = st.container(horizontal=True, vertical_alignment="top", gap="small", wrap=False)
     row.caption(caption, width="stretch")
     with row.popover("Save", icon=":material/download:", type="tertiary"):

@@ -140,6 +140,18 @@ def _tag(name: str) -> str:
     return " (uses pairs)" if method.needs_pairs else ""
 
 
+OF_ALL = ("recall_at_1_source_to_target", "recall_at_1_target_to_source")
+"""Scores that the table leaves out: of a gallery of one size on every page it has them too."""
+COLUMNS = {
+    "label": "number",
+    "value": "value",
+    "low": "95 % from",
+    "high": "to",
+    "floor": "by chance",
+    "direction": "better",
+    "needs": "needs",
+}
+"""Columns of the table of scores, and what they are called on screen."""
 WEIGH = {"row": "Each row", "thing": "Each thing"}
 PLANES: dict[str, PlaneKind] = {
     "Gap × leading residual": "gap",
@@ -177,13 +189,21 @@ def all_metrics(trial: Trial, choice: Choice, values: Mapping[str, Any]) -> None
         scores = long_result(
             key, "Evaluation", lambda tell: trial.view(values).evaluate(progress=tell)
         )
-        table = scores.to_frame()[["label", "value", "low", "high", "floor", "direction", "needs"]]
+        table = (
+            scores.to_frame()
+            .drop(index=list(OF_ALL), errors="ignore")
+            .rename(columns=COLUMNS)[list(COLUMNS.values())]
+        )
         st.dataframe(
-            table,
+            table.set_index(COLUMNS["label"]),
             width="stretch",
+            height="content",
             column_config={
-                name: st.column_config.NumberColumn(format="%.3g")
-                for name in ("value", "low", "high", "floor")
+                COLUMNS["label"]: st.column_config.Column(width="large"),
+                **{
+                    COLUMNS[name]: st.column_config.NumberColumn(format="%.3g")
+                    for name in ("value", "low", "high", "floor")
+                },
             },
         )
         st.caption(f"95 % intervals from balanced half-samples. {scores.rows_note}")

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pandas as pd
 import streamlit as st
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import InvalidRowsError
+from anisoalign_core.gap.diagnose import refuse_same_rows
 from anisoalign_core.io.reading import columns, pair_words
 from anisoalign_core.io.registry import suffixes
 from anisoalign_core.pairs import EmbeddingPair
@@ -20,6 +22,7 @@ from app.loading import (
     Upload,
     data_root,
     listing,
+    misplaced,
     pair_from_server,
     pair_from_sides,
     pair_from_upload,
@@ -64,6 +67,7 @@ def _attempt(
     try:
         with st.spinner("Reading and checking …"):
             pair = build(drop)
+            refuse_same_rows(pair)
     except InvalidRowsError as error:
         st.error(plain(str(error)), icon=":material/error:")
         st.button("Drop these rows and load the rest", on_click=_flag, args=(f"{key}_drop",))
@@ -113,7 +117,7 @@ def upload_form() -> None:
                 lambda: len(both.data),
             )
         return
-    sides = []
+    sides: list[Side] = []
     for column, role, name in ((left, "target", target_name), (right, "source", source_name)):
         vectors = column.file_uploader(
             f"{name.capitalize()} embeddings ({role})",
@@ -139,6 +143,19 @@ def upload_form() -> None:
     if x is None or y is None:
         st.caption("Choose both files to go on.")
         return
+    if x.data == y.data:
+        st.error(
+            f"{plain(x.name)} and {plain(y.name)} are the same file, byte by byte, so there is "
+            f"nothing between them to see. Choose the {plain(target_name)} rows on one side and "
+            f"the {plain(source_name)} rows on the other.",
+            icon=":material/error:",
+        )
+        return
+    placed = _placed(target, source)
+    if placed is None:
+        return
+    target, source = placed
+    x, y = cast(Upload, target.vectors), cast(Upload, source.vectors)
     with guard():
         _attempt(
             "two",
@@ -146,6 +163,39 @@ def upload_form() -> None:
             f"{x.name} + {y.name}",
             lambda: len(x.data) + len(y.data),
         )
+
+
+def _placed(target: Side, source: Side) -> tuple[Side, Side] | None:
+    """Ask where files' names say the other side, and exchange them if wished; None until then."""
+    wrong = misplaced(target, source)
+    if wrong is None:
+        return target, source
+    files = [each.vectors.name for each in (target, source) if each.vectors is not None]
+    said = st.session_state.get("files_placed", ([], ""))
+    way = said[1] if said[0] == files else ""
+    if not way:
+        st.warning(
+            f"{plain(files[0])} is given as {plain(target.modality)} and {plain(files[1])} as "
+            f"{plain(source.modality)}, but the names say otherwise. Are they the wrong way round?",
+            icon=":material/swap_horiz:",
+        )
+        row = st.container(horizontal=True)
+        for label, choice in (("Swap the files", "swap"), ("They are right as they are", "keep")):
+            row.button(
+                label,
+                key=f"files_{choice}",
+                type="primary" if choice == "swap" else "secondary",
+                on_click=st.session_state.update,
+                kwargs={"files_placed": (files, choice)},
+            )
+        return None
+    if way == "keep":
+        return target, source
+    st.caption(
+        f"Swapped: {plain(files[1])} is {plain(target.modality)}, {plain(files[0])} is "
+        f"{plain(source.modality)}."
+    )
+    return replace(source, modality=target.modality), replace(target, modality=source.modality)
 
 
 def server_form() -> None:

@@ -20,19 +20,29 @@ from app.widgets.selections import kept, selection_direction
 KIND_WIDTH = 250
 END_ROWS = 6
 MOST_FINDINGS = 6
+SAME = 1 - 1e-9
+"""From this cosine on, two directions are one."""
 GIVEN = {"selections": "Difference of two selections", "prompt": "A text's direction"}
 
 
-def choose(label: str, known: Directions, key: str, index: int) -> Direction:
-    """Choose a direction: by kind and number, or one that a person makes."""
-    kinds = [*known.kinds]
+def choose(
+    label: str, known: Directions, key: str, index: int, taken: Direction | None = None
+) -> Direction:
+    """Choose a direction: by kind and number, or one that a person makes.
+
+    What is ``taken`` already is not offered again: where it would be chosen, the next is.
+    """
+    kinds = [
+        kind for kind in known.kinds if taken is None or kind != taken.kind or known.count(kind) > 1
+    ]
     kinds += ["selections"] if kept() else []
     kinds += ["prompt"] if prompts_offered() else []
+    usual = known.kinds[index]
     row = st.container(horizontal=True, vertical_alignment="bottom")
     kind = row.container(width=KIND_WIDTH).selectbox(
         label,
         kinds,
-        index=min(index, len(kinds) - 1),
+        index=kinds.index(usual) if usual in kinds else 0,
         format_func=(KINDS | GIVEN).__getitem__,
         key=f"{key}_kind",
         bind="query-params",
@@ -43,10 +53,36 @@ def choose(label: str, known: Directions, key: str, index: int) -> Direction:
         return prompt_direction(known, key)
     count, number = known.count(kind), 1
     if count > 1:
+        if taken is not None and taken.kind == kind:
+            _move_on(f"{key}_{kind}_number", taken.number, count)
         number = row.number_input(
             "number", 1, count, 1, key=f"{key}_{kind}_number", bind="query-params", width=110
         )
     return known.get(kind, int(number))
+
+
+def _move_on(key: str, taken: int, count: int) -> None:
+    """Let a number step over the one that is taken, the way it was going."""
+    before, now = st.session_state.get(f"{key}_was", 0), st.session_state.get(key, 1)
+    if now == taken:
+        step = -1 if before > taken else 1
+        now = taken + step if 1 <= taken + step <= count else taken - step
+        st.session_state[key] = now
+    st.session_state[f"{key}_was"] = now
+
+
+def apart(first: Direction, second: Direction, known: Directions) -> Direction:
+    """Return the second direction, or one beside the first where both are the same; say so then."""
+    if abs(float(first.vector @ second.vector)) < SAME:
+        return second
+    others = (known.get(kind, n + 1) for kind in known.kinds for n in range(known.count(kind)))
+    beside = next((one for one in others if abs(float(first.vector @ one.vector)) < SAME), second)
+    if beside is not second:
+        st.caption(
+            f"{plain(second.label)} is the same direction as {plain(first.label)}, so the picture "
+            f"shows {plain(beside.label)} across it."
+        )
+    return beside
 
 
 def direction_words(direction: Direction, known: Directions) -> str:

@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import Any
 
 from anisoalign_core.geometry.spectrum import cumulative_energy
+from anisoalign_core.metrics.retrieval import GALLERY
 from app.widgets import learn_sample as sample
 from app.widgets.common import three
 
 
 def space() -> str:
     """Step 1: why another picture often comes first."""
-    count = len(sample.pair().source)
     ours, before = (sample.retrieval(kept)["source_to_target"] for kept in (True, False))
     return (
-        f"No. Of all {count:,} captions **{ours[1]:.1%}** find their own picture first and "
-        f"{ours[10]:.1%} among the first ten; by chance {1 / count:.3%} would find it first, and "
-        f"before training {before[1]:.3%} do. Captions leave things out, so several pictures fit "
-        "the same words. And no cosine comes near 1, right or wrong: all captions keep some "
-        "distance from all pictures. That distance is what the next steps are about."
+        f"No. Among {GALLERY} pictures **{ours:.1%}** of the captions find their own first; by "
+        f"chance {1 / GALLERY:.0%} would, and before training {before:.1%} do. Captions "
+        "leave things out, so several pictures fit the same words. And no cosine comes near 1, "
+        "right or wrong: all captions keep some distance from all pictures. That distance is what "
+        "the next steps are about."
     )
 
 
@@ -43,13 +43,15 @@ def temperature() -> str:
     lines = ""
     for scale in runs.scales[::-1]:
         gaps = [runs.measured[scale, step].gap for step in runs.steps]
-        found = runs.measured[scale, last].recall_source_to_target
+        found = sample.found_at(scale, last)
         lines += f"| {1 / scale:.2g} | {three(gaps[0])} | {three(max(gaps))} | "
         lines += f"{three(gaps[-1])} | {found:.1%} |\n"
     return (
         "In these four runs, yes: the lower the temperature, the wider the gap that is left.\n\n"
         f"| temperature | gap before | widest | after {last} steps | captions that find their "
-        "picture |\n|---|---|---|---|---|\n" + lines + "\n"
+        f"picture among {GALLERY}, by chance {1 / GALLERY:.0%} |\n|---|---|---|---|---|\n"
+        + lines
+        + "\n"
         "But a gap was there before training, and at the two lowest temperatures it first grows "
         "and then shrinks. And a small gap does not make a good encoder: compare the last column. "
         "These are four short runs of one small encoder. They show what can happen, not a law."

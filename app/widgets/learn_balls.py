@@ -13,7 +13,7 @@ from anisoalign_core.teach import Cones, ball_shift, two_cones
 from app.widgets import learn_corrections as corrections
 from app.widgets import learn_pictures as pictures
 from app.widgets import learn_sample as sample
-from app.widgets.common import Number, figure, number_row
+from app.widgets.common import Number, figure, number_row, three
 
 BALL = "On a ball"
 SAMPLE = "In the sample"
@@ -61,7 +61,11 @@ def gap() -> None:
         number_row(
             [
                 Number("Gap between the means", cones.gap, "0 to 2", "G_μ = ‖μ_x − μ_y‖"),
-                Number("Partners' cosine", cones.partners, "1 if they coincide"),
+                Number(
+                    "Partners' cosine",
+                    cones.partners,
+                    f"shuffled {three(cones.shuffled)}; 1 if they coincide",
+                ),
                 Number("A mean arrow", cones.length, "long; 1 if all agree", pictures.LENGTH),
                 Number("Two arrows of a cone", cones.inside, "mean cosine; no cone 0"),
             ]

@@ -17,7 +17,7 @@ from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.geometry.directions import Directions, ends
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.mixing import delta_mu
-from anisoalign_core.metrics.retrieval import recall
+from anisoalign_core.metrics.retrieval import gallery_recall
 from anisoalign_core.numerics import Float64, Integers, generator
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots.ball import WORDS
@@ -67,10 +67,18 @@ def shown(side: EmbeddingSet) -> tuple[Any, Any]:
 
 
 @st.cache_resource(show_spinner="Searching …")
-def retrieval(trained: bool) -> dict[str, dict[int, float]]:
-    """R@1 and R@10 of all pairs, both ways."""
+def retrieval(trained: bool) -> dict[str, float]:
+    """R@1 among :data:`GALLERY` pairs, both ways."""
     sides = pair() if trained else control()
-    return recall(sides.source.vectors, sides.target.vectors, at=(1, 10))
+    return gallery_recall(sides.source.vectors, sides.target.vectors)
+
+
+@st.cache_resource(show_spinner=False)
+def found_at(scale: float, step: int) -> float:
+    """R@1 of captions among :data:`GALLERY` pictures at a checkpoint of the training."""
+    runs = training()
+    place, at = runs.scales.index(scale), runs.steps.index(step)
+    return gallery_recall(runs.source[place][at], runs.target[place][at])["source_to_target"]
 
 
 @st.cache_resource(show_spinner="Opening the checkpoints …")
@@ -218,7 +226,7 @@ def bounded() -> Trial:
 @st.cache_resource(show_spinner="Following the bound …")
 def bound_curve() -> dict[str, Float64]:
     """Return the live scores along the bound."""
-    return bounded().curve()
+    return bounded().curve(floors=True)
 
 
 @st.cache_resource(show_spinner="Looking for the automatic bound …")

@@ -82,6 +82,7 @@ def live_picture(
     view: View,
     values: dict[str, float],
     basis: Plane,
+    note: str = "",
 ) -> None:
     """Show both clouds, numbers, stretches and trade-off, moved in the browser by one dial."""
     dial, at = _dial(trial, choice, learned, values)
@@ -91,7 +92,8 @@ def live_picture(
         lambda tell: picture(trial, basis, value=at, dial=dial, title=_title(), progress=tell),
     )
     released = None if dial is None else lambda value: _set(dial.settings(value))
-    drawn = show(made, "live", now=(at or 0.0, view.scores), released=released)
+    exact = at or 0.0, view.scores | view.floors
+    drawn = show(made, "live", now=exact, note=note, released=released)
     left, _ = st.columns([1, 2])
     left.download_button(
         "Take this picture home (HTML)",

@@ -22,6 +22,7 @@ def show(
     key: str,
     *,
     now: tuple[float, Mapping[str, float]] | None = None,
+    note: str = "",
     released: Callable[[float], None] | None = None,
 ) -> Mapping[str, Any]:
     """Show a picture; return the rows last drawn around, as positions among the drawn ones.
@@ -32,6 +33,8 @@ def show(
     key : str
     now : (float, mapping), optional
         Value of the dial in force, and the exact scores there.
+    note : str
+        What is said of them under the cards, as long as the dial stands there.
     released : callable of the dial's value, optional
         Told before the run that follows where a drag ended.
     """
@@ -47,7 +50,7 @@ def show(
     if now is not None:
         value, scores = now
         SHOW(
-            data={"for": picture.facts["id"], "value": value, "scores": dict(scores)},
+            data={"for": picture.facts["id"], "value": value, "scores": dict(scores), "note": note},
             key=f"{key}_now",
             height=1,
         )

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from anisoalign_core.encode import Encoder
 
 
+PROMPTS = ("a red circle", "a blue square")
+"""What the two axes begin with."""
+
+
 def session_encoder() -> Encoder | None:
     """Return the encoder that this session has loaded, if there is one."""
     found: Encoder | None = st.session_state.get("encoder")
@@ -75,7 +79,8 @@ def prompt_direction(known: Directions, key: str) -> Direction:
     encoder = session_encoder()
     assert encoder is not None  # only then prompts are offered
     left, right = st.columns(2)
-    text = left.text_input("text", "a red circle", key=f"{key}_prompt", bind="query-params").strip()
+    usual = PROMPTS[key != "first"]
+    text = left.text_input("text", usual, key=f"{key}_prompt", bind="query-params").strip()
     other = right.text_input(
         "instead of",
         "",
@@ -83,7 +88,7 @@ def prompt_direction(known: Directions, key: str) -> Direction:
         placeholder="the mean of the source",
         bind="query-params",
     ).strip()
-    text = text or "a red circle"
+    text = text or usual
 
     def build() -> Direction:
         rows = encoder.encode_texts([text, *([other] if other else [])]).astype(np.float64)

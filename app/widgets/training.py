@@ -9,8 +9,12 @@ from typing import cast
 import streamlit as st
 
 from anisoalign_core.align import AnisoAlign
-from anisoalign_core.compare.study import Study
+from anisoalign_core.compare.falsify import at_omega
+from anisoalign_core.compare.study import Study, View
+from anisoalign_core.numerics import Float64
 from anisoalign_core.plots import losses
+from app.session import result
+from app.widgets.common import three
 from app.widgets.correct import Choice, trial_of
 from app.widgets.learned import (
     START_WORDS,
@@ -27,6 +31,9 @@ from app.widgets.progress import progress_bar
 KEPT = 2
 """Trainings that a session keeps: each holds the fitted rows and what the sliders need."""
 REDRAW_SECONDS = 1.0
+SUPPORT = "mixing_coverage"
+TOLD_APART = 0.01
+"""Differences of coverage below this are called the same."""
 
 
 def learned_correction(study: Study, choice: Choice) -> Learned:
@@ -104,6 +111,46 @@ def _explain(choice: Choice, shown: Learned | None) -> None:
             f"about {about}, at the bounds of the sliders."
         )
     st.info(words, icon=":material/model_training:")
+
+
+def lesson(study: Study, learned: Learned, view: View) -> str:
+    """Say what was learned: of rows the prior never saw, and beside BoundedTransport.
+
+    The closed form is read where it keeps as many neighbours as the view does: whatever trades
+    neighbours for support can be had there without training.
+    """
+    unseen = learned.method.losses_.get("stage_1_unseen", [])
+    said = []
+    if unseen:
+        knows = "it knows less than nothing of them"
+        if unseen[-1] < 1:
+            knows = f"it saves {three(1 - unseen[-1], percent=True)} of what knowing nothing costs"
+        said.append(
+            f"On target rows that the prior has not seen it pays {three(unseen[-1])}, where "
+            f"knowing nothing pays 1: {knows}."
+        )
+
+    def curve() -> dict[str, Float64]:
+        return trial_of(study, Choice("bounded")).curve()
+
+    seed, holdout = split_settings()
+    other, outside = at_omega(result(("bounded curve", seed, holdout), curve), view.scores["omega"])
+    own, rival = view.scores[SUPPORT], other[SUPPORT]
+    kept = f"{three(view.scores['omega'])} of the neighbours kept"
+    if outside:
+        said.append(
+            f"No bound of BoundedTransport keeps as few or as many neighbours as this ({kept}); at "
+            f"the nearest it covers {three(rival)} of the target, and this {three(own)}."
+        )
+    else:
+        verdict = "about the same"
+        if abs(own - rival) >= TOLD_APART:
+            verdict = "more" if own > rival else "less"
+        said.append(
+            f"At {kept}, BoundedTransport covers {three(rival)} of the target without training, "
+            f"and this {three(own)}: {verdict}, on one split."
+        )
+    return " ".join(said)
 
 
 def _said(choice: Choice) -> str:

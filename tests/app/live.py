@@ -17,10 +17,21 @@ def live_facts(at):
 def exact_numbers(at):
     """Exact scores beside the live picture of Correct that have a card; none where it is not."""
     said = [json.loads(e.proto.json) for e in at.get("bidi_component") if e.proto.json]
-    return [v for one in said for k, v in one["scores"].items() if aa.METRICS[k].card]
+    return [
+        v
+        for one in said
+        for k, v in one["scores"].items()
+        if k in aa.METRICS and aa.METRICS[k].card
+    ]
 
 
 def along(at, name):
     """Return a number of the live picture along its dial."""
     facts = live_facts(at)
     return dict(zip(facts["grid"], facts["scores"][name], strict=True))
+
+
+def live_note(at):
+    """What is said of the exact numbers under the cards of Correct's live picture."""
+    said = [json.loads(e.proto.json) for e in at.get("bidi_component") if e.proto.json]
+    return said[-1]["note"]

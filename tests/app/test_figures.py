@@ -1,11 +1,22 @@
 """Figures can be taken home: as a picture of either kind, or as a page that moves."""
 
 import json
+import tomllib
 
+import numpy as np
 import plotly.graph_objects as go
 
-from anisoalign_core.plots.style import as_page
-from tests.app.test_pages import open_page
+from anisoalign_core.plots.style import (
+    DARK,
+    GAP,
+    SOURCE,
+    TARGET,
+    TRANSLUCENT,
+    as_page,
+    in_dark,
+    shares,
+)
+from tests.app.test_pages import HOME, open_page
 
 
 def options(at):
@@ -45,3 +56,46 @@ def test_a_page_of_a_figure_fetches_nothing_and_its_title_is_data():
     head = page[: page.index("<script>")]
     assert "src=" not in head and "href=" not in head
     assert 'src="http' not in page and "cdn.plot.ly/plotly" not in page
+
+
+def light(colour):
+    """Relative luminance, as WCAG 2 defines it."""
+    parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    red, green, blue = (v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(colour, page, opacity):
+    over = [
+        round(opacity * int(colour[i : i + 2], 16) + (1 - opacity) * int(page[i : i + 2], 16))
+        for i in (1, 3, 5)
+    ]
+    low, high = sorted((light("#" + "".join(f"{v:02x}" for v in over)), light(page)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_translucent_bars_of_the_target_are_seen_on_a_dark_page():
+    config = HOME.parent / ".streamlit" / "config.toml"
+    page = tomllib.loads(config.read_text())["theme"]["dark"]["backgroundColor"]
+    assert contrast(TARGET, page, TRANSLUCENT) < 2  # why there is another
+    assert contrast(DARK[TARGET], page, TRANSLUCENT) > 3  # WCAG 2.1, 1.4.11
+    assert contrast(DARK[GAP], page, 1) / contrast(DARK[TARGET], page, 1) > 1.5  # told apart
+
+
+def test_a_dark_page_changes_the_blues_and_nothing_else():
+    edges, values = np.linspace(0, 1, 5), np.linspace(0, 1, 9)
+    figure = go.Figure(
+        [
+            shares(values, edges, "image", TARGET),
+            shares(values, edges, "text", SOURCE),
+            go.Scatter(x=values, y=values, marker={"color": [TARGET, SOURCE] * 4 + [GAP]}),
+        ]
+    ).add_vline(x=0.5, line={"color": TARGET})
+    shown = in_dark(figure)
+    assert shown.data[0].marker.color == shown.layout.shapes[0].line.color == DARK[TARGET]
+    assert list(shown.data[2].marker.color) == [DARK[TARGET], SOURCE] * 4 + [DARK[GAP]]
+    assert shown.layout.shapes[0].x0 == 0.5 and figure.data[0].marker.color == TARGET
+    back = shown.to_json()
+    for blue, lighter in DARK.items():
+        back = back.replace(lighter, blue)
+    assert json.loads(back) == json.loads(figure.to_json())

@@ -13,6 +13,7 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
+from anisoalign_core.plots.style import DARK, TARGET
 from tests.browser.steps import (
     ROOT,
     choose,
@@ -190,7 +191,7 @@ def test_light_and_dark_keep_the_colours_of_the_modalities(browser, server):
             "() => document.querySelector('.js-plotly-plot').data.map(t => t.line && t.line.color)"
         )
         lowered = [str(colour).lower() for colour in colours]
-        assert "#0072b2" in lowered
+        assert ("#0072b2" if scheme == "light" else DARK[TARGET].lower()) in lowered
         assert "#d55e00" in lowered
         background = page.evaluate(
             "() => getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor"

@@ -114,7 +114,7 @@ def test_the_untrained_encoder_has_the_gap_without_the_meaning(measured):
     assert found["told apart by a line, untrained"] > 0.99
     chance = found["captions find their picture, by chance"]
     assert found["captions find their picture, untrained"] < 5 * chance
-    assert found["captions find their picture, trained"] > 100 * chance
+    assert found["captions find their picture, trained"] > 50 * chance
 
 
 def test_closing_the_gap_alone_makes_search_worse_here(measured):

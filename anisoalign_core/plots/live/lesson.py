@@ -15,13 +15,15 @@ from anisoalign_core.geometry.spectrum import cumulative_energy
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.cosines import mean_rows
 from anisoalign_core.metrics.mixing import delta_mu
+from anisoalign_core.metrics.residual import repaired_cosine
+from anisoalign_core.metrics.retrieval import GALLERY, gallery_recall
 from anisoalign_core.numerics import Float32, Integers
 from anisoalign_core.plots.explore import PALETTE
 from anisoalign_core.plots.live.frames import keyframes
 from anisoalign_core.plots.live.pack import levels
 from anisoalign_core.plots.live.parts import Arrays, Facts, sheet, words
 from anisoalign_core.plots.live.picture import LivePicture, hull
-from anisoalign_core.plots.style import CORRECTED, GAP, NULL, SOURCE, TARGET
+from anisoalign_core.plots.style import CORRECTED, DARK, GAP, NULL, SOURCE, TARGET
 from anisoalign_core.teach import Checkpoint, cone_shares, gap_plane
 
 Names = tuple[str, str]
@@ -85,6 +87,7 @@ def scene(
             "source": SOURCE,
             "corrected": CORRECTED if corrected else SOURCE,
         },
+        "dark": DARK,
         "palette": list(PALETTE),
         "dial": dial,
         "frames": [float(v) for v in frames],
@@ -139,9 +142,16 @@ def training_picture(
         "source_cosine": [one.source_mean for one in cones],
         "gap": [one.gap for one in measured],
         "partners": [one.matched_cosine for one in measured],
-        "found": [one.recall_source_to_target for one in measured],
+        "partners_floor": [
+            repaired_cosine(Comparison.between(x, y, paired=True))
+            for y, x in zip(source, target, strict=True)
+        ],
+        "found": [
+            gallery_recall(y, x)["source_to_target"] for y, x in zip(source, target, strict=True)
+        ],
     }
     n = source.shape[1]
+    size = min(GALLERY, n)
     grid = list(range(len(steps)))
     more: Facts = {}
     arrays: Arrays = {}
@@ -172,8 +182,13 @@ def training_picture(
     else:
         cards = [
             card("gap", "Gap between the means", f"sampling floor {measured[0].gap_floor:.2g}"),
-            card("partners", "Partners' cosine", "1 if they coincide"),
-            card("found", "Finds its picture", f"of {n}; chance {1 / n:.2%}", percent=True),
+            card(
+                "partners",
+                "Partners' cosine",
+                "1 if they coincide",
+                floor=["shuffled", "partners_floor"],
+            ),
+            card("found", "Finds its picture", f"of {size}; chance {1 / size:.2%}", percent=True),
         ]
         curves = [
             line("gap", "Gap between the means", GAP),

@@ -167,12 +167,23 @@ function without(canvas, layers, position) {
   };
 }
 
+/** Facts with the colours of a dark page, where its ink is light. */
+function shaded(facts, ink) {
+  const [r, g, b] = (ink.match(/[\d.]+/g) ?? [0, 0, 0]).map(Number);
+  if (!facts.dark || r + g + b < 3 * 128) return facts;
+  const shade = (colour) => facts.dark[colour] ?? colour;
+  return { ...facts, palette: facts.palette.map(shade),
+    colours: Object.fromEntries(Object.entries(facts.colours).map(([k, v]) => [k, shade(v)])),
+    curves: facts.curves.map((one) => ({ ...one, colour: shade(one.colour) })) };
+}
+
 /**
  * Show a picture in an element. `host` may take `release(value)`, called once where a drag ends,
  * and `select({source, target})`, positions of the rows inside a lasso.
  */
 export function mount(root, bytes, host = {}) {
-  const { facts, arrays } = unpack(bytes);
+  const { facts: given, arrays } = unpack(bytes);
+  const facts = shaded(given, getComputedStyle(root).color);
   const { dial, frames, grid, cards } = facts;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
   const state = {
@@ -260,13 +271,18 @@ export function mount(root, bytes, host = {}) {
     ...(colour ? [colour] : []));
   const legend = make("div", { class: "aal-legend" });
   const cardNodes = cards.map((card) => {
-    const value = make("div", { class: "aal-number" });
+    const value = make("div", { class: "aal-number" }), beside = make("div", { class: "aal-beside" });
     const node = make("div", { class: "aal-card", title: card.help },
-      make("div", { class: "aal-label", text: card.label }), value,
-      make("div", { class: "aal-beside", text: [card.beside ?? `raw ${three(card.raw)}`,
-        { higher: "↑ better", lower: "↓ better" }[card.direction]].filter(Boolean).join(" · ") }));
-    return { node, value };
+      make("div", { class: "aal-label", text: card.label }), value, beside);
+    const words = [card.beside ?? `raw ${three(card.raw)}`,
+      { higher: "↑\u00a0better", lower: "↓\u00a0better" }[card.direction]];
+    const put = (floor) => {
+      const text = [floor, ...words].filter(Boolean).join(" · ");
+      if (beside.textContent !== text) beside.textContent = text;
+    };
+    return { node, value, put };
   });
+  const note = make("div", { class: "aal-note", hidden: true }); // of exact numbers only
   const fixed = make("canvas", { class: "aal-points" }); // drawn anew only when the view changes
   const points = make("canvas", { class: "aal-points aal-moving" });
   const over = make("canvas", { class: "aal-over", tabindex: "0", role: "img", "aria-label": facts.alt });
@@ -305,7 +321,7 @@ export function mount(root, bytes, host = {}) {
   const picture = make("div", { class: "aal" },
     ...(dial ? [make("div", { class: "aal-bar aal-dial" },
       make("span", { class: "aal-name", text: dial.label }), range, out, play)] : []),
-    make("div", { class: "aal-cards" }, ...cardNodes.map((one) => one.node)),
+    make("div", { class: "aal-cards" }, ...cardNodes.map((one) => one.node)), note,
     make("div", { class: `aal-stage${side.childElementCount ? "" : " aal-alone"}` },
       make("div", {}, tools, clouds, legend), side),
     ...[near, lists, make("div", { class: "aal-words", text: facts.caption }), said, tip].filter(Boolean));
@@ -477,7 +493,13 @@ export function mount(root, bytes, host = {}) {
       const known = sure ?? scores(card.name);
       const measured = sure != null || grid.length < 2 || grid.some((v) => Math.abs(v - state.value) < 1e-9);
       cardNodes[i].value.textContent = `${measured ? "" : "≈ "}${count(known, card)}`;
+      const [called, floor] = card.floor ?? [];
+      const exact = isExact() ? state.exact.scores[floor] : null;
+      cardNodes[i].put(floor && `${called} ${three(exact ?? scores(floor))}`);
     });
+    if (state.exact?.note) note.textContent = state.exact.note;
+    note.hidden = !note.textContent;
+    note.style.visibility = isExact() ? "visible" : "hidden"; // what lies below stays in place
     if (dial) {
       range.value = state.value;
       const [tick, way] = between(grid, state.value);
@@ -972,7 +994,7 @@ function inApp({ data, parentElement, setStateValue }) {
   let root = parentElement.querySelector(".aal-root");
   if (!root) parentElement.append(root = make("div", { class: "aal-root" }));
   const above = document.querySelector('[data-testid="stHeader"]'); // lies over what scrolls
-  root.style.setProperty("--aal-top", `${above ? above.offsetHeight : 0}px`);
+  root.style.setProperty("--aal-top", `calc(${above ? above.offsetHeight : 0}px + var(--page-line, 0px))`);
   const shown = mount(root, data, host);
   open.set(facts.id, Object.assign(shown, { parent: parentElement, root }));
   if (words.has(facts.id)) shown.set(words.get(facts.id));

@@ -24,6 +24,7 @@ from anisoalign_core.plots.live.pack import levels, pack
 from anisoalign_core.plots.live.parts import Arrays, Facts, bars, labels, near, sheet, words
 from anisoalign_core.plots.style import (
     CORRECTED,
+    DARK,
     MAX_POINTS,
     NULL,
     SOURCE,
@@ -198,6 +199,7 @@ def picture(
             "corrected": f"{pair.source.modality}, corrected",
         },
         "colours": {"target": TARGET, "source": SOURCE, "corrected": CORRECTED},
+        "dark": DARK,
         "palette": list(PALETTE),
         "dial": dial
         and {
@@ -221,7 +223,7 @@ def picture(
                 "dash": STYLES.get(name, (NULL, "solid"))[1] == "dash",
             }
             for name in scores
-            if METRICS[name].curve
+            if name in METRICS and METRICS[name].curve
         ],
         "grid": known,
         "scores": scores,
@@ -291,8 +293,9 @@ def _numbers(
 ) -> tuple[list[float], dict[str, list[float]]]:
     """Values of the dial at which live scores are known, and the scores there."""
     if dial is None:
-        return [0.0], {name: [float(value)] for name, value in trial.view().scores.items()}
-    along = curve or trial.curve(progress=progress, dial=dial)
+        view = trial.view()
+        return [0.0], {name: [value] for name, value in (view.scores | view.floors).items()}
+    along = curve or trial.curve(progress=progress, dial=dial, floors=True)
     return [float(v) for v in along[dial.name]], {
         name: [float(v) for v in values] for name, values in along.items() if name != dial.name
     }
@@ -308,9 +311,12 @@ def _cards(trial: Trial, scores: Mapping[str, object]) -> list[Facts]:
             f"({METRICS[name].reference})",
             "direction": METRICS[name].direction,
             "raw": float(raw[name]),
+            "floor": [METRICS[name].floor_words, METRICS[name].floor_name]
+            if METRICS[name].floor_name in scores
+            else None,
         }
         for name in scores
-        if METRICS[name].card
+        if name in METRICS and METRICS[name].card
     ]
 
 

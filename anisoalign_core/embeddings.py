@@ -292,8 +292,14 @@ def as_stored(data: EmbeddingSet, name: str) -> EmbeddingSet:
     return replace(data, provenance=known)
 
 
-def as_vectors(data: EmbeddingSet | npt.ArrayLike, name: str = "array") -> Float32:
-    """Return the unit rows of a set or of a bare array: what aligners and metrics compute on."""
+def as_vectors(
+    data: EmbeddingSet | npt.ArrayLike, name: str = "array", *, borrow: bool = False
+) -> Float32:
+    """Return the unit rows of a set or of a bare array: what aligners and metrics compute on.
+
+    With ``borrow`` an array of unit rows is returned itself, read-only, for who does not keep it.
+    """
     if isinstance(data, EmbeddingSet):
         return data.vectors
-    return EmbeddingSet.from_array(data, modality="any", name=name).vectors
+    checked = admit(data, name)
+    return checked.borrowed() if borrow else np.asarray(read_only(checked.unit()))

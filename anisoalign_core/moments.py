@@ -28,8 +28,8 @@ from anisoalign_core.matrices import (
 )
 from anisoalign_core.numerics import Float32, Float64, blocks, read_only, room_for_tile, tiles
 
-PRECISE_WORK = 10_000_000_000
-"""Sets with n·d² up to this are summed in float64 throughout: it takes a second at most."""
+PRECISE_WORK = 4_000_000_000
+"""Sets with n·d² up to this are summed in float64 throughout: it takes half a second at most."""
 GROUP_BLOCKS = 256
 """Blocks whose means are kept until they are merged together."""
 

@@ -16,6 +16,7 @@ from anisoalign_core.numerics import (
     Float32,
     Float64,
     Integers,
+    read_only,
     row_norms,
     unit_rows,
 )
@@ -101,6 +102,12 @@ class Admitted:
     def unit(self, *, in_place: bool = False) -> Float32:
         """Place the rows on the unit sphere; rows that are unit stay bit for bit."""
         return unit_rows(self.rows, self.norms, in_place=in_place)
+
+    def borrowed(self) -> Float32:
+        """:meth:`unit`, or the rows themselves where all are unit: for reading alone."""
+        known = self.rows.dtype == np.float32 and self.rows.flags.c_contiguous
+        rows = self.rows if known and self.measured.is_unit else self.unit()
+        return np.asarray(read_only(rows))
 
 
 def admit(

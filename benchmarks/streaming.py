@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -231,7 +232,8 @@ def _fit_shards(folder: Path, engine: Any) -> float:
 
 
 def _arrays(method: Any) -> dict[str, np.ndarray]:
-    return {name: value for name, value in vars(method.map_).items() if value is not None}
+    parts = ((one.name, getattr(method.map_, one.name)) for one in fields(method.map_))
+    return {name: value for name, value in parts if value is not None}
 
 
 def timed(work: Callable[[], object]) -> float:

@@ -7,7 +7,7 @@ import weakref
 import pytest
 from threadpoolctl import threadpool_info
 
-from anisoalign_core.threads import limit_blas, one_thread
+from anisoalign_core.threads import beside, limit_blas, one_thread
 
 
 def threads():
@@ -70,3 +70,23 @@ def test_a_thread_that_has_ended_is_let_go():
     del thread
     gc.collect()
     assert known() is None
+
+
+def test_tasks_beside_each_other_have_one_thread_each_and_say_what_went_wrong():
+    before = threads()
+    with beside(2) as begin:
+        seen, wrong = begin(threads), begin(int, "no number")
+        assert set(seen.result()) == {1}
+        with pytest.raises(ValueError, match="no number"):
+            wrong.result()
+    assert threads() == before
+
+
+def test_what_has_not_begun_when_something_fails_never_does():
+    over, done = threading.Event(), []
+    with pytest.raises(KeyError), beside(1) as begin:
+        begin(over.wait, 10)
+        begin(done.append, 1)
+        threading.Timer(0.05, over.set).start()
+        raise KeyError
+    assert done == []

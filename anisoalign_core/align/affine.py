@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -62,16 +63,27 @@ class AffineMap:
         """Dimension d of the space."""
         return len(self.source_mean)
 
-    def before_projection(self, rows: Float32) -> Float32:
-        """``e`` for an (n, d) block of rows, not yet on the sphere."""
-        mapped: Float32 = rows - self.source_mean.astype(np.float32)
+    def before_projection(
+        self, rows: Float32, out: Float32 | None = None, room: Float32 | None = None
+    ) -> Float32:
+        """``e`` for an (n, d) block of rows, not yet on the sphere.
+
+        Memory for the result and for centred rows may be given: new memory costs as much as the
+        work in it.
+        """
+        mean, scale, goal = self._float32
         if isinstance(self.linear, SpanMatrix):
-            mapped = self.linear.of_rows(mapped)
+            mapped = self.linear.of_rows(rows - mean)
+            if out is not None:
+                out[:] = mapped
+                mapped = out
         elif self.linear.ndim == 2:
-            mapped = mapped @ self.linear.astype(np.float32).T
+            centred = np.subtract(rows, mean, out=None if room is None else room[: len(rows)])
+            mapped = np.matmul(centred, self._narrow.T, out=out)
         else:
-            mapped *= self.linear.astype(np.float32)
-        mapped += self.target_mean.astype(np.float32)
+            mapped = np.subtract(rows, mean, out=out)
+            mapped *= scale
+        mapped += goal
         return mapped
 
     def apply(self, rows: Float32, progress: Progress | None = None) -> Float32:
@@ -82,31 +94,22 @@ class AffineMap:
         InvalidRowsError
             If a row falls on the origin, where no direction is defined.
         """
-        if len(rows) <= BLOCK_ROWS:
-            return self._apply_block(rows, 0)
         out = np.empty(rows.shape, dtype=np.float32)
-        for part in blocks(len(rows)):
-            out[part] = self._apply_block(rows[part], part.start)
-            if progress is not None:
-                progress(part.stop / len(rows), f"{part.stop:,} of {len(rows):,} rows corrected")
-        return out
-
-    def _apply_block(self, rows: Float32, first: int) -> Float32:
-        is_matrix = self.linear.ndim == 2
-        mapped = self.before_projection(rows) if is_matrix else np.empty_like(rows)
-        mean, scale, goal = self._float32
+        room = np.empty((min(BLOCK_ROWS, len(rows)), self.dim), dtype=np.float32)
         recentring = None if self.recentring is None else self.recentring.astype(np.float32)
-        for part in tiles(rows):
-            tile = mapped[part]
-            if not is_matrix:
-                np.subtract(rows[part], mean, out=tile)
-                tile *= scale
-                tile += goal
-            _onto_sphere(tile, first + part.start)
-            if recentring is not None:
-                tile += recentring
-                _onto_sphere(tile, first + part.start)
-        return mapped
+        for block in blocks(len(rows)):
+            for part in [block] if self.linear.ndim == 2 else _tiles_of(rows, block):
+                mapped = self.before_projection(rows[part], out[part], room)
+                for tile in tiles(mapped):
+                    first = part.start + tile.start
+                    _onto_sphere(mapped[tile], first)
+                    if recentring is not None:
+                        mapped[tile] += recentring
+                        _onto_sphere(mapped[tile], first)
+            if progress is not None and len(rows) > BLOCK_ROWS:
+                done = block.stop
+                progress(done / len(rows), f"{done:,} of {len(rows):,} rows corrected")
+        return out
 
     def sphere_sum(self, rows: Float32, first: int = 0) -> Float64:
         """``Σ_i Norm(e_i)`` over a block of rows, (d,); ``first`` is the number of its first.
@@ -148,6 +151,11 @@ class AffineMap:
         return mean, scale, goal
 
     @cached_property
+    def _narrow(self) -> Float32:
+        """A in full, as rows are mapped with it."""
+        return np.asarray(self.linear, dtype=np.float32)
+
+    @cached_property
     def _triangle(self) -> tuple[Float32, Float32]:
         """R, and ``Qᵀ μ_t``, of ``A = Q R``."""
         q, r = orthogonal_triangular(np.asarray(self.linear))
@@ -171,6 +179,12 @@ class AffineMap:
         for part in blocks(len(rows)):
             total += weights[part] @ to_sphere(self.before_projection(rows[part]), part.start)
         return self.recentred(total / weights.sum())
+
+
+def _tiles_of(rows: Float32, block: slice) -> Iterator[slice]:
+    """Yield the tiles of a block of rows."""
+    for tile in tiles(rows[block]):
+        yield slice(block.start + tile.start, block.start + tile.stop)
 
 
 def to_sphere(rows: npt.NDArray[np.floating[Any]], first: int = 0) -> Float32:

@@ -107,7 +107,10 @@ class Aligner(Described, Estimating):
         if isinstance(source, Moments) or isinstance(target, Moments):
             raise ParameterError("Give moments of both sides, or rows of both.")
         given = in_numpy(source, "source")
-        y, x = as_vectors(given, "source"), as_vectors(target, "target")
+        y, x = (  # of which every fit keeps copies alone
+            as_vectors(rows, name, borrow=True)
+            for rows, name in ((given, "source"), (target, "target"))
+        )
         weights = checked(sample_weight, (len(y), len(x)), self.label, by_pair=self.needs_pairs)
         with self._fitting(y.shape, x.shape):
             if weights is None:
@@ -166,7 +169,7 @@ class Aligner(Described, Estimating):
         before = vars(self).get("_sums", (0, 0))
         if before[0]:
             self._know(source)
-        sums = [Moments.of(as_vectors(rows, "rows")) for rows in (source, target)]
+        sums = [Moments.of(as_vectors(rows, "rows", borrow=True)) for rows in (source, target)]
         source_sum, target_sum = (old + new for new, old in zip(sums, before, strict=True))
         self._fit_sums_alone(source_sum, target_sum)
         self._know(source, reset=True)
@@ -340,8 +343,8 @@ class Aligner(Described, Estimating):
         (n, d) float32
             Unit rows.
         """
-        others = None if partners is None else self._checked(partners)
-        return self.correct(self._checked(source), others, progress=progress)
+        others = None if partners is None else self._checked(partners, borrow=True)
+        return self.correct(self._checked(source, borrow=True), others, progress=progress)
 
     def correct(
         self, rows: Float32, partners: Float32 | None = None, *, progress: Progress | None = None
@@ -357,12 +360,12 @@ class Aligner(Described, Estimating):
     def _check_loaded(self) -> None:
         """Refuse fitted state from a file that one row would not show to be wrong."""
 
-    def _checked(self, rows: Rows) -> Float32:
+    def _checked(self, rows: Rows, *, borrow: bool = False) -> Float32:
         if not hasattr(self, "n_features_in_"):
             raise NotFittedError(f"{self.label} is not fitted yet. Call fit(source, target) first.")
         rows = in_numpy(rows, "rows")
         self._know(rows)
-        return as_vectors(rows, "rows")
+        return as_vectors(rows, "rows", borrow=borrow)
 
     def to_torch(self) -> Any:
         """Return the fitted map as a scriptable ``torch.nn.Module`` with the same output.

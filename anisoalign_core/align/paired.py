@@ -9,9 +9,19 @@ from anisoalign_core.align.base import Aligner
 from anisoalign_core.align.knobs import Curve, Knob
 from anisoalign_core.align.weights import SideWeights
 from anisoalign_core.errors import NeedsPairsError, ParameterError, ShapeError
-from anisoalign_core.matrices import Span, eigh, leading
+from anisoalign_core.geometry.cross import ROUNDING, cross_scatter
+from anisoalign_core.matrices import Matrix, Span, eigh, leading
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, Progress, generator, read_only, row_norms
+from anisoalign_core.numerics import (
+    BLOCK_ROWS,
+    Float32,
+    Float64,
+    Progress,
+    generator,
+    read_only,
+    row_norms,
+)
+from anisoalign_core.threads import one_thread
 
 
 class FromPairs(Aligner):
@@ -56,29 +66,39 @@ class Procrustes(FromPairs):
     reference = "Schönemann 1966"
 
     def _fit_pairs(self, y: Float32, x: Float32, weights: Float64 | None) -> None:
-        source_mean, target_mean = _means(y, x, weights)
-        span, left, right = _centred(y - source_mean, x - target_mean)
-        if weights is not None:
-            left = left * weights[:, None]
-        linear = span.matrix(nearest_rotation(left.T @ right), 1.0)
+        if weights is None and 2 * len(y) >= y.shape[1]:  # else their span says it all
+            source_mean, target_mean, cross = cross_scatter(y, x)
+            rounding = ROUNDING if len(y) > BLOCK_ROWS else 0.0
+            linear: Matrix = nearest_rotation(cross, rounding)
+        else:
+            source_mean, target_mean = _means(y, x, weights)
+            span, left, right = _centred(y - source_mean, x - target_mean)
+            if weights is not None:
+                left = left * weights[:, None]
+            linear = span.matrix(nearest_rotation(left.T @ right), 1.0)
         self.map_ = AffineMap(source_mean, linear, target_mean)
 
 
-def nearest_rotation(cross: Float64) -> Float64:
+def nearest_rotation(cross: Float64, rounding: float = 0.0) -> Float64:
     """Orthogonal R with the largest ``tr(R C)``; of several, that with the largest ``tr R``.
 
     Parameters
     ----------
     cross : (d, d) float64
         C.
+    rounding : float, default 0
+        Singular values up to this share of the first count as zero, where that is more than
+        float64's own rounding.
     """
     from scipy import linalg
 
-    u, sizes, vt = linalg.svd(cross)
-    rank = int(np.sum(sizes > sizes[0] * len(sizes) * np.finfo(np.float64).eps))
-    if rank < len(sizes):  # the rest of both bases is open: bring them together
-        first, _, second = linalg.svd(vt[rank:] @ u[:, rank:])
-        vt[rank:] = (first @ second).T @ vt[rank:]
+    with one_thread():
+        u, sizes, vt = linalg.svd(cross, check_finite=False)
+        least = max(len(sizes) * np.finfo(np.float64).eps, rounding)
+        rank = int(np.sum(sizes > sizes[0] * least))
+        if rank < len(sizes):  # the rest of both bases is open: bring them together
+            first, _, second = linalg.svd(vt[rank:] @ u[:, rank:])
+            vt[rank:] = (first @ second).T @ vt[rank:]
     return np.asarray(vt.T @ u.T)
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from anisoalign_core.gap.facts import Gallery, Items, ShareOverlap
 from anisoalign_core.gap.sample import NULL_ROWS, Sample
 from anisoalign_core.geometry.subspace import overlap
-from anisoalign_core.metrics.cosines import Cosines
 from anisoalign_core.metrics.intervals import Interval, balanced_halves, half_means, interval
 from anisoalign_core.metrics.retrieval import thing_ranks
 from anisoalign_core.metrics.structure import mutual_knn
@@ -33,7 +32,7 @@ def galleries(sample: Sample, seed: int) -> dict[int, Gallery]:
     things, sizes = sample.things, [size for size in SIZES if size <= sample.size]
     if things is None or not sizes:
         return {}
-    ranks = thing_ranks(Cosines(sample.y, sample.x), things)
+    ranks = sample.ranks if things.are_rows else thing_ranks(sample.cross, things)
     centres = (
         things.centres(sample.x, of_source=False),
         things.centres(sample.y, of_source=True),

@@ -51,7 +51,11 @@ def subspaces(known: Directions, seed: int) -> Subspaces:
         at_shares = {percent: q for percent, q in of_share.items() if q <= reach}
     ranks = sorted(drawn | set(told))
     most = max(ranks + list(at_shares.values()))
-    halves = half_frames(y, most, seed, of_y), half_frames(x, most, seed, of_x)
+    rows_alone = things is None or things.are_rows  # else moments weigh rows
+    halves = (
+        half_frames(y, most, seed, of_y, known.source if rows_alone else None),
+        half_frames(x, most, seed, of_x, known.target if rows_alone else None),
+    )
     ceiling = {
         q: sum(overlap(first[:, :q], second[:, :q]) for first, second in halves) / 2 for q in ranks
     }

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from anisoalign_core.errors import JoinError, ParameterError, ShapeError
+from anisoalign_core.files.limits import usable_cores
 from anisoalign_core.gap.comparable import galleries, items_of
 from anisoalign_core.gap.curves import Subspaces, curves, subspaces
 from anisoalign_core.gap.distribution import distribution
@@ -33,30 +34,34 @@ from anisoalign_core.gap.sample import (
 from anisoalign_core.gap.sides import Sides, of_moments
 from anisoalign_core.gap.verdict import FEWEST_ROWS, judge
 from anisoalign_core.geometry.directions import Directions
-from anisoalign_core.geometry.residual import (
-    Residual,
-    repaired_anisotropy_spread,
-    residual_anisotropy,
-)
+from anisoalign_core.geometry.resampled import ResidualRows, part_means
+from anisoalign_core.geometry.residual import anisotropy
 from anisoalign_core.geometry.spectrum import effective_dimension, marchenko_pastur_edge
-from anisoalign_core.metrics.cosines import row_cosines
-from anisoalign_core.metrics.intervals import Interval
-from anisoalign_core.metrics.retrieval import chance_of_hit, recall
+from anisoalign_core.metrics.cosines import Cosines, row_cosines
+from anisoalign_core.metrics.intervals import Interval, balanced_halves, half_means
+from anisoalign_core.metrics.retrieval import chance_of_hit, recall_of
 from anisoalign_core.metrics.separability import separability
 from anisoalign_core.metrics.structure import (
+    SharedStructure,
     alignment,
-    debiased_cka,
-    hubness,
-    mutual_knn,
-    permuted_null,
+    hubness_of,
     rmg,
-    rsa,
-    uniformity,
+    shuffled_null,
+    uniformity_of,
 )
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Progress, generator, row_norms, unit_rows
+from anisoalign_core.numerics import (
+    Float32,
+    Float64,
+    Integers,
+    Progress,
+    generator,
+    row_norms,
+    unit_rows,
+)
 from anisoalign_core.pairs import EmbeddingPair, check_pair
 from anisoalign_core.things import Things
+from anisoalign_core.threads import beside
 
 ORIGIN = 1e-12
 """Rows shorter than this have no direction."""
@@ -138,28 +143,46 @@ def diagnose(
     tell = progress or (lambda fraction, words: None)
     tell(0.0, "Summing moments")
     known = Directions(pair)
-    tell(0.1, "Decomposing covariances")
-    sides = Sides(known.source, known.target, *known.of_sides, known.joint[1])
+    source, target = known.source, known.target
     sample = draw(y, x, things, random_state)
-    tell(0.3, "Measuring both modalities")
-    spectra = _spectra(sides, sample.y[:NULL_ROWS], sample.x[:NULL_ROWS])
-    bias = _bias(sides, y, x, things, random_state)
-    tell(0.45, "Comparing subspaces")
-    none = Subspaces({}, {}, ((), ()))
-    found = subspaces(known, random_state) if "subspaces" in parts else none
-    tell(0.55, "Comparing distributions")
-    spread = None
-    if "distribution" in parts:
-        spread = distribution(y, x, known.source, known.target, sample, random_state)
-    tell(0.6, "Training a linear separator")
-    auc = _separability(sample, random_state) if "separability" in parts else math.nan
-    residual, structure = None, None
-    if things is not None and "residual" in parts:
-        tell(0.7, "Splitting off the residual")
-        residual = _residual(y, x, things, known.residual, sample, random_state)
-    if things is not None and "structure" in parts:
-        tell(0.85, "Comparing neighbourhoods")
-        structure = _structure(sample, random_state)
+    with beside(usable_cores()) as begin:
+        tell(0.1, "Decomposing covariances")
+        joint, of_sides = begin(lambda: known.joint), begin(lambda: known.of_sides)
+        if things is not None and "residual" in parts:
+            begin(lambda: known.residual.values).result()
+        sides = Sides(source, target, *of_sides.result(), joint.result()[1])
+        tell(0.3, "Measuring both modalities")
+        distances = begin(  # what takes longest begins first
+            lambda: (
+                distribution(y, x, source, target, sample, random_state)
+                if "distribution" in parts
+                else None
+            )
+        )
+        among = begin(lambda: _structure(sample, random_state) if "structure" in parts else None)
+        sized = begin(lambda: galleries(sample, random_state) if "structure" in parts else {})
+        none = Subspaces({}, {}, ((), ()))
+        overlaps = begin(lambda: subspaces(known, random_state) if "subspaces" in parts else none)
+        apart = begin(
+            lambda: (
+                _residual(y, x, things, known, sample, random_state)
+                if things is not None and "residual" in parts
+                else None
+            )
+        )
+        means, shapes = (
+            begin(_bias, sides, y, x, things, random_state),
+            begin(_spectra, sides, sample),
+        )
+        auc = _separability(sample, random_state) if "separability" in parts else math.nan
+        spread = distances.result()
+        tell(0.5, "Comparing neighbourhoods")
+        structure, sizes = among.result(), sized.result()
+        tell(0.7, "Comparing subspaces")
+        found = overlaps.result()
+        drawn = begin(curves, known, parts, found.ceiling)
+        tell(0.85, "Splitting off the residual")
+        residual, bias, spectra = apart.result(), means.result(), shapes.result()
     tell(1.0, "Done")
     return GapReport(
         n_source=len(y),
@@ -177,10 +200,10 @@ def diagnose(
         structure=structure,
         verdict=_verdict(pair, parts, found, structure, sample.size),
         notes=(*told, *notes_of(pair, len(sample.y), len(sample.x))),
-        curves=curves(known, parts, found.ceiling),
+        curves=drawn.result(),
         distribution=spread,
         shares=found.at_shares,
-        galleries=galleries(sample, random_state) if structure is not None else {},
+        galleries=sizes,
         items=items_of(pair),
         encoder=pair.target.provenance.model or pair.source.provenance.model or "",
     )
@@ -221,11 +244,6 @@ def refuse_same_rows(pair: EmbeddingPair) -> None:
         )
 
 
-def _gap(sample: Sample) -> float:
-    y, x = sample.means
-    return float(np.linalg.norm(x.mean(0, dtype=np.float64) - y.mean(0, dtype=np.float64)))
-
-
 def _bias(sides: Sides, y: Float32, x: Float32, things: Things | None, seed: int) -> Bias:
     found, source, target = sides.bias(len(y) + len(x)), sides.source, sides.target
     if things is None or things.are_rows:
@@ -245,27 +263,30 @@ def _bias(sides: Sides, y: Float32, x: Float32, things: Things | None, seed: int
         if weights is not None:
             mean = weights @ landed / weights.sum()
         drift = float(np.linalg.norm(mean - target.mean))
+    count = None if part.things is None else part.things.count
+    apart = count is None  # else both sides' halves are of the same things
+    means = [
+        part_means(side, balanced_halves(count or len(side), random_state=seed + apart * at))
+        for at, side in enumerate(part.means)
+    ]
     spread = spread_of(
         found.centroid_gap.value,
-        _gap,
-        part,
+        np.linalg.norm(means[1] - means[0], axis=1),
+        held=count or len(part.y),
         rows=fewest,
-        paired=False,
-        seed=seed,
         bounds=(0.0, 2.0),
     )
     return replace(found, centroid_gap=spread, projection_drift=drift)
 
 
-def _with_rows(facts: SideSpectrum, rows: Float32) -> SideSpectrum:
-    return replace(
-        facts, hubness=hubness(rows, min(10, len(rows) - 1)), uniformity=uniformity(rows)
-    )
+def _with_rows(facts: SideSpectrum, own: Cosines) -> SideSpectrum:
+    skew = hubness_of(own, min(10, len(own.queries) - 1))
+    return replace(facts, hubness=skew, uniformity=uniformity_of(own))
 
 
-def _spectra(sides: Sides, y: Float32, x: Float32) -> SpectraFacts:
-    found = sides.spectra()
-    source, target = _with_rows(found.source, y), _with_rows(found.target, x)
+def _spectra(sides: Sides, sample: Sample) -> SpectraFacts:
+    found, (own_y, own_x) = sides.spectra(), sample.own
+    source, target = _with_rows(found.source, own_y), _with_rows(found.target, own_x)
     return replace(found, source=source, target=target)
 
 
@@ -279,69 +300,49 @@ def _separability(sample: Sample, seed: int) -> float:
     return found.auc
 
 
-def _share(sample: Sample) -> float:
-    y, x = sample.means
-    difference = x - y
-    mean = difference.mean(0, dtype=np.float64)
-    total = float(np.einsum("ij,ij->", difference, difference, dtype=np.float64)) / len(y)
-    if sample.things is not None and not sample.things.are_rows:
-        total = 2.0 - 2.0 * _mean_cosine(sample)  # of the rows, not of their means
-    return 1.0 - float(mean @ mean) / total if total > 0 else math.nan
-
-
-def _anisotropy(sample: Sample) -> float:
-    return residual_anisotropy(sample.y, sample.x, sample.things)
-
-
 def _residual(
-    y: Float32, x: Float32, things: Things, residual: Residual, sample: Sample, seed: int
+    y: Float32, x: Float32, things: Things, known: Directions, sample: Sample, seed: int
 ) -> ResidualFacts:
-    d = y.shape[1]
+    d, residual, repaired = y.shape[1], known.residual, np.maximum(known.joint[0], 0.0)
+    held, drawn = sample.things, generator(seed)
+    if held is None:
+        raise ValueError("The sample of a paired set knows its things.")
+    rows, halves = (
+        ResidualRows.made(sample.y, sample.x, held),
+        balanced_halves(held.count, random_state=seed),
+    )
+    shares, shapes = rows.of_parts(halves, seed)
+    orders = [drawn.permutation(held.count) for _ in range(NULL_PERMUTATIONS)]
 
-    def spread(
-        value: float, function: Callable[[Sample], float], low: float, high: float
-    ) -> Interval:
-        return spread_of(
-            value,
-            function,
-            sample,
-            rows=things.count,
-            paired=True,
-            seed=seed,
-            bounds=(low, high),
-        )
+    def spread(value: float, replicates: Float64, low: float, high: float) -> Interval:
+        return spread_of(value, replicates, held.count, rows=things.count, bounds=(low, high))
 
     energy = residual.energy
     both = residual.source.trace + residual.target.trace
+    cosine = float(_cosines(Sample(y, x, things)).mean())
     return ResidualFacts(
         trace=residual.trace,
-        share=spread(residual.share, _share, 0.0, 1.0),
-        anisotropy=spread(residual.anisotropy, _anisotropy, 1.0, d),
-        anisotropy_repaired=residual.anisotropy_repaired,
-        anisotropy_repaired_spread=repaired_anisotropy_spread(
-            sample.y,
-            sample.x,
-            sample.things,
-            permutations=NULL_PERMUTATIONS,
-            random_state=seed,
-        ),
+        share=spread(residual.share, shares, 0.0, 1.0),
+        anisotropy=spread(residual.anisotropy, shapes, 1.0, d),
+        anisotropy_repaired=anisotropy(float(repaired[0]), float(repaired.sum()), d),
+        anisotropy_repaired_spread=float(np.std(rows.repaired(orders, seed), ddof=1)),
         marchenko_pastur_edge=marchenko_pastur_edge(things.count, d),
         effective_dimension_ratio=effective_dimension(residual.values) / d,
-        matched_cosine=spread(_mean_cosine(Sample(y, x, things)), _mean_cosine, -1.0, 1.0),
+        matched_cosine=spread(cosine, half_means(_cosines(sample), halves), -1.0, 1.0),
         mean_distance=_mean_distance(y, x, things),
         energy_ranks={k: float(energy[k - 1]) for k in (1, 2, 5, 10, 20, 50) if k <= d},
         trace_ratio=residual.trace / both if both > 0 else math.nan,
     )
 
 
-def _mean_cosine(sample: Sample) -> float:
+def _cosines(sample: Sample) -> Float64:
     y, x = sample.means
-    return float(row_cosines(x, y).mean())
+    return row_cosines(x, y)
 
 
 def _mean_distance(y: Float32, x: Float32, things: Things) -> float:
     if things.are_rows:
-        return float(np.linalg.norm((x - y).astype(np.float64), axis=1).mean())
+        return float(row_norms(x - y).mean())
     return alignment(x, y, 1.0, things)
 
 
@@ -352,35 +353,32 @@ def _structure(sample: Sample, seed: int) -> Structure | None:
     y, x, things, n = sample.y, sample.x, sample.things, sample.size
     if n < FEWEST_ROWS or things is None:
         return None
-    hits = recall(y, x, (1,), things)
+    hits = recall_of(sample.ranks, (1,))
     forward, backward = hits["source_to_target"][1], hits["target_to_source"][1]
     count = round(n * max(forward, backward))
     chance = chance_of_hit(things, 1, forward=True)  # the same both ways
     # two looks (both ways), so the smaller p-value is doubled
     p_value = min(1.0, 2.0 * float(binom.sf(count - 1, n, chance)))
-    part_y = things.centres(y, of_source=True)[:NULL_ROWS]
-    part_x = things.centres(x, of_source=False)[:NULL_ROWS]
-    k = min(10, len(part_y) - 2)
+    own_y, own_x = sample.own
+    if not things.are_rows:
+        centres = (things.centres(y, of_source=True), things.centres(x, of_source=False))
+        own_y, own_x = (Cosines(rows, rows) for rows in (each[:NULL_ROWS] for each in centres))
+    shared = SharedStructure(own_x, own_y)
+    k = min(10, shared.size - 2)
 
-    def against_null(
-        function: Callable[[Float32, Float32], float],
-    ) -> tuple[float, tuple[float, float]]:
-        null = permuted_null(function, part_x, part_y, NULL_PERMUTATIONS, seed)
-        return function(part_x, part_y), null
+    def null(function: Callable[[Integers], float]) -> tuple[float, float]:
+        return shuffled_null(function, shared.size, NULL_PERMUTATIONS, seed)
 
-    knn, knn_null = against_null(lambda a, b: mutual_knn(a, b, k))
-    cka, cka_null = against_null(debiased_cka)
-    similarity, similarity_null = against_null(lambda a, b: rsa(a, b, "pearson"))
     return Structure(
         recall_at_1={"target_to_source": backward, "source_to_target": forward},
         recall_chance=chance,
         recall_p_value=p_value,
-        mutual_knn=knn,
-        mutual_knn_null=knn_null,
-        debiased_cka=cka,
-        debiased_cka_null=cka_null,
-        rsa=similarity,
-        rsa_null=similarity_null,
+        mutual_knn=shared.mutual_knn(k),
+        mutual_knn_null=null(lambda order: shared.mutual_knn(k, order)),
+        debiased_cka=shared.debiased_cka(),
+        debiased_cka_null=null(shared.debiased_cka),
+        rsa=shared.rsa(),
+        rsa_null=null(shared.rsa),
         rmg=rmg(x, y, things),
         alignment=alignment(x, y, things=things),
     )

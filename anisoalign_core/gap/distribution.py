@@ -41,13 +41,13 @@ def distribution(
     halves = part.halves(seed, paired=False, count=2)  # of things, where they have several rows
     gap = spread_of(
         value,
-        lambda half: math.sqrt(squared_bures_of_rows(half.x, half.y)),
-        part,
+        [
+            math.sqrt(squared_bures_of_rows(half.x, half.y))
+            for half in part.halves(seed, paired=False, count=HEAVY_HALVES)
+        ],
+        held=len(part.y) if part.things is None else part.things.count,
         rows=max(min(counts), part.size),
-        paired=False,
-        seed=seed,
         bounds=(0.0, 2.0),
-        count=HEAVY_HALVES,
     )
     return Distribution(
         gap=gap,

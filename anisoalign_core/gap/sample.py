@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 
+from anisoalign_core.metrics.cosines import Cosines
 from anisoalign_core.metrics.intervals import HALVES, Interval, balanced_halves, interval
+from anisoalign_core.metrics.retrieval import MatchRanks, match_ranks
 from anisoalign_core.numerics import Float32, generator
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.splitting import equal_rows
@@ -43,6 +45,22 @@ class Sample:
             self.things.mean_rows(self.y, of_source=True),
             self.things.mean_rows(self.x, of_source=False),
         )
+
+    @cached_property
+    def own(self) -> tuple[Cosines, Cosines]:
+        """Cosines of the first source rows with themselves, and of the first target rows."""
+        y, x = self.y[:NULL_ROWS], self.x[:NULL_ROWS]
+        return Cosines(y, y), Cosines(x, x)
+
+    @cached_property
+    def ranks(self) -> MatchRanks:
+        """Where the partners of either side's rows stand among all rows of the other."""
+        return match_ranks(self.cross, self.things)
+
+    @cached_property
+    def cross(self) -> Cosines:
+        """Cosines of source rows with target rows."""
+        return Cosines(self.y, self.x)
 
     def first(self, limit: int) -> Sample:
         """At most so many rows of each side, by thing; of a random order a sample again."""
@@ -83,25 +101,21 @@ def draw(y: Float32, x: Float32, things: Things | None, random_state: int) -> Sa
 
 def spread_of(
     value: float,
-    function: Callable[[Sample], float],
-    sample: Sample,
+    replicates: npt.ArrayLike,
+    held: int,
     *,
     rows: int,
-    paired: bool,
-    seed: int,
     bounds: tuple[float, float],
-    count: int = HALVES,
 ) -> Interval:
-    """Give a statistic of ``rows`` rows its interval, read from balanced halves of a sample.
+    """Give a statistic of ``rows`` rows its interval, from its values on balanced halves of some.
 
-    A sample's halves stray as a sample of that size does; √(sample/rows) carries it to all rows.
+    Halves of a sample stray as a sample of its size does; √(held/rows) carries that to all rows.
     """
-    found = np.array([function(half) for half in sample.halves(seed, paired, count)])
+    found = np.asarray(replicates, dtype=np.float64)
     if not np.isfinite(found).all():
         return Interval(value, math.nan, math.nan)
-    held = len(sample.y) if sample.things is None else sample.things.count
-    replicates = value + (found - found.mean()) * math.sqrt(held / rows)
-    low, high = interval(value, replicates, bounds)
+    carried = value + (found - found.mean()) * math.sqrt(held / rows)
+    low, high = interval(value, carried, bounds)
     return Interval(value, float(low), float(high))
 
 

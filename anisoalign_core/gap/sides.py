@@ -22,7 +22,6 @@ from anisoalign_core.geometry.spectrum import (
     decay_exponent,
     effective_dimension,
     effective_rank,
-    eigenvalues,
     isoscore,
     spectral_correlation,
 )
@@ -116,13 +115,14 @@ class Sides:
 
 
 def _side(moments: Moments, values: Float64) -> SideSpectrum:
+    gamma, d = moments.shrunk()[1], moments.dim  # which moves eigenvalues towards their mean
     return SideSpectrum(
         trace=moments.trace,
         decay_exponent=decay_exponent(values, moments.n).exponent,
         effective_dimension=effective_dimension(values),
         effective_rank=effective_rank(values),
         isoscore=isoscore(values),
-        isoscore_shrunk=isoscore(eigenvalues(moments.shrunk()[0])),
+        isoscore_shrunk=isoscore(np.maximum((1 - gamma) * values + gamma * moments.trace / d, 0.0)),
         mean_norm=float(np.linalg.norm(moments.mean)),
         hubness=math.nan,
         uniformity=math.nan,

@@ -136,7 +136,7 @@ class Directions:
         values = np.maximum(self.joint[0], 0)
         energy = np.cumsum(values) / values.sum()
         rank = min(int(np.searchsorted(energy, SHARED_ENERGY)) + 1, self.residual.moments.n - 1)
-        return self.residual.directional_ratio(max(rank, 1))
+        return self.residual.directional_ratio(max(rank, 1), self.joint[1])
 
     def count(self, kind: str) -> int:
         """How many directions of a kind there are to choose from: at most 50, as rows reach."""

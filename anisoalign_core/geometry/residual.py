@@ -10,9 +10,17 @@ import numpy as np
 
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.geometry.spectrum import cumulative_energy, eigenvalues
-from anisoalign_core.matrices import Matrix, Span, eigh, largest_eigenvalue, leading, trace
+from anisoalign_core.matrices import (
+    Matrix,
+    Span,
+    eigh,
+    largest_eigenvalue,
+    leading,
+    trace,
+    widened,
+)
 from anisoalign_core.moments import Moments
-from anisoalign_core.numerics import Float32, Float64, generator
+from anisoalign_core.numerics import Float32, Float64
 from anisoalign_core.things import Things
 
 NOTHING = 1e-12
@@ -116,7 +124,7 @@ class Residual:
         """``E(K)`` of Σ_r."""
         return cumulative_energy(self.values)
 
-    def directional_ratio(self, rank: int) -> tuple[Float64, Float64]:
+    def directional_ratio(self, rank: int, frame: Float64 | None = None) -> tuple[Float64, Float64]:
         """Which directions the modalities share, ignore, or oppose each other in.
 
         Generalised eigenvalues ν of ``(Σ_r, Σ_x + Σ_y)`` inside U, the top ``rank``
@@ -125,6 +133,8 @@ class Residual:
         Parameters
         ----------
         rank : int
+        frame : (d, ·) float64, optional
+            Eigenvectors of Σ_x + Σ_y, where they are known.
 
         Returns
         -------
@@ -136,7 +146,7 @@ class Residual:
         from scipy import linalg
 
         total = self.source.covariance + self.target.covariance
-        u = leading(total, rank)
+        u = leading(total, rank) if frame is None else widened(frame[:, :rank], rank)
         ratios, vectors = linalg.eigh(u.T @ self.moments.covariance @ u, u.T @ total @ u)
         directions = u @ vectors
         directions /= np.linalg.norm(directions, axis=0)
@@ -210,27 +220,6 @@ def repaired_anisotropy(y: Float32, x: Float32) -> float:
         return anisotropy(largest_eigenvalue(gram), float(np.trace(gram)), d)
     both = Moments.of(y).covariance + Moments.of(x).covariance
     return anisotropy(largest_eigenvalue(both), trace(both), d)
-
-
-def repaired_anisotropy_spread(
-    y: Float32, x: Float32, things: Things | None = None, *, permutations: int, random_state: int
-) -> float:
-    """Return the standard deviation of A_r over random re-pairings of the rows, or of the things.
-
-    Parameters
-    ----------
-    y, x : (n, d) float32
-    things : Things, optional
-    permutations : int
-    random_state : int
-    """
-    rng, values = generator(random_state), []
-    for _ in range(permutations):
-        if things is None or things.are_rows:
-            values.append(residual_anisotropy(y[rng.permutation(len(y))], x))
-        else:
-            values.append(residual_anisotropy(y, x, things.shuffled(rng)))
-    return float(np.std(values, ddof=1))
 
 
 def projection_drift(mean: Float64, covariance: Matrix) -> Float64:

@@ -72,23 +72,29 @@ def overlap_ceiling(
 
 
 def half_frames(
-    rows: Float32, rank: int, random_state: int, of: Integers | None = None
+    rows: Float32,
+    rank: int,
+    random_state: int,
+    of: Integers | None = None,
+    whole: Moments | None = None,
 ) -> tuple[Float64, Float64]:
     """Leading eigenvectors of two random halves of a set, (d, rank) each.
 
     The halves hold different things, and those of two sets with the same things and seed are
-    halves of the same things.
+    halves of the same things. With the moments of all rows, where they are known, the second half
+    is what the first leaves of them.
     """
     of = np.arange(len(rows)) if of is None else of
     order = generator(random_state).permutation(int(of.max()) + 1)
     is_first = np.zeros(len(order), dtype=bool)
     is_first[order[: len(order) // 2]] = True
     thin = is_thin(*rows.shape)
-    first, second = (
-        leading(Moments.of(rows[part], thin=thin).covariance, rank)
-        for part in (is_first[of], ~is_first[of])
-    )
-    return first, second
+    first = Moments.of(rows[is_first[of]], thin=thin)
+    if whole is None or thin:
+        second = Moments.of(rows[~is_first[of]], thin=thin)
+    else:
+        second = whole.without(first)
+    return leading(first.covariance, rank), leading(second.covariance, rank)
 
 
 def energy_inside(u: Float64, vector: Float64) -> float:

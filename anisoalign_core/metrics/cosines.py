@@ -6,9 +6,11 @@ never with its square.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,6 +24,7 @@ HELD_CELLS = 2**24
 BLOCK_CELLS = 2**23
 """Cells of one block of cosines when they are not kept (32 MiB)."""
 
+PILOT_ROWS = 256
 CACHE_ROWS = 64
 """Rows converted to float64 at a time, so that the copies stay in the processor's cache."""
 
@@ -115,36 +118,103 @@ class Cosines:
         queries, keys = self.queries[query_rows], self.keys[key_rows]
         if not self.is_held:
             return Cosines(queries, keys)
-        return Cosines(queries, keys, lambda: self.matrix[np.ix_(query_rows, key_rows)])
+        return Cosines(queries, keys, lambda: self.matrix.take(query_rows, 0).take(key_rows, 1))
+
+
+class PairSums(NamedTuple):
+    """Sums over pairs i ≠ j of the entries of two square matrices.
+
+    ``Σ_j a_ij`` and ``Σ_j b_ij`` of every row i, ``Σ a_ij²`` and ``Σ b_ij²``, and ``Σ a_ij b_ij``.
+    """
+
+    rows: tuple[Float64, Float64]
+    squares: tuple[float, float]
+    product: float
+
+
+@dataclass(frozen=True, eq=False)
+class MatchedCosines:
+    """Two square matrices of cosines whose rows are matched, or matched anew, off the diagonal.
+
+    Entries are read less a pilot near their mean and summed in float64, so that a narrow cone costs
+    no digits.
+
+    Attributes
+    ----------
+    first, second : Cosines of shape (n, n)
+    """
+
+    first: Cosines
+    second: Cosines
+
+    def __post_init__(self) -> None:
+        """Refuse matrices that are not of one square shape."""
+        n = len(self.first.queries)
+        if self.first.shape != (n, n) or self.second.shape != (n, n):
+            raise ShapeError(
+                f"Cosines of shapes {self.first.shape} and {self.second.shape} do not correspond."
+            )
+
+    @cached_property
+    def pilots(self) -> tuple[float, float]:
+        """What is taken from the entries of either: the mean of those of the first rows."""
+        few = np.arange(min(self.first.shape[0], PILOT_ROWS))
+        first, second = (side.take(few, few).matrix.mean() for side in (self.first, self.second))
+        return float(first), float(second)
+
+    @cached_property
+    def sums(self) -> PairSums:
+        """Sums of both as they are matched, from one pass."""
+        rows, squares, product = np.empty((2, self.first.shape[0])), [0.0, 0.0], 0.0
+        for part, a, b in self._blocks(self.second):
+            rows[:, part] = a.sum(axis=1), b.sum(axis=1)
+            squares[0] += float(np.vdot(a, a))
+            squares[1] += float(np.vdot(b, b))
+            product += float(np.vdot(a, b))
+        return PairSums((rows[0], rows[1]), (squares[0], squares[1]), product)
+
+    def sums_of(self, order: Integers | None) -> PairSums:
+        """Return the sums with row i of the first matched with row ``order[i]`` of the second."""
+        if order is None:
+            return self.sums
+        again = self._blocks(self.second.take(order, order))
+        return PairSums(
+            (self.sums.rows[0], self.sums.rows[1][order]),
+            self.sums.squares,
+            sum(float(np.vdot(a, b)) for _, a, b in again),
+        )
+
+    def _blocks(self, second: Cosines) -> Iterator[tuple[slice, Float64, Float64]]:
+        """Yield rows and their entries less the pilots, in float64, with zeros on the diagonal."""
+        for (part, block_a), (_, block_b) in zip(self.first.blocks(), second.blocks(), strict=True):
+            for rows in blocks(len(block_a), CACHE_ROWS):
+                a = np.subtract(block_a[rows], self.pilots[0], dtype=np.float64)
+                b = np.subtract(block_b[rows], self.pilots[1], dtype=np.float64)
+                own, first = np.arange(len(a)), part.start + rows.start
+                a[own, own + first] = 0.0
+                b[own, own + first] = 0.0
+                yield slice(first, first + len(a)), a, b
+
+    def correlation(self, order: Integers | None = None) -> float:
+        """Pearson correlation over all pairs i < j; 0 where either is constant."""
+        n = self.first.shape[0]
+        count = n * (n - 1)
+        sums = self.sums_of(order)
+        mean_a, mean_b = (float(rows.sum()) / count for rows in sums.rows)
+        square_a, square_b = (square / count for square in sums.squares)
+        variance = (square_a - mean_a**2) * (square_b - mean_b**2)
+        if variance <= 1e-24:
+            return 0.0
+        return (sums.product / count - mean_a * mean_b) / math.sqrt(variance)
 
 
 def pair_correlation(first: Cosines, second: Cosines) -> float:
     """Pearson correlation of two square matrices of cosines over all pairs i < j.
 
-    Blocks are centred at a pilot mean and summed in float64, so a narrow cone costs no digits.
     A constant matrix has no correlation; the answer is then 0.
 
     Parameters
     ----------
     first, second : Cosines of shape (n, n)
     """
-    n = len(first.queries)
-    if first.shape != (n, n) or second.shape != (n, n):
-        raise ShapeError(f"Cosines of shapes {first.shape} and {second.shape} do not correspond.")
-    pilots: tuple[float, float] | None = None
-    sums = np.zeros(5)
-    for (part, block_a), (_, block_b) in zip(first.blocks(), second.blocks(), strict=True):
-        if pilots is None:
-            pilots = float(block_a.mean()), float(block_b.mean())
-        for rows in blocks(len(block_a), CACHE_ROWS):
-            a = np.subtract(block_a[rows], pilots[0], dtype=np.float64)
-            b = np.subtract(block_b[rows], pilots[1], dtype=np.float64)
-            own = np.arange(len(a))
-            a[own, own + part.start + rows.start] = 0.0
-            b[own, own + part.start + rows.start] = 0.0
-            a, b = a.ravel(), b.ravel()
-            sums += a.sum(), b.sum(), a @ a, b @ b, a @ b
-    count = n * (n - 1)
-    mean_a, mean_b, square_a, square_b, product = sums / count
-    variance = (square_a - mean_a**2) * (square_b - mean_b**2)
-    return float((product - mean_a * mean_b) / np.sqrt(variance)) if variance > 1e-24 else 0.0
+    return MatchedCosines(first, second).correlation()

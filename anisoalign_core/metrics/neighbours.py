@@ -154,6 +154,20 @@ def overlap(first: Integers, second: Integers, n: int) -> npt.NDArray[np.float64
     return np.asarray(np.bincount(common // n, minlength=q) / k)
 
 
+def reordered(indices: Integers, order: Integers) -> Integers:
+    """Neighbour lists of rows in themselves after the rows were put in another order.
+
+    Parameters
+    ----------
+    indices : (n, k) int
+    order : (n,) int
+        Row ``order[i]`` becomes row i.
+    """
+    places = np.empty_like(order)
+    places[order] = np.arange(len(order))
+    return np.asarray(places[indices[order]])
+
+
 def _without_self(indices: Integers, values: Float32) -> Neighbours:
     n, wide = indices.shape
     is_self = indices == np.arange(n)[:, None]

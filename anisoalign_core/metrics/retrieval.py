@@ -208,7 +208,11 @@ def recall(
     dict
         ``{"source_to_target": {k: share}, "target_to_source": {k: share}}``. Chance is k / n.
     """
-    ranks = match_ranks(Cosines(source, target), things)
+    return recall_of(match_ranks(Cosines(source, target), things), at)
+
+
+def recall_of(ranks: MatchRanks, at: Sequence[int]) -> dict[str, dict[int, float]]:
+    """:func:`recall` of ranks that are known."""
     return {
         name: {k: float(ranks.hits(k, forward=forward).mean()) for k in at}
         for name, forward in (("source_to_target", True), ("target_to_source", False))

@@ -6,7 +6,10 @@ Measures that need pairs come with a null: shuffle the pairs and measure again
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -14,15 +17,86 @@ import numpy as np
 from anisoalign_core.errors import ParameterError, ShapeError
 from anisoalign_core.metrics.cosines import (
     Cosines,
+    MatchedCosines,
     link_cosines,
     mean_rows,
-    pair_correlation,
     row_cosines,
     squared_distances,
 )
-from anisoalign_core.metrics.neighbours import k_occurrence, nearest, overlap
-from anisoalign_core.numerics import Float32, Float64, generator
+from anisoalign_core.metrics.neighbours import k_occurrence, nearest, overlap, reordered
+from anisoalign_core.numerics import Float32, Float64, Integers, generator
 from anisoalign_core.things import Things
+
+
+@dataclass(frozen=True, eq=False)
+class SharedStructure:
+    """What two sets of matched rows have in common; each measure also for rows matched anew.
+
+    Cosines and neighbours of a set in itself do not depend on what its rows are matched with, so
+    that a null of shuffled pairs costs little more than the measure.
+
+    Attributes
+    ----------
+    x, y : Cosines of shape (n, n)
+        Of matched unit rows, each set with itself.
+    """
+
+    x: Cosines
+    y: Cosines
+
+    @classmethod
+    def of(cls, x: Float32, y: Float32) -> SharedStructure:
+        """Of (n, d_x) and (n, d_y) matched unit rows."""
+        _matched(x, y)
+        return cls(Cosines(x, x), Cosines(y, y))
+
+    @property
+    def size(self) -> int:
+        """How many rows are matched, n."""
+        return len(self.x.queries)
+
+    @cached_property
+    def _cosines(self) -> MatchedCosines:
+        return MatchedCosines(self.x, self.y)
+
+    @cached_property
+    def _centred(self) -> MatchedCosines:
+        first, second = (
+            rows - mean_rows(rows).astype(np.float32) for rows in (self.x.queries, self.y.queries)
+        )
+        return MatchedCosines(Cosines(first, first), Cosines(second, second))
+
+    @cached_property
+    def _near(self) -> dict[int, tuple[Integers, Integers]]:
+        return {}
+
+    def mutual_knn(self, k: int, order: Integers | None = None) -> float:
+        """See :func:`mutual_knn`; with ``order`` row i of x is matched with row ``order[i]``."""
+        if k not in self._near:
+            near_x, near_y = (nearest(one, k, exclude_self=True)[0] for one in (self.x, self.y))
+            self._near[k] = near_x, near_y
+        near_x, near_y = self._near[k]
+        if order is not None:
+            near_y = reordered(near_y, order)
+        return float(overlap(near_x, near_y, self.size).mean())
+
+    def rsa(self, order: Integers | None = None) -> float:
+        """See :func:`rsa`, by Pearson's correlation; with ``order`` as in `mutual_knn`."""
+        return self._cosines.correlation(order)
+
+    def debiased_cka(self, order: Integers | None = None) -> float:
+        """See :func:`debiased_cka`; with ``order`` as in `mutual_knn`."""
+        n = self.size
+        if n < 4:
+            raise ParameterError(f"Debiased CKA needs at least 4 matched rows, not {n}.")
+        (rows_x, rows_y), squares, product = self._centred.sums_of(order)
+
+        def hsic(trace: float, rows_k: Float64, rows_l: Float64) -> float:
+            both = rows_k.sum() * rows_l.sum() / ((n - 1) * (n - 2))
+            return float((trace + both - 2.0 * (rows_k @ rows_l) / (n - 2)) / (n * (n - 3)))
+
+        scale = hsic(squares[0], rows_x, rows_x) * hsic(squares[1], rows_y, rows_y)
+        return hsic(product, rows_x, rows_y) / math.sqrt(scale) if scale > 1e-24 else 0.0
 
 
 def debiased_cka(x: Float32, y: Float32) -> float:
@@ -30,35 +104,15 @@ def debiased_cka(x: Float32, y: Float32) -> float:
 
     ``CKA = HSIC₁(K,L)/√(HSIC₁(K,K) HSIC₁(L,L))`` with ``K = X Xᵀ``, ``L = Y Yᵀ``, zero diagonals
     and ``HSIC₁ = [tr KL + 1ᵀK1·1ᵀL1/((n−1)(n−2)) − 2·1ᵀKL1/(n−2)]/(n(n−3))``. Centred on 0 for
-    unrelated rows, unlike the plain estimate, which tends to 1 when d exceeds n.
+    unrelated rows, unlike the plain estimate, which tends to 1 when d exceeds n. HSIC₁ does not
+    change when a number is taken from all entries off the diagonal.
 
     Parameters
     ----------
     x, y : (n, d_x) and (n, d_y) float32
         Matched rows, at least 4.
     """
-    n = _matched(x, y)
-    if n < 4:
-        raise ParameterError(f"Debiased CKA needs at least 4 matched rows, not {n}.")
-    first, second = (rows - mean_rows(rows).astype(np.float32) for rows in (x, y))
-    traces = np.zeros(3)
-    sums_x, sums_y = np.empty(n), np.empty(n)
-    left, right = Cosines(first, first), Cosines(second, second)
-    for (part, block_x), (_, block_y) in zip(left.blocks(), right.blocks(), strict=True):
-        a, b = block_x.astype(np.float64), block_y.astype(np.float64)
-        own = np.arange(part.start, part.stop)
-        a[own - part.start, own] = 0.0
-        b[own - part.start, own] = 0.0
-        sums_x[part], sums_y[part] = a.sum(axis=1), b.sum(axis=1)
-        a, b = a.ravel(), b.ravel()
-        traces += a @ b, a @ a, b @ b
-
-    def hsic(trace: float, rows_k: Float64, rows_l: Float64) -> float:
-        both = rows_k.sum() * rows_l.sum() / ((n - 1) * (n - 2))
-        return float((trace + both - 2.0 * (rows_k @ rows_l) / (n - 2)) / (n * (n - 3)))
-
-    scale = hsic(traces[1], sums_x, sums_x) * hsic(traces[2], sums_y, sums_y)
-    return hsic(traces[0], sums_x, sums_y) / float(np.sqrt(scale)) if scale > 1e-24 else 0.0
+    return SharedStructure.of(x, y).debiased_cka()
 
 
 def mutual_knn(x: Float32, y: Float32, k: int = 10) -> float:
@@ -72,10 +126,7 @@ def mutual_knn(x: Float32, y: Float32, k: int = 10) -> float:
         Matched unit rows.
     k : int, default 10
     """
-    n = _matched(x, y)
-    near_x, _ = nearest(Cosines(x, x), k, exclude_self=True)
-    near_y, _ = nearest(Cosines(y, y), k, exclude_self=True)
-    return float(overlap(near_x, near_y, n).mean())
+    return SharedStructure.of(x, y).mutual_knn(k)
 
 
 def rsa(x: Float32, y: Float32, method: Literal["spearman", "pearson"] = "spearman") -> float:
@@ -91,7 +142,7 @@ def rsa(x: Float32, y: Float32, method: Literal["spearman", "pearson"] = "spearm
     """
     n = _matched(x, y)
     if method == "pearson":
-        return pair_correlation(Cosines(x, x), Cosines(y, y))
+        return SharedStructure.of(x, y).rsa()
     if method != "spearman":
         raise ParameterError(f'RSA method is "{method}"; choose "spearman" or "pearson".')
     from scipy.stats import rankdata
@@ -110,8 +161,13 @@ def hubness(rows: Float32, k: int = 10) -> float:
         Unit rows.
     k : int, default 10
     """
-    near, _ = nearest(Cosines(rows, rows), k, exclude_self=True)
-    counts = k_occurrence(near, len(rows)) - float(k)
+    return hubness_of(Cosines(rows, rows), k)
+
+
+def hubness_of(own: Cosines, k: int = 10) -> float:
+    """:func:`hubness` from the cosines of rows with themselves."""
+    near, _ = nearest(own, k, exclude_self=True)
+    counts = k_occurrence(near, len(near)) - float(k)
     spread = float(np.mean(counts**2))
     return float(np.mean(counts**3)) / spread**1.5 if spread > 0 else 0.0
 
@@ -170,8 +226,13 @@ def uniformity(rows: Float32, t: float = 2.0) -> float:
         Unit rows.
     t : float, default 2
     """
-    n, total = len(rows), 0.0
-    for part, block in Cosines(rows, rows).blocks():
+    return uniformity_of(Cosines(rows, rows), t)
+
+
+def uniformity_of(cosines: Cosines, t: float = 2.0) -> float:
+    """:func:`uniformity` from the cosines of rows with themselves."""
+    n, total = len(cosines.queries), 0.0
+    for part, block in cosines.blocks():
         kernel = np.exp(np.float32(2.0 * t) * (block - np.float32(1.0)))
         own = np.arange(part.start, part.stop)
         kernel[own - part.start, own] = 0.0
@@ -197,10 +258,22 @@ def permuted_null(
         At least 2.
     random_state : int or numpy Generator
     """
+    return shuffled_null(
+        lambda order: function(x, y[order]), _matched(x, y), n_permutations, random_state
+    )
+
+
+def shuffled_null(
+    function: Callable[[Integers], float],
+    n: int,
+    n_permutations: int = 20,
+    random_state: int | np.random.Generator = 0,
+) -> tuple[float, float]:
+    """:func:`permuted_null` of a measure of n matched rows that takes the order of the second."""
     if n_permutations < 2:
         raise ParameterError(f"n_permutations is {n_permutations}; a spread needs at least 2.")
     rng = generator(random_state)
-    values = [function(x, y[rng.permutation(_matched(x, y))]) for _ in range(n_permutations)]
+    values = [function(rng.permutation(n)) for _ in range(n_permutations)]
     return float(np.mean(values)), float(np.std(values, ddof=1))
 
 

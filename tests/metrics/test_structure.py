@@ -101,3 +101,13 @@ def test_wrong_use_is_said_in_words(twins):
         structure.rsa(x, y, "kendall")
     with pytest.raises(ParameterError, match="at least 2"):
         structure.permuted_null(structure.rsa, x, y, n_permutations=1)
+
+
+def test_rows_matched_anew_are_as_if_they_lay_in_that_order():
+    rng = np.random.default_rng(4)
+    x, y = (unit(rng.standard_normal((80, 12))) for _ in range(2))
+    order = rng.permutation(80)
+    shared, moved = structure.SharedStructure.of(x, y), y[order]
+    assert shared.mutual_knn(5, order) == structure.mutual_knn(x, moved, 5)
+    assert shared.rsa(order) == pytest.approx(structure.rsa(x, moved, "pearson"), abs=1e-12)
+    assert shared.debiased_cka(order) == pytest.approx(structure.debiased_cka(x, moved), abs=1e-6)

@@ -71,7 +71,8 @@ class BoundedTransport(Aligner):
         Chooses the rows that ``bound="auto"`` holds out.
     watch : {"psi", "neighbours"}, default "psi"
         What ``bound="auto"`` keeps on held-out source rows: Ψ within 0.01 of its value at α = 0, or
-        as many of the 20 nearest neighbours (Ω) as ReAlign keeps of the same rows.
+        as many nearest neighbours (Ω, k = 20, at most a tenth of the watched rows) as ReAlign keeps
+        of the same rows.
 
     Attributes
     ----------
@@ -300,6 +301,8 @@ class BoundedTransport(Aligner):
             return BoundSweep(fixed, held, others)
 
         own, k = swept(), min(AUTO_NEIGHBOURS, (len(held) - 1) // 2)
+        if self.watch == "neighbours":
+            k = min(k, max(2, len(held) // 10))  # else they are half of the rows, and all stay
 
         def compared(sweep: BoundSweep, bound: float) -> Comparison:
             return Comparison(held, sweep.at(bound).rows(), held, k=k)

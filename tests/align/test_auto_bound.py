@@ -20,7 +20,7 @@ def world():
 
 
 def kept(method, held):
-    return omega(Comparison(held, method.transform(held), held, k=20))
+    return omega(Comparison(held, method.transform(held), held, k=max(2, len(held) // 10)))
 
 
 @pytest.mark.parametrize("options", [{}, {"recentre": "rotate", "rule": "relax"}])

@@ -122,6 +122,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
         "align",
         "plain",
         "engine",
+        "samples",
     },
     "gap": {
         "errors",

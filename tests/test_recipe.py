@@ -9,7 +9,7 @@ import pytest
 import anisoalign_core as aa
 from anisoalign_core.cli import main
 from anisoalign_core.compare.study import Study
-from anisoalign_core.errors import FormatError
+from anisoalign_core.errors import FormatError, ParameterError
 from anisoalign_core.recipe import Recipe, read_recipe, vectors_digest
 from tests.conftest import paired_world
 
@@ -141,3 +141,42 @@ def test_nested_and_unreadable_recipes_are_refused(tmp_path):
         read_recipe(tmp_path / "latin.json")
     with pytest.raises(FormatError, match=r"absent\.json cannot be read \(FileNotFoundError\)"):
         read_recipe(tmp_path / "absent.json")
+
+
+def test_inputs_are_found_beside_the_recipe_whatever_they_are_called(files, tmp_path, capsys):
+    pair = read("row")
+    corrected, recipe = aa.cook(pair, "realign", {})[1:]
+    folder = tmp_path / "downloads"
+    folder.mkdir()
+    for side, name in (("source", "a.npy"), ("target", "b.npy")):
+        np.save(folder / name, getattr(pair, side).vectors)
+    (folder / "broken.npz").write_bytes(b"none")
+    np.save(folder / "another.npy", np.ones((3, 3), np.float32))
+    (folder / "aligned.recipe.json").write_text(recipe.to_json())
+    out = tmp_path / "again.npy"
+    assert main(["replay", str(folder / "aligned.recipe.json"), "--out", str(out)]) == 0
+    assert "identical to" in capsys.readouterr().out
+    np.testing.assert_array_equal(np.load(out), corrected.vectors)
+    (folder / "b.npy").unlink()
+    assert main(["replay", str(folder / "aligned.recipe.json"), "--out", str(out)]) == 2
+    said = capsys.readouterr().err
+    assert "holds the target (" in said and "give --target." in said and "--source" not in said
+
+
+def test_a_recipe_of_the_sample_needs_no_files(tmp_path):
+    recipe = aa.cook(aa.load_sample(), "mean-shift", {})[2]
+    assert aa.replay(recipe, folder=tmp_path).identical
+    with pytest.raises(ParameterError, match="--source and --target"):
+        aa.replay(recipe)
+
+
+def test_files_that_were_joined_are_found_by_their_names(groups, tmp_path):
+    """The text file holds captions of pictures that are not there, which joining left out."""
+    fewer = groups.target.take(np.arange(150))
+    aa.save(fewer, tmp_path / "image.npz")
+    joined = aa.EmbeddingPair.match(
+        aa.load("text.npz", modality="text"), aa.load("image.npz", modality="image"), "id"
+    )
+    assert len(joined.source) < len(groups.source)
+    recipe = aa.cook(joined, "mean-shift", {})[2]
+    assert aa.replay(recipe, folder=tmp_path).identical

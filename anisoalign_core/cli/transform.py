@@ -149,6 +149,7 @@ def replay(options: argparse.Namespace) -> bool:
             applied_to=options.apply_to,
             method=load_aligner(options.model) if options.model else None,
             drop_invalid=options.drop_invalid,
+            folder=Path(options.recipe).parent,
             **how,
         )
     for difference in again.differences:

@@ -17,6 +17,7 @@ from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plain import from_plain
 from anisoalign_core.recipe.facts import InputFacts, SplitBy, match_again, vectors_digest, versions
+from anisoalign_core.recipe.inputs import inputs_beside
 from anisoalign_core.recipe.jobs import Say, run_apply
 from anisoalign_core.recipe.written import FileRecipe, Fitted, Recipe
 
@@ -124,6 +125,7 @@ def replay(
     applied_to: Sequence[str] | None = None,
     method: Aligner | None = None,
     drop_invalid: bool = False,
+    folder: str | Path | None = None,
     engine: Engine | None = None,
     progress: Progress | None = None,
     say: Say | None = None,
@@ -145,6 +147,8 @@ def replay(
         Recipes of files: the fitted model, instead of fitting again.
     drop_invalid : bool
         Where a recipe of rows is given places: leave out zero or NaN rows on reading.
+    folder : str or Path, optional
+        Where inputs of a recipe of rows that are not given are looked for, by their digests.
     engine, progress, say
         Recipes of files: as :func:`~anisoalign_core.recipe.jobs.run_apply`.
 
@@ -155,7 +159,10 @@ def replay(
     AnisoAlignError
     """
     if isinstance(recipe, Recipe):
-        return _of_rows(recipe, source, target, out, drop_invalid)
+        given = {"source": source, "target": target}
+        if folder is not None:
+            given |= inputs_beside(recipe, folder, [side for side in given if given[side] is None])
+        return _of_rows(recipe, given["source"], given["target"], out, drop_invalid)
     if out is None:
         raise ParameterError("This is a recipe of whole files: say with out where they go.")
     places = _places(source), _places(target)

@@ -8,6 +8,7 @@ does worse.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ import numpy as np
 from anisoalign_core.align import AnisoAlign, BoundedTransport, Identity, ReAlign
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.compare.falsification import Falsification
+from anisoalign_core.compare.parallel import side_by_side
 from anisoalign_core.compare.splits import Round, Run
 from anisoalign_core.compare.use.labels import classes_of
 from anisoalign_core.compare.use.training import accuracies
@@ -89,6 +91,7 @@ def falsify(
     holdout: float = 0.25,
     k: int = 20,
     random_state: int = 0,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Falsification:
     """Take AnisoAlign apart, on repeated splits, against controls and at matched Ω.
@@ -96,7 +99,7 @@ def falsify(
     Parameters
     ----------
     pair : EmbeddingPair
-    splits, holdout, k, random_state, progress
+    splits, holdout, k, random_state, workers, progress
         As in :func:`measure`.
     method : AnisoAlign, optional
         Default parameters when left out.
@@ -121,6 +124,7 @@ def falsify(
         holdout=holdout,
         k=k,
         random_state=random_state,
+        workers=workers,
         progress=progress,
     )
 
@@ -133,6 +137,7 @@ def measure(
     holdout: float = 0.25,
     k: int = 20,
     random_state: int = 0,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> Falsification:
     """Score methods on repeated splits, and BoundedTransport where its Ω is theirs.
@@ -149,6 +154,8 @@ def measure(
     k : int, default 20
         Neighbours; at most a tenth of the held-out rows.
     random_state : int, default 0
+    workers : int, optional
+        Splits that run at once, by default one for each core; numbers do not depend on it.
     progress : callable(fraction, words), optional
         May raise to cancel.
 
@@ -169,29 +176,18 @@ def measure(
     beyond = dict.fromkeys(jobs, 0)
     prior: dict[str, list[float]] = {}
     tell = progress or (lambda fraction, words: None)
-    total = splits * (len(jobs) + 1)
-    for number in range(splits):
-        trial = run.round(number)
-        done = number * (len(jobs) + 1)
-        tell(done / total, f"split {number + 1} of {splits}: BoundedTransport along its bound")
-        closed_form = curve(trial)
-        for step, (name, blank) in enumerate(jobs.items()):
-            words = f"split {number + 1} of {splits}: {name}"
-            tell((done + step + 1) / total, words)
-            fitted = trial.fit(blank, _nested(tell, (done + step + 1) / total, total, words))
-            scores = score(
-                trial,
-                fitted.transform(trial.reference.before),
-                fitted.transform(trial.fitted[0]),
-            )
-            _append(found, name, scores)
-            unseen = vars(fitted).get("losses_", {}).get("stage_1_unseen")
-            if unseen:
-                prior.setdefault(name, []).append(unseen[-1])
+
+    def one_split(number: int, here: Progress) -> list[_Scored]:
+        return _one_split(run.round(number), jobs, here, f"split {number + 1} of {splits}")
+
+    for scored in side_by_side(range(splits), one_split, tell, workers):
+        for name, one in zip(jobs, scored, strict=True):
+            _append(found, name, one.scores)
+            if one.unseen is not None:
+                prior.setdefault(name, []).append(one.unseen)
             if name != "no correction":
-                same, outside = at_omega(closed_form, scores["omega"])
-                _append(matched, name, {m: same[m] for m in MATCHED if m in same})
-                beyond[name] += outside
+                _append(matched, name, {m: one.same[m] for m in MATCHED if m in one.same})
+                beyond[name] += one.outside
     tell(1.0, "done")
     held = len(first.holdout_source), len(first.holdout_target)
     return Falsification(
@@ -202,6 +198,35 @@ def measure(
         (len(first.fit_source), len(first.fit_target), min(held)),
         run.neighbours(min(held)),
     )
+
+
+@dataclass(frozen=True)
+class _Scored:
+    """One method on one split: its scores, BoundedTransport's at its Ω, and its prior's loss."""
+
+    scores: dict[str, float]
+    same: dict[str, float]
+    outside: bool
+    unseen: float | None
+
+
+def _one_split(
+    trial: Round, jobs: Mapping[str, Aligner], tell: Progress, where: str
+) -> list[_Scored]:
+    total = len(jobs) + 1
+    tell(0.0, f"{where}: BoundedTransport along its bound")
+    closed_form, found = curve(trial), []
+    for step, (name, blank) in enumerate(jobs.items(), 1):
+        words = f"{where}: {name}"
+        tell(step / total, words)
+        fitted = trial.fit(blank, _nested(tell, step / total, total, words))
+        scores = score(
+            trial, fitted.transform(trial.reference.before), fitted.transform(trial.fitted[0])
+        )
+        losses = vars(fitted).get("losses_", {}).get("stage_1_unseen")
+        same = at_omega(closed_form, scores["omega"])
+        found.append(_Scored(scores, *same, losses[-1] if losses else None))
+    return found
 
 
 def _ranks(method: AnisoAlign, pair: EmbeddingPair, split: Split) -> tuple[int, ...]:

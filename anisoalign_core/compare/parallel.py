@@ -5,13 +5,12 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from anisoalign_core.errors import ParameterError
 from anisoalign_core.files.limits import usable_cores
 from anisoalign_core.numerics import Progress
-from anisoalign_core.threads import one_thread
+from anisoalign_core.threads import beside
 
 T = TypeVar("T")
 EVERY = 0.05
@@ -76,8 +75,8 @@ def side_by_side(
         except queue.Empty:
             return
 
-    with one_thread(), ThreadPoolExecutor(workers) as pool:
-        pieces: list[Future[T]] = [pool.submit(piece, number) for number in numbers]
+    with beside(workers) as begin:
+        pieces = [begin(piece, number) for number in numbers]
         cancelled: BaseException | None = None
         try:
             for number, future in zip(numbers, pieces, strict=True):
@@ -95,5 +94,3 @@ def side_by_side(
                 raise cancelled
         finally:
             stop.set()
-            for future in pieces:
-                future.cancel()

@@ -6,10 +6,11 @@ sessions share. Only the bundled sample, which is nobody's data, is shared.
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import streamlit as st
 
@@ -202,15 +203,78 @@ def result(key: Hashable, build: Callable[[], T]) -> T:
         Everything the result depends on besides the pair.
     build : callable
     """
+    full = _full(key)
+    if full in st.session_state["results"]:
+        st.session_state["results"].move_to_end(full)
+        kept: T = st.session_state["results"][full]
+        return kept
+    if _is_nobodys(key):
+        shared = _of_samples()
+        found = shared.get(full)
+        if found is None:
+            found = build()
+            shared.keep(full, found)
+        return cast("T", found)
     results: OrderedDict[Hashable, Any] = st.session_state["results"]
+    results[full] = made = build()
+    _forget(results, key)
+    return made
+
+
+def already(key: Hashable) -> bool:
+    """Whether a result of the current pair is kept already."""
+    full = _full(key)
+    if full in st.session_state["results"]:
+        return True
+    return _is_nobodys(key) and _of_samples().get(full) is not None
+
+
+def _full(key: Hashable) -> tuple[str | None, Hashable]:
     current = loaded()
-    full = (current.pair.digest if current else None, key)
-    if full not in results:
-        results[full] = build()
-        _forget(results, key)
-    results.move_to_end(full)
-    kept: T = results[full]
-    return kept
+    return (current.pair.digest if current else None, key)
+
+
+OF_SAMPLES = frozenset(
+    ("study", "trial", "plane", "auto", "live", "scores", "split", "bounded curve", "bench_entry")
+) | frozenset(("directions", "contents", "reading", "seen", "groups", "umap"))
+"""Kinds of results that depend on the pair and their key alone, whoever asks."""
+MOST_OF_SAMPLES = 150
+
+
+class OfSamples:
+    """What was computed from bundled samples: it is nobody's, so sessions share it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+
+    def get(self, key: Hashable) -> Any:
+        """Return what is kept, or None."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: Hashable, found: Any) -> None:
+        """Keep a result, and let go of those used longest ago."""
+        with self._lock:
+            self._kept[key] = found
+            while len(self._kept) > MOST_OF_SAMPLES:
+                self._kept.popitem(last=False)
+
+
+@st.cache_resource
+def _of_samples() -> OfSamples:
+    return OfSamples()
+
+
+def _is_nobodys(key: Hashable) -> bool:
+    """Whether a result is of a sample as it is bundled, with nothing of a person's added."""
+    current = loaded()
+    if current is None or current.sample is None or _kind(key) not in OF_SAMPLES:
+        return False
+    bundled = (_turned_sample if current.turned else sample_pair)(current.sample)
+    return current.pair is bundled
 
 
 def _forget(results: OrderedDict[Hashable, Any], key: Hashable) -> None:
@@ -232,7 +296,13 @@ def long_result(
 ) -> T:
     """Like :func:`result`, for work that shows progress, waits its turn and can be cancelled."""
     digest = require_pair().digest
-    return result(key, lambda: cancellable((digest, key), what, build, long=long))
+
+    def unless_made(tell: Progress) -> T:
+        """Build it, unless somebody did while this waited for its turn."""
+        made = _of_samples().get(_full(key)) if _is_nobodys(key) else None
+        return build(tell) if made is None else cast("T", made)
+
+    return result(key, lambda: cancellable((digest, key), what, unless_made, long=long))
 
 
 def report() -> GapReport:

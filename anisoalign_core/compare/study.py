@@ -264,10 +264,10 @@ class Trial:
         if values is not None and not isinstance(values, Mapping):
             values = {knob.parameter: values for knob in self.moves}
         asked = dict(values or {})
-        if self._last.get("values") != asked:
-            self._last.update(values=asked, view=self._view(asked))
-        view: View = self._last["view"]
-        return view
+        last: tuple[Values, View] | None = self._last.get("view")
+        if last is None or last[0] != asked:
+            last = self._last["view"] = asked, self._view(asked)  # whole: others may look at it too
+        return last[1]
 
     def _view(self, values: Values) -> View:
         study = self.study

@@ -10,7 +10,7 @@ import streamlit as st
 
 from anisoalign_core.align import ALIGNERS, USUAL, Aligner
 from anisoalign_core.compare.study import Plane, PlaneKind, Study, Trial
-from app.session import long_result, require_pair, result, split
+from app.session import already, long_result, require_pair, result, split
 from app.widgets.common import plain
 from app.widgets.parameters import choose_parameters
 
@@ -179,9 +179,8 @@ def all_metrics(trial: Trial, choice: Choice, values: Mapping[str, Any]) -> None
     """Every metric with interval and floor, on request."""
     with st.expander("Every metric, with intervals and floors"):
         key = ("scores", choice.but(values).key)
-        kept = st.session_state["results"].get((require_pair().digest, key))
         place = st.empty()
-        if kept is None:
+        if not already(key):
             if not place.button("Compute (some seconds)", key="evaluate"):
                 st.caption("For the correction as it is now; moving a control asks again.")
                 return

@@ -11,7 +11,7 @@ from anisoalign_core.geometry.reading import Contents, Reading, read_direction
 from anisoalign_core.geometry.umap_map import Fitted, JointMap, joint_map
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots import clouds
-from app.session import result
+from app.session import already, result
 from app.widgets.common import figure, plain, three
 from app.widgets.prompts import prompt_direction, prompts_offered
 from app.widgets.rows import captions_of, cards
@@ -174,8 +174,7 @@ def umap_section(pair: EmbeddingPair) -> None:
     )
     fit_on: Fitted = chosen or "both"
     key = ("umap", fit_on)
-    results = st.session_state["results"]
-    if (pair.digest, key) not in results:
+    if not already(key):
         st.caption(
             "UMAP bends space to keep neighbours together. It shows clusters, not distances: the "
             "gap's size cannot be read from it."

@@ -22,7 +22,7 @@ from anisoalign_core.io.writing import Dtype
 from anisoalign_core.numerics import Progress, row_norms
 from anisoalign_core.recipe import Recipe, cook
 from app.loading import export_root
-from app.session import long_result, require_pair, result
+from app.session import already, long_result, require_pair, result
 from app.widgets.common import plain, three
 from app.widgets.correct import Choice, can_weigh, current_study, trial_of, usual_values
 from app.widgets.learned import estimate, needs_training, trained_for
@@ -129,7 +129,7 @@ def build(choice: Choice, fit_on: Literal["all", "split"]) -> Cooked | None:
 
 def _asked(choice: Choice, key: tuple[object, ...], fit_on: str) -> bool:
     """Say what training for the export means, and whether it is done or was asked for."""
-    if (require_pair().digest, key) in st.session_state["results"]:
+    if already(key):
         return True
     if st.session_state.get("cook_asked") == key:
         return True

@@ -9,7 +9,7 @@ import streamlit as st
 from anisoalign_core.align import AnisoAlign
 from anisoalign_core.metrics import METRICS
 from anisoalign_core.numerics import Progress
-from app.session import long_result, require_pair
+from app.session import already, long_result, require_pair
 from app.widgets.common import plain
 from app.widgets.learned import Learned
 
@@ -52,10 +52,10 @@ def falsifiers(learned: Learned) -> None:
     key = ("falsified", learned.shown_as.key, splits)
     minutes = splits * TRAININGS * learned.seconds / 60
     about = "less than a minute" if minutes < 1 else f"about {minutes:.0f} minutes"
-    known = (require_pair().digest, key) in st.session_state["results"]
-    if not known and row.button(f"Run falsifiers ({about})", key="falsify"):
+    there = already(key)
+    if not there and row.button(f"Run falsifiers ({about})", key="falsify"):
         st.session_state["falsify_asked"] = key
-    if not known and st.session_state.get("falsify_asked") != key:
+    if not there and st.session_state.get("falsify_asked") != key:
         return
 
     def run(tell: Progress) -> Falsification:

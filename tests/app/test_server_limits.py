@@ -7,13 +7,16 @@ import io
 import threading
 import time
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
 import torch
+from streamlit.testing.v1 import AppTest
 
+from anisoalign_core.compare.study import Study
 from anisoalign_core.errors import LimitError, ParameterError
 from anisoalign_core.files.limits import usable_cores
 from anisoalign_core.numerics import one_torch_thread
@@ -22,7 +25,7 @@ from app.places import Places, bytes_of
 from app.server import Alive, Server
 from app.settings import Settings, settings, usable_memory
 from app.turns import Turns
-from tests.app.test_pages import npy, open_page, upload, words
+from tests.app.test_pages import HOME, npy, open_page, upload, words
 from tests.conftest import paired_world
 
 # -- turns ----------------------------------------------------------------------------------------
@@ -396,3 +399,27 @@ def test_memory_goes_back_when_a_state_is_let_go(monkeypatch):
     assert not done.is_set()
     del alive
     assert done.wait(5)
+
+
+def test_what_is_computed_of_a_sample_is_computed_once_for_all():
+    """Two people on Correct: the second fits nothing; what one adds to the sample stays theirs."""
+    fits = []
+    fit = Study.fit
+
+    def counted(study, method, *arguments, **more):
+        fits.append(method.name)
+        return fit(study, method, *arguments, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Study, "fit", counted)
+        st.cache_resource.clear()
+        for _ in range(2):
+            at = AppTest.from_file(HOME, default_timeout=90)
+            at.switch_page(str(HOME.parent.parent / "pages" / "correct.py")).run()
+            assert not at.exception
+        assert len(fits) == 1
+        own = AppTest.from_file(HOME, default_timeout=90).run()
+        bundled = own.session_state["loaded"]
+        own.session_state["loaded"] = replace(bundled, pair=bundled.pair.take(np.arange(400)))
+        own.switch_page(str(HOME.parent.parent / "pages" / "correct.py")).run()
+        assert not own.exception and len(fits) == 2

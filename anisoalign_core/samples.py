@@ -20,6 +20,7 @@ from anisoalign_core.pairs import EmbeddingPair
 
 if TYPE_CHECKING:
     from anisoalign_core.bench.bench import Bench
+    from anisoalign_core.gap.report import GapReport
     from anisoalign_core.teach.story import Checkpoint
 
 ROOT = Path(__file__).resolve().parent.parent / "sample_data"
@@ -125,6 +126,40 @@ def load_sample(name: str = "scenes") -> EmbeddingPair:
         side("text", vectors[order], rows[order], captions[order], "text.npy", "more_text.npy"),
         side("image", stored("image.npy")[shown], shown, first[shown], "image.npy"),
     )
+
+
+def sample_report(name: str = "scenes") -> GapReport:
+    """Return what :func:`~anisoalign_core.diagnose` says of a bundled pair; it is kept beside it.
+
+    It is measured anew where what is kept is of other rows or of another version of reports.
+
+    Parameters
+    ----------
+    name : str
+        As :func:`load_sample` takes it.
+
+    Raises
+    ------
+    ParameterError, FormatError
+        As :func:`load_sample`.
+    """
+    from anisoalign_core.gap.diagnose import diagnose
+    from anisoalign_core.gap.report import GapReport
+
+    pair, kept = load_sample(name), report_place(name)
+    if kept.is_file():
+        try:
+            found = GapReport.load(kept)
+        except FormatError:
+            return diagnose(pair)
+        if (found.source_digest, found.target_digest) == (pair.source.digest, pair.target.digest):
+            return found
+    return diagnose(pair)
+
+
+def report_place(name: str) -> Path:
+    """Return where the report of a bundled pair lies."""
+    return ROOT / "reports" / f"{_known(name).name}.json"
 
 
 def sample_file(name: str, modality: str) -> Path:

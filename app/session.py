@@ -20,7 +20,7 @@ from anisoalign_core.gap.facts import Verdict
 from anisoalign_core.gap.report import GapReport
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair, Split
-from anisoalign_core.samples import SAMPLES, load_sample
+from anisoalign_core.samples import SAMPLES, load_sample, sample_report
 from app.loading import turned
 from app.places import bytes_of
 from app.server import Alive, give_back_later, place, server
@@ -60,7 +60,7 @@ def _turned_sample(name: str) -> EmbeddingPair:
 
 @st.cache_resource(show_spinner="Measuring the bundled sample …")
 def _sample_report(name: str, turned_round: bool) -> GapReport:
-    return diagnose(_turned_sample(name) if turned_round else sample_pair(name))
+    return diagnose(_turned_sample(name)) if turned_round else sample_report(name)
 
 
 def start_session() -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import sys
 import zlib
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
@@ -342,3 +343,21 @@ def test_the_kept_encoder_gives_the_further_captions_again() -> None:
 def test_an_unknown_word_is_refused(script: ModuleType) -> None:
     with pytest.raises(KeyError, match="zeppelin"):
         script.Tokenizer.from_templates(28)(["a red zeppelin"])
+
+
+@pytest.mark.parametrize("name", aa.samples.SAMPLES)
+def test_the_report_beside_a_sample_is_what_measuring_says(name, monkeypatch, tmp_path):
+    kept, fresh = aa.samples.sample_report(name), aa.diagnose(load_sample(name))
+    assert kept.verdict == fresh.verdict and kept.notes == fresh.notes
+    now, then = (one.to_frame()["value"].dropna() for one in (fresh, kept))
+    np.testing.assert_allclose(then, now, rtol=1e-4, atol=1e-6)
+    told = json.loads(kept.to_json())
+    assert told["details"]["source_digest"] == kept.source_digest
+    told["details"]["source_digest"] = "of others"
+    for text in ("{}", json.dumps(told)):
+        (tmp_path / "other.json").write_text(text)
+        monkeypatch.setattr(aa.samples, "report_place", lambda name: tmp_path / "other.json")
+        monkeypatch.setattr(
+            import_module("anisoalign_core.gap.diagnose"), "diagnose", lambda pair: fresh
+        )
+        assert aa.samples.sample_report(name) is fresh

@@ -231,3 +231,25 @@ def test_a_gallery_of_all_is_plain_retrieval_and_draws_agree():
     assert gallery_recall(y, x, size=20)["source_to_target"] == pytest.approx(
         np.mean(draws), abs=4 * np.std(draws) / 600**0.5
     )
+
+
+def test_warnings_of_an_earlier_set_end_where_new_files_are_chosen():
+    at = open_page("data", pair_of(n=20, d=32))
+    assert any("fewer rows" in one.value for one in at.warning)
+    y, x = paired_world(60, 8)
+    at = give(at, ("image.npy", x), ("text.npy", y))
+    assert not at.warning
+    at.button(key="two_load").click().run()
+    assert not at.warning and not at.error
+
+
+def test_a_picture_says_one_bound_only():
+    pair = pair_of(n=240)
+    at = open_page("correct", pair)
+    at.number_input(key="bound").set_value(0.9).run()
+    facts = live_facts(at)
+    assert "0.2" not in facts["method"] and "α" not in facts["foot"]
+    made = aa.live(aa.BoundedTransport(bound=0.2), pair)
+    moved = made.at(0.9)
+    assert (made.facts["dial"]["value"], moved.facts["dial"]["value"]) == (0.2, 0.9)
+    assert moved.facts["scores"] == made.facts["scores"] and moved.facts["id"] != made.facts["id"]

@@ -8,6 +8,7 @@ from app.session import loaded, use_pair, use_sample
 from app.widgets.common import page_header, plain
 from app.widgets.data import server_form, set_table, split_settings, upload_form
 from app.widgets.direction import direction_line
+from app.widgets.furnish import furnish_section
 
 page_header("Data", "Which two sets of embeddings are compared, and how are their rows related?")
 current = loaded()
@@ -17,6 +18,7 @@ else:
     st.subheader(f"Loaded now: {plain(current.title)}", anchor=False)
     direction_line()
     set_table(current.pair)
+    furnish_section(current)
 
 st.subheader("Load another", anchor=False)
 names = ["Upload", "Bundled samples"] + (["Server folder"] if data_root() else [])

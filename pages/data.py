@@ -5,18 +5,20 @@ import streamlit as st
 from anisoalign_core.samples import SAMPLES
 from app.loading import data_root
 from app.session import loaded, use_pair, use_sample
-from app.widgets.common import page_header
+from app.widgets.common import page_header, plain
 from app.widgets.data import server_form, set_table, split_settings, upload_form
 from app.widgets.direction import direction_line
+from app.widgets.furnish import furnish_section
 
 page_header("Data", "Which two sets of embeddings are compared, and how are their rows related?")
 current = loaded()
 if current is None:
     st.info("Nothing is loaded. Upload two files below, or open a bundled sample.")
 else:
-    st.subheader("Loaded now", anchor=False)
+    st.subheader(f"Loaded now: {plain(current.title)}", anchor=False)
     direction_line()
     set_table(current.pair)
+    furnish_section(current)
 
 st.subheader("Load another", anchor=False)
 names = ["Upload", "Bundled samples"] + (["Server folder"] if data_root() else [])

@@ -228,8 +228,17 @@ def server_form() -> None:
         )
 
 
+def choosing() -> bool:
+    """Whether files of another set are chosen and not loaded yet."""
+    turn = st.session_state.get("upload_round", 0)
+    return any(st.session_state.get(f"{role}_{turn}") for role in ("target", "source", "both"))
+
+
 def set_table(pair: EmbeddingPair) -> None:
-    """Show what each set holds, and what was measured on the way in."""
+    """Show what each set holds, and what was measured on the way in.
+
+    Its warnings end where files of another set are chosen: they would be taken for the new one's.
+    """
     columns = {
         plain(side.modality + role): {fact: plain(words) for fact, words in _facts(side).items()}
         for side, role in _sides(pair)
@@ -242,7 +251,7 @@ def set_table(pair: EmbeddingPair) -> None:
     for side, _ in _sides(pair):
         for note in side.provenance.notes:
             st.caption(plain(note))
-        if len(side) < pair.dim:
+        if len(side) < pair.dim and not choosing():
             st.warning(
                 f"{plain(side.name)} has fewer rows ({len(side)}) than dimensions ({pair.dim}): "
                 "its covariance is singular. Everything works, with Ledoit–Wolf shrinkage, but "

@@ -97,7 +97,7 @@ def live_picture(
     left, _ = st.columns([1, 2])
     left.download_button(
         "Take this picture home (HTML)",
-        lambda: str(made.to_html()),
+        lambda: str((made if at is None else made.at(at)).to_html()),
         f"{choice.method}.html",
         "text/html",
         key="live_html",

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import io
+import zipfile
+
 import numpy as np
 import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
 from anisoalign_core.compare.falsify import at_omega
+from anisoalign_core.encode.furnish import furnish
+from anisoalign_core.encode.inputs import find_items
+from anisoalign_core.errors import FormatError, ShapeError
+from anisoalign_core.files.source import Source
+from anisoalign_core.io.captions import Captions
 from anisoalign_core.metrics.comparison import Comparison
 from anisoalign_core.metrics.residual import repaired_cosine
 from anisoalign_core.metrics.retrieval import gallery_recall, recall
@@ -230,4 +238,91 @@ def test_a_gallery_of_all_is_plain_retrieval_and_draws_agree():
         draws.append(recall(y[rows], x[rows], at=(1,))["source_to_target"][1])
     assert gallery_recall(y, x, size=20)["source_to_target"] == pytest.approx(
         np.mean(draws), abs=4 * np.std(draws) / 600**0.5
+    )
+
+
+def test_warnings_of_an_earlier_set_end_where_new_files_are_chosen():
+    at = open_page("data", pair_of(n=20, d=32))
+    assert any("fewer rows" in one.value for one in at.warning)
+    y, x = paired_world(60, 8)
+    at = give(at, ("image.npy", x), ("text.npy", y))
+    assert not at.warning
+    at.button(key="two_load").click().run()
+    assert not at.warning and not at.error
+
+
+def test_a_picture_says_one_bound_only():
+    pair = pair_of(n=240)
+    at = open_page("correct", pair)
+    at.number_input(key="bound").set_value(0.9).run()
+    facts = live_facts(at)
+    assert "0.2" not in facts["method"] and "α" not in facts["foot"]
+    made = aa.live(aa.BoundedTransport(bound=0.2), pair)
+    moved = made.at(0.9)
+    assert (made.facts["dial"]["value"], moved.facts["dial"]["value"]) == (0.2, 0.9)
+    assert moved.facts["scores"] == made.facts["scores"] and moved.facts["id"] != made.facts["id"]
+
+
+def picture(colour):
+    from PIL import Image
+
+    Image.new("RGB", (20, 10), colour).save(stream := io.BytesIO(), format="PNG")
+    return stream.getvalue()
+
+
+def zipped(files):
+    with zipfile.ZipFile(stream := io.BytesIO(), "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def test_captions_and_pictures_are_added_to_a_loaded_pair_by_row():
+    pair = pair_of(n=60)
+    at = open_page("data", pair)
+    words_given = "\n".join(f"a thing called {i}" for i in range(60)).encode()
+    tiles = zipped({f"shots/{i}.png": picture((i, 0, 0)) for i in range(1, 61)})
+    at.file_uploader(key="furnish_words_0").upload("captions.txt", words_given, "text/plain")
+    at.file_uploader(key="furnish_pictures_0").upload("shots.zip", tiles, "application/zip")
+    at.run()
+    at.button(key="furnish").click().run()
+    assert not at.exception and not at.error
+    now = at.session_state["loaded"].pair
+    assert now.digest == pair.digest
+    for side in (now.target, now.source):
+        assert side.captions[7] == "a thing called 7"
+        assert side.thumbnails[7].max() == 8  # the eighth in natural order
+    at.switch_page("../pages/directions.py").run()
+    assert not at.exception and "a thing called" in words(at)
+
+
+def test_pictures_find_their_rows_by_id_and_what_is_left_over_is_said():
+    _, x = paired_world(4, 8)
+    ids = ["a/cat", "a/dog", "b/cat", "none"]
+    data = aa.EmbeddingSet.from_array(x, modality="image", ids=ids, name="image.npy")
+    files = {"a/cat.png": picture("red"), "a/dog.png": b"broken", "b/cat.png": picture("lime")}
+    files |= {"a/cat.txt": b"a red cat", "extra.png": picture("blue")}
+    pictures = find_items(Source("all.zip", data=zipped(files)))
+    found, notes = furnish(data, None, pictures)
+    assert found.captions.tolist() == ["a red cat", "", "", ""]
+    corners = [tuple(tile[0, 0]) for tile in found.thumbnails]
+    assert corners == [(255, 0, 0), (127,) * 3, (0, 255, 0), (127,) * 3]
+    said = " ".join(notes)
+    assert "1 pictures cannot be read" in said and "1 pictures have no row" in said
+    with pytest.raises(FormatError, match="called after the id"):
+        furnish(data, None, find_items(Source("z.zip", data=zipped({"x.png": picture("red")}))))
+    with pytest.raises(ShapeError, match=r"There are 4 .* has 5 rows"):
+        five = aa.EmbeddingSet.from_array(paired_world(5, 8)[1], modality="image", name="image.npy")
+        furnish(five, None, pictures, by="row")
+
+
+def test_what_was_dropped_on_loading_keeps_its_place_among_captions_in_order():
+    _, x = paired_world(5, 8)
+    x = x.copy()
+    x[1] = 0
+    data = aa.EmbeddingSet.from_array(x, modality="image", drop_invalid=True)
+    captions = Captions("c.txt", None, tuple("vwxyz"))
+    assert furnish(data, captions)[0].captions.tolist() == list("vxyz")
+    assert furnish(data, Captions("c.txt", None, tuple("abcd")))[0].captions.tolist() == list(
+        "abcd"
     )

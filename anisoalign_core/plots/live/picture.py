@@ -69,6 +69,14 @@ class LivePicture:
         """Largest distance from the truth halfway between them, in pixels of a 600-pixel panel."""
         return float(self.facts["error"])
 
+    def at(self, value: float) -> LivePicture:
+        """Return the picture with its dial at another value, where it then begins."""
+        dial = self.facts["dial"]
+        if dial is None:
+            return self
+        there = min(max(value, dial["low"]), dial["high"])
+        return LivePicture.of({**self.facts, "dial": {**dial, "value": there}}, self.arrays)
+
     def to_html(self, path: str | Path | None = None) -> str | Path:
         """Return the picture as one HTML page that fetches nothing, or write it.
 
@@ -189,7 +197,9 @@ def picture(
     settings = {k: v for k, v in method.resolved_params().items() if v is not None}
     if value is None and dial is not None:
         value = 1.0 if dial.shares else float(settings[dial.name])
-    said = in_words(type(method).knobs, type(method)().plain_params(), settings)
+    moving = {knob.parameter for knob in trial.moves} if dial is not None else set()
+    still = {k: v for k, v in settings.items() if k not in moving}  # the dial says the others
+    said = in_words(type(method).knobs, type(method)().plain_params(), still)
     facts: Facts = {
         "title": title or f"{pair.target.modality} and {pair.source.modality}",
         "method": f"{method.label} ({said})" if said else method.label,

@@ -5,6 +5,7 @@ import streamlit as st
 from app.session import report, require_pair
 from app.widgets.bench import keep_section
 from app.widgets.common import Number, figure, guard, number_row, page_header, plain, three
+from app.widgets.glance import first_report
 from app.widgets.spectra import curves_of, in_words, spectra_numbers
 
 page_header("Spectra", "How large is the gap, and over how many directions is it spread?")
@@ -12,9 +13,16 @@ pair = require_pair()
 names = (pair.target.modality, pair.source.modality)
 rows = f"{len(pair.target):,} {plain(names[0])} and {len(pair.source):,} {plain(names[1])} rows"
 with guard():
+    place = st.empty()
+    first = first_report(pair)
+    if first is not None:
+        with place.container():
+            number_row([Number(**entry) for entry in spectra_numbers(first[0])])
+            st.plotly_chart(first[0].plot("spectra"), key="first_spectra")
     found = report()
     drawn = curves_of(found)
-    number_row([Number(**entry) for entry in spectra_numbers(found)])
+    with place.container():
+        number_row([Number(**entry) for entry in spectra_numbers(found)])
     if not pair.paired:
         st.info(
             "These sets are unpaired: the residual, its anisotropy and everything else that "

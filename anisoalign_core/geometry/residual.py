@@ -74,6 +74,22 @@ class Residual:
         scatter = both - span.matrix(cross) - span.matrix(cross.T)
         return cls(source, target, Moments(things.count, target.mean - source.mean, scatter))
 
+    @staticmethod
+    def share_of(y: Float32, x: Float32, things: Things | None = None) -> float:
+        """:attr:`share` of unit rows, from their means alone and without any covariance.
+
+        Over the pairs of a thing ``E‖x − y‖² = 2 − 2 m_x·m_y`` with the means m of its rows, so
+        ``share = 1 − ‖Δ‖²/(2 − 2 E m_x·m_y)``, each thing with weight one.
+        """
+        mean_y, mean_x = y, x
+        if things is not None:
+            mean_y = things.mean_rows(y, of_source=True)
+            mean_x = things.mean_rows(x, of_source=False)
+        cosines = np.einsum("ij,ij->i", mean_x, mean_y).astype(np.float64)
+        delta = mean_x.mean(axis=0, dtype=np.float64) - mean_y.mean(axis=0, dtype=np.float64)
+        whole, bias = 2.0 - 2.0 * float(cosines.mean()), float(delta @ delta)
+        return residual_share(bias, max(whole - bias, 0.0))
+
     @property
     def delta(self) -> Float64:
         """``Δ = μ_x − μ_y``, (d,)."""

@@ -18,6 +18,16 @@ from app.session import loaded
 
 LOG = logging.getLogger("anisoalign")
 CARD_WIDTH = 186
+_CARD = ".stHorizontalBlock > [data-testid=stLayoutWrapper]:has(> .stVerticalBlock > * {})"
+_CARDS = ":is({}, {})".format(*map(_CARD.format, (".stMetric", ".stPageLink")))
+NARROW = f"""<style>
+@media (max-width: 480px) {{
+  {_CARDS} {{ width: calc(50% - .5rem) !important; min-width: 0; flex: none; }}
+  {_CARDS} > .stVerticalBlock {{ width: 100% !important; padding: .5rem; gap: .25rem; }}
+  {_CARDS}:has(.stPageLink) [data-testid=stCaptionContainer] {{ display: none; }}
+}}
+</style>"""
+"""On a telephone cards lie in two columns, and those that lead to pages hold their name alone."""
 FIGURE_FORMATS = ("svg", "png")
 ARROWS = {"higher": "↑ better", "lower": "↓ better", "neutral": ""}
 
@@ -43,6 +53,7 @@ def three(value: float | None, percent: bool = False) -> str:
 
 def page_header(title: str, question: str) -> None:
     """Open a page: its name and the question it answers."""
+    st.html(NARROW)
     st.title(title, anchor=False)
     st.markdown(f"*{question}*")
 

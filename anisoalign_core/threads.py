@@ -7,6 +7,7 @@ matrix took 0.4 to 4 s with two threads and 25 ms with one. Matrix products keep
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,6 +20,8 @@ import numpy as np
 import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
+SCIPY_BLAS = ("scipy.linalg._fblas", "scipy.linalg.cython_blas")
+"""Modules that load SciPy's BLAS."""
 P = ParamSpec("P")
 Result = TypeVar("Result")
 
@@ -33,18 +36,25 @@ class Begin(Protocol):
 
 
 class _OneThread:
-    """The process-wide limit: the first who asks sets it, the last who leaves lifts it."""
+    """The process-wide limit: the first who asks sets it, the last who leaves lifts it.
+
+    SciPy has a BLAS of its own, and takes longer to import than small fits to run: where it is not
+    loaded it is not limited, and whoever comes with it loaded limits it too.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._inside = 0
-        self._limit: Any = None
+        self._limits: list[Any] = []
+        self._with_scipy = False
 
     def __enter__(self) -> None:
         with self._lock:
-            if self._inside == 0:
+            with_scipy = any(name in sys.modules for name in SCIPY_BLAS)
+            if self._inside == 0 or with_scipy > self._with_scipy:
                 _let_any_thread_limit()
-                self._limit = _controller().limit(limits=1, user_api="blas")
+                self._limits.append(_controller(with_scipy).limit(limits=1, user_api="blas"))
+                self._with_scipy = with_scipy
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
@@ -52,7 +62,8 @@ class _OneThread:
             self._inside -= 1
             if self._inside == 0:
                 _let_any_thread_limit()
-                self._limit.restore_original_limits()
+                while self._limits:
+                    self._limits.pop().restore_original_limits()
                 _let_any_thread_limit()
 
 
@@ -91,8 +102,10 @@ def beside(workers: int) -> Iterator[Begin]:
 
 def limit_blas(threads: int) -> None:
     """Limit BLAS to a number of threads, for all of this process and from now on."""
+    import scipy.linalg  # noqa: F401  (its BLAS must be loaded to be limited)
+
     _let_any_thread_limit()
-    _controller().limit(limits=threads, user_api="blas")
+    _controller(with_scipy=True).limit(limits=threads, user_api="blas")
 
 
 def eigensystem(matrix: Float64) -> tuple[Float64, Float64]:
@@ -184,8 +197,8 @@ def _let_any_thread_limit() -> None:
 
 
 @cache
-def _controller() -> Any:
-    import scipy.linalg  # noqa: F401  (its BLAS must be loaded to be limited)
+def _controller(with_scipy: bool) -> Any:
+    """Return what limits the BLAS that are loaded: NumPy's, and ``with_scipy`` SciPy's."""
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController()

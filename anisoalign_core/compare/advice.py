@@ -11,8 +11,9 @@ import numpy as np
 
 from anisoalign_core.align import ALIGNERS
 from anisoalign_core.card import Card, Shown, three, within
+from anisoalign_core.compare.answer import READS, Answer, Candidate, raced
 from anisoalign_core.compare.entries import BASELINE, FLOOR, Entry
-from anisoalign_core.compare.purposes import PURPOSES, scorer_of
+from anisoalign_core.compare.purposes import PURPOSES
 from anisoalign_core.compare.use.uses import described
 from anisoalign_core.compare.values import Values, arrays, lists
 from anisoalign_core.metrics.intervals import Interval, over_splits
@@ -21,69 +22,6 @@ from anisoalign_core.numerics import Float64
 FORMAT, FORMAT_VERSION = "anisoalign-advice", 1
 Costs = Values
 """Entry → measure → (S,) values on the scored rows."""
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """A method, and the measure of use that its rows go through.
-
-    Attributes
-    ----------
-    entry : str
-        Name of an entry.
-    measure : str
-        One of the purpose's measures; it names the scorer, if there is one.
-    """
-
-    entry: str
-    measure: str
-
-    @property
-    def scorer(self) -> str:
-        """The scorer beside the rows; empty for plain cosines."""
-        return scorer_of(self.measure)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What is advised for one purpose.
-
-    Attributes
-    ----------
-    purpose : str
-    best : Candidate
-        Best on average over all held-out rows of all splits.
-    runner_up : Candidate
-        The next of another method, or by another way.
-    over_nothing, over_baseline : Interval
-        Gain over rows as they are, and over ReAlign, of the candidate chosen on each split, on the
-        rows of that split that neither a fit nor the choice has seen. Positive is better.
-    level, nothing, baseline : Interval
-        The measure itself on those rows: of the chosen, of doing nothing, of ReAlign.
-    chosen : dict of "entry|measure" to int
-        How often each candidate was chosen.
-    """
-
-    purpose: str
-    best: Candidate
-    runner_up: Candidate
-    over_nothing: Interval
-    over_baseline: Interval
-    level: Interval
-    nothing: Interval
-    baseline: Interval
-    chosen: dict[str, int]
-
-    @property
-    def helps(self) -> bool:
-        """Whether choosing beats doing nothing, as far as these rows can tell."""
-        plain = self.best.entry == FLOOR and not self.best.scorer
-        return self.over_nothing.sign > 0 and not plain
-
-    @property
-    def pick(self) -> Candidate | None:
-        """What to use; None where nothing helps."""
-        return self.best if self.helps else None
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -105,6 +43,8 @@ class Advice(Shown):
         Modalities of source and target.
     chosen_on, scored_on : entry → measure → (S,) float64
         Values on the rows to choose on, and on those that are scored.
+    by_chance : "unpaired" or "paired" → purpose → (S,) float64
+        What is chosen without and with pairs has to pass this on the scored rows.
     costs : entry → measure → (S,) float64
         What recommendations, ReAlign and doing nothing score besides.
     left_out : dict of purpose to sentence
@@ -120,6 +60,7 @@ class Advice(Shown):
     sides: tuple[str, str]
     chosen_on: Values
     scored_on: Values
+    by_chance: Values
     costs: Costs = field(default_factory=dict)
     left_out: Mapping[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -144,47 +85,45 @@ class Advice(Shown):
 
         return f"{words}, scores by {SCORERS[one.scorer].label}"
 
-    def _scores(self, purpose: str, values: Values) -> dict[Candidate, Float64]:
-        """Values of every candidate, larger is better."""
-        measures = PURPOSES[purpose].measures
-        sign = 1.0 if described(measures[0]).direction == "higher" else -1.0
-        return {
-            Candidate(one.name, measure): sign * values[one.name][measure]
-            for one in self.entries
-            if one.name in values
-            for measure in measures
-        }
+    def answer(self, purpose: str, *, pairs: bool = False) -> Answer:
+        """Return what is advised for a purpose; there must be two finished splits.
 
-    def answer(self, purpose: str) -> Answer:
-        """Return what is advised for a purpose; there must be two finished splits."""
-        to_choose, to_score = (
-            self._scores(purpose, values) for values in (self.chosen_on, self.scored_on)
+        Parameters
+        ----------
+        purpose : str
+        pairs : bool, default False
+            Whether what learns from pairs is chosen among, too.
+        """
+        measures = PURPOSES[purpose].measures
+        entries = raced(self.entries, self.scored_on, pairs)
+        names = [Candidate(name, use) for name in entries for use in measures]
+        seen, held = (
+            np.array([values[one.entry][one.measure] for one in names])
+            for values in (self.chosen_on, self.scored_on)
         )
-        names = list(to_choose)
-        seen = np.array([to_choose[one] for one in names])
-        held = np.array([to_score[one] for one in names])
         picks, rounds = seen.argmax(axis=0), np.arange(seen.shape[1])
         order = np.argsort(-(seen + held).mean(axis=1), kind="stable")
-        measure = PURPOSES[purpose].measures[0]
-        level = held[picks, rounds]
-        nothing = to_score[Candidate(FLOOR, measure)]
-        baseline = to_score[Candidate(BASELINE, measure)]
+        level, chance = held[picks, rounds], self.by_chance[READS[pairs]][purpose]
+        nothing, baseline = (self.scored_on[name][measures[0]] for name in (FLOOR, BASELINE))
         chosen = [f"{names[at].entry}|{names[at].measure}" for at in picks]
-        direction = described(measure).direction
+
+        def gain(over: Float64) -> Interval:
+            return over_splits(level - over, self.held)
 
         def told(values: Float64) -> Interval:
-            shown = values if direction == "higher" else -values
-            return over_splits(shown, self.held, described(measure).range)
+            return over_splits(values, self.held, described(measures[0]).range)
 
         return Answer(
             purpose,
             names[order[0]],
             names[order[min(1, len(order) - 1)]],
-            over_splits(level - nothing, self.held),
-            over_splits(level - baseline, self.held),
+            gain(nothing),
+            gain(baseline),
+            gain(chance),
             told(level),
             told(nothing),
             told(baseline),
+            told(chance),
             {name: chosen.count(name) for name in dict.fromkeys(chosen)},
         )
 
@@ -216,31 +155,60 @@ class Advice(Shown):
         """Return the advice for a purpose in one or two sentences."""
         if purpose in self.left_out:
             return self.left_out[purpose]
-        found, shown = self.answer(purpose), PURPOSES[purpose]
-        symbol = described(shown.measures[0]).symbol
-        none, over = three(found.nothing.value), _told(found.over_nothing)
-        if not found.helps:
-            tried = f"choosing among {len(self.scored_on)} methods changes it by {over}"
-            if found.best.entry == FLOOR and not found.best.scorer:
-                tried = f"none of {len(self.scored_on)} methods does better on average"
-            return f"{shown.label}: nothing helps. Rows as they are reach {symbol} {none}; {tried}."
-        against = _told(found.over_baseline)
-        rival = {
-            1: f"and {against} over ReAlign",
-            0: f"not told from ReAlign ({against})",
-            -1: f"but {against} against ReAlign",
-        }[found.over_baseline.sign]
+        found, label = self.answer(purpose), PURPOSES[purpose].label
+        symbol = described(PURPOSES[purpose].measures[0]).symbol
+        none, tried = (
+            three(found.nothing.value),
+            f"{len(raced(self.entries, self.scored_on, False))} methods",
+        )
+        reach = f"Rows as they are reach {symbol} {none}"
+        if found.helps:
+            against = _told(found.over_baseline)
+            rival = {
+                1: f"and {against} over ReAlign",
+                0: f"not told from ReAlign ({against})",
+                -1: f"but {against} against ReAlign",
+            }[found.over_baseline.sign]
+            words = (
+                f"use {self.label(found.best)}. {symbol} {three(found.level.value)} where rows as "
+                f"they are reach {none} and chance {three(found.chance.value)}: "
+                f"{_told(found.over_nothing)} over doing nothing, {rival}. Next comes "
+                f"{self.label(found.runner_up)}."
+            )
+        elif found.plain:
+            words = f"nothing helps. {reach}; none of {tried} does better on average."
+        elif found.over_nothing.sign < 1:
+            change = _told(found.over_nothing)
+            words = f"nothing helps. {reach}; choosing among {tried} changes it by {change}."
+        else:
+            words = (
+                f"nothing helps. {reach}, and choosing among {tried} {three(found.level.value)}: "
+                f"not above chance, {three(found.chance.value)} ({_told(found.over_chance)})."
+            )
+        return f"{label}: {words}{self._from_pairs(purpose)}"
+
+    def _from_pairs(self, purpose: str) -> str:
+        """Say what learns from pairs, where that is best of all."""
+        found = self.answer(purpose, pairs=True)
+        if not found.helps or self.named(found.best.entry).needs != "paired":
+            return ""
         return (
-            f"{shown.label}: use {self.label(found.best)}. {symbol} {three(found.level.value)} "
-            f"where rows as they are reach {none}: {over} over doing nothing, {rival}. Next comes "
-            f"{self.label(found.runner_up)}."
+            f" Of what learns from pairs, {self.label(found.best)} is best: "
+            f"{three(found.level.value)}, {_told(found.over_nothing)} over doing nothing."
         )
 
-    def lines(self, purpose: str, *, target: str = "image.npy", source: str = "text.npy") -> str:
+    def lines(
+        self,
+        purpose: str,
+        *,
+        target: str = "image.npy",
+        source: str = "text.npy",
+        pairs: bool = False,
+    ) -> str:
         """Return the shell lines that apply the advice; empty where nothing helps."""
         from shlex import quote
 
-        pick = self.answer(purpose).pick
+        pick = self.answer(purpose, pairs=pairs).pick
         if pick is None:
             return ""
         files = f"--target {quote(target)} --source {quote(source)}"
@@ -324,6 +292,7 @@ class Advice(Shown):
             "sides": list(self.sides),
             "chosen_on": lists(self.chosen_on),
             "scored_on": lists(self.scored_on),
+            "by_chance": lists(self.by_chance),
             "costs": lists(self.costs),
             "left_out": dict(self.left_out),
             "failures": self.failures,
@@ -342,6 +311,7 @@ class Advice(Shown):
             (known["sides"][0], known["sides"][1]),
             arrays(known["chosen_on"]),
             arrays(known["scored_on"]),
+            arrays(known["by_chance"]),
             arrays(known["costs"]),
             dict(known["left_out"]),
             dict(known["failures"]),

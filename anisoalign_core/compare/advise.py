@@ -8,26 +8,28 @@ So neither a fit nor the choice has seen the rows that speak for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from anisoalign_core.align.base import Aligner
 from anisoalign_core.compare.advice import Advice, Costs
+from anisoalign_core.compare.answer import READS, raced
 from anisoalign_core.compare.entries import BASELINE, FLOOR, Entry, default_names, entries, entry
 from anisoalign_core.compare.parallel import side_by_side
 from anisoalign_core.compare.purposes import PURPOSES, Purpose
 from anisoalign_core.compare.splits import Round, Run
-from anisoalign_core.compare.use.at_work import Learnt
+from anisoalign_core.compare.use.at_work import AtWork, Learnt
 from anisoalign_core.compare.use.labels import Classes, classes_of
+from anisoalign_core.compare.use.names import accident
 from anisoalign_core.compare.use.use import Use, spread
 from anisoalign_core.compare.use.uses import USES
 from anisoalign_core.compare.values import Values
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.metrics.registry import applicable
-from anisoalign_core.numerics import Progress
+from anisoalign_core.numerics import Float64, Progress
 from anisoalign_core.pairs import EmbeddingPair, check_pair
 
 HELD = 0.4
@@ -73,8 +75,13 @@ def advise(
     Split by split, 60 % of the rows fit every method, on 20 % the best is chosen, and on the other
     20 % the chosen one is compared with doing nothing and with ReAlign. The gain that is told is
     that of *choosing in this way*: its interval (:func:`~anisoalign_core.metrics.over_splits`)
-    holds for new rows, and is no better for having tried many methods. Where it does not leave out
-    zero, nothing helps as far as these rows can tell.
+    holds for new rows, and is no better for having tried many methods. Something helps where both
+    this gain and what the chosen one has above chance are told from zero: closing a gap lifts rows
+    that mean nothing from below chance up to it. Chance is the measure's floor and, where classes
+    count, what the same choice reaches by accident (:func:`~.use.names.accident`).
+
+    What reads no pairs is chosen among itself; where pairs are known, what learns from them stands
+    beside it (``pairs=True`` of :meth:`~.advice.Advice.answer`).
 
     Parameters
     ----------
@@ -129,6 +136,7 @@ def advise(
         sides=(pair.source.modality, pair.target.modality),
         chosen_on={},
         scored_on={},
+        by_chance={},
         left_out=left_out,
         notes=tuple(notes),
     )
@@ -136,10 +144,9 @@ def advise(
     if not purposes:
         tell(1.0, "done")
         return found
-    measures = [USES[name] for one in purposes for name in one.measures]
 
     def one_split(number: int, here: Progress) -> _Found:
-        return _one_split(run, number, board, measures, here, f"split {number + 1} of {splits}")
+        return _one_split(run, number, board, purposes, here, f"split {number + 1} of {splits}")
 
     def before_costs(fraction: float, words: str) -> None:
         tell((1 - SHARE_OF_COSTS) * fraction, words)
@@ -147,11 +154,13 @@ def advise(
     tell(0.0, f"{len(board)} methods on {splits} splits")
     for number, new in enumerate(side_by_side(range(splits), one_split, before_costs, workers)):
         failures = found.failures | new.failures
-        chosen, scored = (
-            _longer(before, now, failures)
-            for before, now in zip((found.chosen_on, found.scored_on), new.values, strict=True)
+        found = replace(
+            found,
+            chosen_on=_longer(found.chosen_on, new.chosen_on, failures),
+            scored_on=_longer(found.scored_on, new.scored_on, failures),
+            by_chance=_longer(found.by_chance, new.by_chance, failures),
+            failures=failures,
         )
-        found = replace(found, chosen_on=chosen, scored_on=scored, failures=failures)
         if on_split is not None and number:
             on_split(found)
     found = replace(found, costs=_costs(run, found, tell, workers))
@@ -161,38 +170,85 @@ def advise(
 
 @dataclass
 class _Found:
-    """Values of one split: on the rows to choose on, and on those that are scored."""
+    """Values of one split on the rows to choose on and on those that are scored, and chance."""
 
-    values: tuple[dict[str, Numbers], dict[str, Numbers]]
-    failures: dict[str, str]
+    chosen_on: dict[str, Numbers] = field(default_factory=dict)
+    scored_on: dict[str, Numbers] = field(default_factory=dict)
+    by_chance: dict[str, Numbers] = field(default_factory=dict)
+    failures: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class _Chance:
+    """What one method gives without meaning: the floor, and by other names on both parts."""
+
+    floor: float
+    chosen_on: Float64
+    scored_on: Float64
+
+    @classmethod
+    def of(cls, use: Use, choosing: AtWork, scoring: AtWork) -> _Chance:
+        floor = spread(use.name, use.floor(scoring))[use.name]
+        if use.renamed is None:
+            return cls(floor, np.empty(0), np.empty(0))
+        return cls(floor, use.renamed(choosing), use.renamed(scoring))
 
 
 def _one_split(
     run: Run,
     number: int,
     board: Sequence[Entry],
-    measures: Sequence[Use],
+    purposes: Sequence[Purpose],
     tell: Progress,
     where: str,
 ) -> _Found:
-    parts, found = run.halves(number), _Found(({}, {}), {})
+    (choosing, scoring), found = run.halves(number), _Found()
+    measures = [USES[name] for one in purposes for name in one.measures]
+    chances: dict[str, dict[str, _Chance]] = {}
     for step, one in enumerate(board):
         tell(step / len(board), f"{where}: {one.label}")
         try:
-            method = parts[0].fit(run.given.get(one.name) or one.build())
-            learnt = parts[0].learnt_by(method)  # taught once, asked on both parts
-            scores = [_measured(part, method, learnt, measures) for part in parts]
+            method = choosing.fit(run.given.get(one.name) or one.build())
+            learnt = choosing.learnt_by(method)  # taught once, asked on both parts
+            works = [_at_work(part, method, learnt) for part in (choosing, scoring)]
+            seen, scored = (_measured(work, measures) for work in works)
+            chances[one.name] = {use.name: _Chance.of(use, *works) for use in measures}
         except AnisoAlignError as error:
+            if one.name in (FLOOR, BASELINE):
+                raise  # without them there is nothing to compare with
             found.failures[one.name] = str(error)
             continue
-        for values, score in zip(found.values, scores, strict=True):
-            values[one.name] = score
+        found.chosen_on[one.name], found.scored_on[one.name] = seen, scored
+    for pairs in (False, True):
+        names = raced(board, found.scored_on, pairs)
+        found.by_chance[READS[pairs]] = {
+            one.name: _by_chance(one, names, found.chosen_on, chances) for one in purposes
+        }
     return found
 
 
-def _measured(part: Round, method: Aligner, learnt: Learnt, uses: Sequence[Use]) -> Numbers:
+def _by_chance(
+    purpose: Purpose,
+    names: Sequence[str],
+    chosen_on: Mapping[str, Numbers],
+    chances: Mapping[str, Mapping[str, _Chance]],
+) -> float:
+    """Return what the chosen one has to pass on the scored rows to speak of meaning."""
+    known = [chances[name][use] for name in names for use in purpose.measures]
+    values = [chosen_on[name][use] for name in names for use in purpose.measures]
+    floor = known[int(np.argmax(values))].floor
+    if not known[0].chosen_on.size:
+        return floor
+    sides = (np.stack([one.chosen_on for one in known]), np.stack([one.scored_on for one in known]))
+    return max(floor, accident(*sides))
+
+
+def _at_work(part: Round, method: Aligner, learnt: Learnt) -> AtWork:
     after, target = part.moved(method)
-    work = part.at_work(after, learnt, target)
+    return part.at_work(after, learnt, target)
+
+
+def _measured(work: AtWork, uses: Sequence[Use]) -> Numbers:
     return {one.name: spread(one.name, one.function(work))[one.name] for one in uses}
 
 
@@ -240,8 +296,10 @@ def _longer(before: Values, now: Mapping[str, Numbers], failed: Collection[str])
 
 def _costs(run: Run, found: Advice, tell: Progress, workers: int | None) -> Costs:
     """Measure on the scored rows what recommendations cost besides their purposes."""
-    picks = [answer.pick for answer in found.answers.values()]
-    wanted = {pick.entry for pick in picks if pick is not None} - {FLOOR}
+    answers = [
+        found.answer(name, pairs=pairs) for name in found.purposes for pairs in (False, True)
+    ]
+    wanted = {one.pick.entry for one in answers if one.pick is not None} - {FLOOR}
     if not wanted:
         return {}
     wanted |= {FLOOR, BASELINE}
@@ -259,7 +317,8 @@ def _costs(run: Run, found: Advice, tell: Progress, workers: int | None) -> Cost
             after, target = part.moved(method)
             values[one.name] = part.measure(after, names, target)
             if uses:
-                values[one.name] |= _measured(part, method, part.learnt_by(method), uses)
+                work = part.at_work(after, part.learnt_by(method), target)
+                values[one.name] |= _measured(work, uses)
         return values
 
     def at_the_end(fraction: float, words: str) -> None:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
 
+import numpy.typing as npt
+
 from anisoalign_core.compare.use.labels import Classes, Classifier, Model
 from anisoalign_core.errors import ShapeError
 from anisoalign_core.metrics.cosines import Cosines
@@ -87,6 +89,32 @@ class AtWork:
             self._kept[key] = compute(self)
         kept: Kept = self._kept[key]
         return kept
+
+    @property
+    def columns(self) -> list[str]:
+        """Columns of labels; none where there are no classes."""
+        return [] if self.learnt.classes is None else self.learnt.classes.columns
+
+    def names(self, column: str) -> npt.NDArray[Any]:
+        """Return the classes of a column, sorted."""
+        assert self.learnt.classes is not None  # noqa: S101  (or it has no columns)
+        return self.learnt.classes.names[column]
+
+    def asked(self, column: str) -> tuple[Integers, npt.NDArray[Any]]:
+        """Return positions and classes of those target rows that have one.
+
+        Raises
+        ------
+        ShapeError
+            If there are none.
+        """
+        assert self.learnt.classes is not None  # noqa: S101  (or it has no columns)
+        keep, labels = self.learnt.classes.of_target(column, self.target_rows)
+        if len(labels) == 0:
+            raise ShapeError(
+                f'No row that is asked about has a class of "{column}". Choose other labels.'
+            )
+        return keep, labels
 
     @property
     def known(self) -> Things:

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from anisoalign_core.compare.use.at_work import AtWork
+from anisoalign_core.compare.use.names import Score, Strings, by_other_names, crossed
 from anisoalign_core.compare.use.use import Use
-from anisoalign_core.numerics import Float32, Integers, generator
+from anisoalign_core.numerics import Float32, Float64, Integers, generator
 from anisoalign_core.threads import one_thread
 
 CLUSTERS = 10
 """Clusters in which modalities are told apart, where there are as many rows for each."""
 STARTS = 3
-Strings = npt.NDArray[Any]
 
 
 def joint_clusters(rows: Float32, clusters: int, *, random_state: int = 0) -> Integers:
@@ -74,19 +74,52 @@ class _Joint:
         classes = work.learnt.classes
         assert classes is not None  # noqa: S101  (measures that want labels ask for it)
         source, theirs = classes.of_source(column, work.source_rows)
-        target, ours = classes.of_target(column, work.target_rows)
+        target, ours = work.asked(column)
         self.labels = np.concatenate([theirs, ours])
         rows = np.concatenate([work.after[source], work.target[target]])
         count = min(len(np.unique(self.labels)), len(rows))
         self.clusters = joint_clusters(rows, count)
+        self.names = work.names(column)
+        self.of_source = np.arange(len(rows)) < len(theirs)
         shuffled = generator(work.random_state).permutation(theirs)
         self.shuffled = np.concatenate([shuffled, ours])
 
+    @property
+    def by_name(self) -> tuple[int, Score]:
+        """Number of classes, and V where those of the source are called by other names."""
+        clusters = np.unique(self.clusters)
+        theirs, ours = (
+            crossed(self.labels[side], self.clusters[side], self.names, clusters)
+            for side in (self.of_source, ~self.of_source)
+        )
+        return len(theirs), lambda other: v_of_counts(theirs[other] + ours)
+
+
+def v_of_counts(counts: Float64) -> Float64:
+    """:func:`v_measure` of tables of counts: ``2 I(class; cluster)/(H(class) + H(cluster))``.
+
+    Parameters
+    ----------
+    counts : (..., classes, clusters) float64
+
+    Returns
+    -------
+    (...) float64
+        1 where there is one class in one cluster.
+    """
+    shares = counts / counts.sum(axis=(-2, -1), keepdims=True)
+
+    def entropy(of: Float64) -> Float64:
+        logs = np.log(of, out=np.zeros_like(of), where=of > 0)
+        return np.asarray(-(of * logs).sum(axis=-1))
+
+    apart = entropy(shares.sum(axis=-1)) + entropy(shares.sum(axis=-2))
+    told = apart - entropy(shares.reshape(*shares.shape[:-2], -1))
+    return np.divide(2 * told, apart, out=np.ones_like(apart), where=apart > 0)
+
 
 def _joined(work: AtWork) -> dict[str, _Joint]:
-    classes = work.learnt.classes
-    columns = [] if classes is None else classes.columns
-    return {name: work.once(("joint", name), partial(_Joint, column=name)) for name in columns}
+    return {name: work.once(("joint", name), partial(_Joint, column=name)) for name in work.columns}
 
 
 def _agreement(measure: Any, *, shuffled: bool) -> Any:
@@ -98,6 +131,11 @@ def _agreement(measure: Any, *, shuffled: bool) -> Any:
         }
 
     return function
+
+
+def renamed(work: AtWork) -> Float64:
+    """Mean V-measures where the source's classes are called by other names; see :mod:`~.names`."""
+    return by_other_names([joint.by_name for joint in _joined(work).values()])
 
 
 def _modality(work: AtWork) -> float:
@@ -133,6 +171,7 @@ FAMILY = (
         ends=("identity", "target"),
         function=_agreement(v_measure, shuffled=False),
         floor=_agreement(v_measure, shuffled=True),
+        renamed=renamed,
     ),
     Use(
         name="cluster_adjusted_rand",

@@ -6,6 +6,7 @@ import re
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -115,8 +116,13 @@ class Classifier:
         asked = np.asarray(labels).astype(str)
         if len(asked) == 0:
             raise ShapeError("No row is asked about that has a class. Choose other labels.")
+        return float(np.mean(self.says(rows) == asked))
+
+    def says(self, rows: Float32) -> npt.NDArray[Any]:
+        """Return the class that each row is given, (n,) str."""
         with one_thread():
-            return float(np.mean(self.classes[self.fitted.predict(rows)] == asked))
+            named: npt.NDArray[Any] = self.classes[self.fitted.predict(rows)]
+        return named
 
 
 def _classifier(model: Model, random_state: int) -> Any:
@@ -192,6 +198,15 @@ class Classes:
     def columns(self) -> list[str]:
         """Questions that can be asked."""
         return [str(name) for name in self.source.columns]
+
+    @cached_property
+    def names(self) -> dict[str, npt.NDArray[Any]]:
+        """Classes of each column, of both sides, sorted."""
+        sides = {name: (self.source[name], self.target[name]) for name in self.columns}
+        return {
+            name: np.unique([one for side in both for one in side if isinstance(one, str)])
+            for name, both in sides.items()
+        }
 
     def of_source(self, name: str, rows: Integers) -> tuple[Integers, npt.NDArray[Any]]:
         """Return positions and labels of those of the given source rows that have a class."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from anisoalign_core.compare.use.at_work import AtWork
+from anisoalign_core.numerics import Float64
 
 Group = Literal["train", "search", "mixed", "cluster", "zero-shot", "robustness"]
 Wants = Literal["", "labels", "prompts"]
@@ -34,6 +35,9 @@ class Use:
         Returns what chance gives; its docstring says which. In the same form.
     meaningful : bool
         Whether rows without any meaning, such as a permuted target, must score the floor.
+    renamed : callable of an :class:`~.at_work.AtWork`, optional
+        Of measures against classes: what they give where the classes of one side are called by
+        other names, (R,); see :mod:`~.names`.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Use:
     direction: Literal["higher", "lower"] = "higher"
     range: tuple[float, float] = (0.0, 1.0)
     meaningful: bool = True
+    renamed: Callable[[AtWork], Float64] | None = None
 
     def asks(self, work: AtWork) -> bool:
         """Whether it can be measured there."""

@@ -10,11 +10,12 @@ import numpy.typing as npt
 
 from anisoalign_core.compare.use.at_work import AtWork
 from anisoalign_core.compare.use.labels import Classes
+from anisoalign_core.compare.use.names import Told, by_other_names
 from anisoalign_core.compare.use.training import most_frequent
 from anisoalign_core.compare.use.use import Use
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import ParameterError
-from anisoalign_core.numerics import Float32, Integers
+from anisoalign_core.numerics import Float32, Float64, Integers
 
 TEMPLATES = ("{}", "a {}", "a photo of a {}", "this picture shows a {}")
 """Sentences that class names are put into, as zero-shot classifiers of CLIP do."""
@@ -155,20 +156,28 @@ def prototypes(
     return found
 
 
+def told(work: AtWork) -> dict[str, Told]:
+    """Return the class whose vector is nearest to each target row, and its own, by column."""
+    found = {}
+    for column, prompts in work.learnt.prompts.items():
+        keep, true = work.asked(column)
+        names = np.array(list(prompts))
+        nearest = (work.target[keep] @ np.stack(list(prompts.values())).T).argmax(axis=1)
+        found[column] = Told(names[nearest], true, work.names(column))
+    return found
+
+
 def accuracies(work: AtWork) -> dict[str, float]:
     """Share of target rows whose nearest class vector names their class, by column.
 
     Classes that no vector names count as missed.
     """
-    classes = work.learnt.classes
-    assert classes is not None  # noqa: S101  (measures that want prompts want labels)
-    found = {}
-    for column, prompts in work.learnt.prompts.items():
-        keep, labels = classes.of_target(column, work.target_rows)
-        names = np.array(list(prompts))
-        nearest = (work.target[keep] @ np.stack(list(prompts.values())).T).argmax(axis=1)
-        found[column] = float(np.mean(names[nearest] == labels))
-    return found
+    return {column: one.right for column, one in told(work).items()}
+
+
+def renamed(work: AtWork) -> Float64:
+    """Mean accuracies where class vectors are called by other names; see :mod:`~.names`."""
+    return by_other_names([one.by_name for one in told(work).values()])
 
 
 def _chance(work: AtWork) -> dict[str, float]:
@@ -191,5 +200,6 @@ FAMILY = (
         ends=("permuted", "oracle"),
         function=accuracies,
         floor=_chance,
+        renamed=renamed,
     ),
 )

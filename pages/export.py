@@ -19,6 +19,7 @@ from app.widgets.export import (
     summary,
     to_export,
 )
+from app.widgets.scores import mended_scores
 
 FORMAT_WIDTH = 340
 
@@ -69,3 +70,4 @@ with guard():
     offer(cooked, suffix, dtype, name)
     offer_recipe(cooked, name)
     reproduce(cooked, name)
+    mended_scores(cooked, choice)

@@ -1,8 +1,9 @@
-"""Compare: every method on the same splits, with floor, ceiling and controls beside them."""
+"""Compare: what the vectors are for, and which correction helps; then every method in full."""
 
 import streamlit as st
 
 from app.session import require_pair
+from app.widgets.advice import advised, choose_question, show_advice
 from app.widgets.board import beside, better, facts, picture, tables, take_home
 from app.widgets.common import guard, page_header
 from app.widgets.compare import choose_contest, compared
@@ -17,12 +18,18 @@ page_header(
 pair = require_pair()
 verdict_line()
 with guard():
+    question = choose_question(pair)
+    advice = advised(question)
+    if advice is not None:
+        show_advice(advice)
+    st.header("The whole comparison", anchor=False)
+    st.caption("Every method and every measure, between a floor and a ceiling.")
     if not pair.paired:
         st.caption(
             "This pair is unpaired: residual, recall, the mixed gallery, captions and the methods "
             "that learn from pairs are left out."
         )
-    contest = choose_contest(pair)
+    contest = choose_contest(pair, question.splits, question.lessons, question.vectors)
     if contest is None:
         st.stop()
     board = compared(contest)

@@ -20,6 +20,7 @@ from app.widgets.export import (
     to_export,
 )
 from app.widgets.verdict import verdict_line
+from app.widgets.scores import mended_scores
 
 FORMAT_WIDTH = 340
 
@@ -71,3 +72,4 @@ with guard():
     offer(cooked, suffix, dtype, name)
     offer_recipe(cooked, name)
     reproduce(cooked, name)
+    mended_scores(cooked, choice)

@@ -26,12 +26,20 @@ def compare(options: argparse.Namespace) -> None:
     """Print a board of all methods on the same splits."""
     from anisoalign_core.compare import Leaderboard, leaderboard
     from anisoalign_core.compare.captions import caption_board
+    from anisoalign_core.compare.plan import plan_board
     from anisoalign_core.publish import FORMATS, to_json, to_markdown
 
     for path in options.out:
         if Path(path).suffix not in FORMATS:
             raise ParameterError(f"--out {path}: end the name with {', '.join(FORMATS)}.")
     (pair, _), finished, captions = read_pair(options), list[Leaderboard](), None
+    lessons = _lessons(options, pair)
+    if not options.quiet:
+        asked = _questions(pair, lessons)
+        plan = plan_board(
+            pair, options.methods, options.splits, holdout=options.holdout, questions=asked
+        )
+        say(options, f"{plan}.")
     try:
         with telling(options) as tell:
             leaderboard(
@@ -41,7 +49,7 @@ def compare(options: argparse.Namespace) -> None:
                 holdout=options.holdout,
                 k=options.k,
                 random_state=options.seed,
-                **_lessons(options, pair),
+                **lessons,
                 on_split=finished.append,
                 progress=tell,
             )
@@ -102,6 +110,9 @@ def advise(options: argparse.Namespace) -> None:
     from anisoalign_core.compare import advise as advised
 
     (pair, sample), finished = read_pair(options), list[Advice]()
+    lessons = _lessons(options, pair)
+    if not options.quiet:
+        _say_plan(options, pair, lessons)
     try:
         with telling(options) as tell:
             found = advised(
@@ -110,7 +121,7 @@ def advise(options: argparse.Namespace) -> None:
                 options.methods,
                 splits=options.splits,
                 random_state=options.seed,
-                **_lessons(options, pair),
+                **lessons,
                 on_split=finished.append,
                 progress=tell,
             )
@@ -146,3 +157,23 @@ def _lessons(options: argparse.Namespace, pair: EmbeddingPair) -> dict[str, Any]
         "keywords": parse_keywords(options.keywords) if options.keywords else None,
         "prompts": load(prompts, modality=pair.source.modality) if prompts else None,
     }
+
+
+def _questions(pair: EmbeddingPair, lessons: dict[str, Any]) -> int:
+    """Return how many questions classifiers are taught."""
+    from anisoalign_core.compare.use import classes_of
+
+    classes = classes_of(pair, lessons["columns"], lessons["keywords"])
+    return 0 if classes is None else len(classes.columns)
+
+
+def _say_plan(options: argparse.Namespace, pair: EmbeddingPair, lessons: dict[str, Any]) -> None:
+    """Say what the advice will try, and for how long."""
+    from anisoalign_core.compare.plan import askable, plan_advice
+
+    questions = _questions(pair, lessons)
+    possible, _ = askable(pair.paired, questions or None, lessons["prompts"])
+    purposes = [name for name in options.purpose or possible if name in possible]
+    if purposes:
+        plan = plan_advice(pair, purposes, options.methods, options.splits, questions=questions)
+        say(options, f"{plan}.")

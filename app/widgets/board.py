@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import get_args
 
 import pandas as pd
 import streamlit as st
@@ -11,6 +12,7 @@ from anisoalign_core.compare import Leaderboard, published
 from anisoalign_core.compare.captions import CaptionBoard
 from anisoalign_core.compare.results import GROUPS
 from anisoalign_core.compare.use import described
+from anisoalign_core.compare.use.use import Group
 from anisoalign_core.plots.leaderboard import answers, tradeoff_board
 from anisoalign_core.publish import FORMATS, render
 from anisoalign_core.publish.tables import (
@@ -23,9 +25,12 @@ from anisoalign_core.publish.tables import (
 )
 from app.widgets.common import figure, plain
 
+GAINS = ("support", *get_args(Group))
+"""Groups of what a correction may buy."""
+
 
 def picture(board: Leaderboard) -> None:
-    """Show support against semantics, axes to choose."""
+    """Show what is gained against semantics, axes to choose."""
     st.subheader("What each method buys, and what it costs", anchor=False)
     left, right = st.columns(2)
     across = left.selectbox(
@@ -36,8 +41,8 @@ def picture(board: Leaderboard) -> None:
         bind="query-params",
     )
     up = right.selectbox(
-        "Gain: support or use",
-        _first("mixing_coverage", _directed(board, "support") + _directed(board, "use")),
+        "Gain: support, or any use",
+        _first("mixing_coverage", [one for name in GAINS for one in _directed(board, name)]),
         format_func=_words,
         key="compare_up",
         bind="query-params",

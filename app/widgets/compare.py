@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from anisoalign_core.compare import Entry, Leaderboard, default_names, entry, leaderboard
-from anisoalign_core.compare.use import class_columns, parse_keywords
+from anisoalign_core.compare.plan import Speed, in_words, plan_board
 from anisoalign_core.errors import AnisoAlignError
+from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
 from app.session import loaded, require_pair
+from app.widgets.asked import ask, was_stopped, when_asked
+from app.widgets.class_vectors import ClassVectors
 from app.widgets.common import plain
-from app.widgets.progress import progress_bar
+from app.widgets.lessons import Lessons
 
 SPLITS = (3, 5, 10)
-WAYS = {"labels": "labels of the set", "keywords": "words in captions"}
-BASE_SECONDS, SCORE_SECONDS, DIM_SECONDS, TEACH_SECONDS = 0.05, 0.16, 0.11, 0.17
-"""One method on one split: always; per (1,000 scored rows)²; per 512 dimensions; per question."""
+SPEED_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -28,19 +28,36 @@ class Contest:
 
     methods: tuple[str, ...]
     splits: int
-    columns: tuple[str, ...]
-    keywords: str
+    lessons: Lessons
     holdout: float
     seed: int
+    vectors: ClassVectors | None = None
 
     @property
-    def key(self) -> tuple[object, ...]:
+    def key(self) -> tuple[Hashable, ...]:
         """What boards are kept under; more splits continue the same board."""
-        return "board", self.methods, self.columns, self.keywords, self.holdout, self.seed
+        vectors = None if self.vectors is None else self.vectors.key
+        return "board", self.methods, self.lessons, vectors, self.holdout, self.seed
 
 
-def choose_contest(pair: EmbeddingPair) -> Contest | None:
-    """Choose methods, splits and lessons; None while a choice cannot be read."""
+def choose_splits() -> int:
+    """Choose how many splits."""
+    return st.segmented_control(
+        "Splits",
+        SPLITS,
+        default=5,
+        required=True,
+        key="compare_splits",
+        bind="query-params",
+        help="Every method is fitted and scored on the same seeded splits. More splits narrow "
+        "the intervals, down to what the rows themselves allow.",
+    )
+
+
+def choose_contest(
+    pair: EmbeddingPair, splits: int, lessons: Lessons, vectors: ClassVectors | None
+) -> Contest | None:
+    """Choose methods; None while a choice cannot be read."""
     usable = [name for name in default_names() if pair.paired or entry(name).needs != "paired"]
     methods = st.multiselect(
         "Methods",
@@ -55,34 +72,14 @@ def choose_contest(pair: EmbeddingPair) -> Contest | None:
         "anisoalign:variant=corrected,rank=16. The raw source, ReAlign and the target's own rows "
         "always stand on the board.",
     )
-    row = st.container(horizontal=True, gap="large")  # wraps on narrow screens, unlike columns
-    splits = row.segmented_control(
-        "Splits",
-        SPLITS,
-        default=5,
-        required=True,
-        key="compare_splits",
-        bind="query-params",
-        help="Every method is fitted and scored on the same seeded splits. More splits narrow "
-        "the intervals, down to what the rows themselves allow.",
-    )
-    columns, keywords = _lessons(pair, row)
     try:
         chosen = [entry(name) for name in methods]
-        if keywords:
-            parse_keywords(keywords)
     except AnisoAlignError as error:
         st.error(plain(str(error)), icon=":material/error:")
         return None
     _say_who_trains([entry(name) for name in usable if name not in methods], splits)
-    return Contest(
-        tuple(one.name for one in chosen),
-        splits,
-        columns,
-        keywords,
-        0.25,
-        st.session_state["split_seed"],
-    )
+    seed, names = st.session_state["split_seed"], tuple(one.name for one in chosen)
+    return Contest(names, splits, lessons, 0.25, seed, vectors)
 
 
 def _label(name: str) -> str:
@@ -104,67 +101,8 @@ def _say_who_trains(idle: Sequence[Entry], splits: int) -> None:
         seconds = splits * sum(one.build().training_seconds(dim) for one in slow)
         st.caption(
             f"Not chosen, since training takes time: {' and '.join(one.label for one in slow)}. "
-            f"Choosing adds about {_in_words(seconds)}."
+            f"Choosing adds about {in_words(seconds)}."
         )
-
-
-def _lessons(pair: EmbeddingPair, row: DeltaGenerator) -> tuple[tuple[str, ...], str]:
-    """Choose what classifiers are taught: label columns, or keywords in captions."""
-    found = [pair.source.labels, pair.target.labels]
-    if pair.paired:
-        found = [found[0] if found[0] is not None else found[1]] * 2
-    columns = [name for name in class_columns(found[0]) if name in class_columns(found[1])]
-    told = [side.captions is not None for side in (pair.source, pair.target)]
-    readable = any(told) if pair.paired else all(told)
-    ways = ["labels"] * bool(columns) + ["keywords"] * bool(readable)
-    if not ways:
-        st.caption(
-            "Classifiers cannot be taught here: the set has neither labels nor captions on both "
-            "sides. Load a table with label columns, or captions, on the Data page."
-        )
-        return (), ""
-    way = ways[0]
-    if len(ways) == 2:
-        way = row.segmented_control(
-            "Teach classifiers",
-            ways,
-            default="labels",
-            required=True,
-            format_func={
-                "labels": "labels of the set",
-                "keywords": "words in captions",
-            }.__getitem__,
-            key="compare_way",
-            bind="query-params",
-        )
-    if way == "keywords":
-        text = st.text_input(
-            "Classes, as words in captions",
-            placeholder="dog: dog, puppy; cat: cat, kitten",
-            key="compare_keywords",
-            bind="query-params",
-            help="A row belongs to a class when its caption holds a word of that class and of no "
-            "other. One class per semicolon; the name, a colon, its words.",
-        )
-        if text.strip():
-            return (), text.strip()
-        st.caption(
-            "Until classes are typed, "
-            + ("the labels of the set are taught." if columns else "no classifier is taught.")
-        )
-        return tuple(columns), ""
-    chosen = st.pills(
-        "Labels to teach",
-        columns,
-        default=columns,
-        selection_mode="multi",
-        format_func=plain,
-        key="compare_columns",
-        bind="query-params",
-    )
-    if not chosen:
-        st.caption("None is chosen, so all are taught.")
-    return tuple(name for name in columns if name in (chosen or columns)), ""
 
 
 def kept_results() -> dict[tuple[object, ...], object]:
@@ -181,24 +119,31 @@ def kept_results() -> dict[tuple[object, ...], object]:
 
 def compared(contest: Contest) -> Leaderboard | None:
     """Run on request, keep every finished split, and return what there is."""
-    known = _board(contest)
-    asked = (require_pair().digest, contest.key)
-    if _missing(contest, known) and st.session_state.get("compare_asked") == asked:
-        st.session_state["compare_unfinished"] = True  # until the end, or an error, is reached
-        _run(contest, known)
-        _stop()
-        del st.session_state["compare_unfinished"]
+    pair, known = require_pair(), _board(contest)
+    asked = pair.digest, contest.key
+    if _missing(contest, known):
+        when_asked("compare", asked, "Comparing", lambda tell: _run(contest, known, tell))
         known = _board(contest)
     missing = _missing(contest, known)
     if missing:
+        plan = plan_board(
+            pair,
+            contest.methods,
+            contest.splits,
+            holdout=contest.holdout,
+            questions=contest.lessons.questions,
+            already=contest.splits - missing,
+            speed=speed_of(pair.dim),
+        )
         words = "Compare" if known is None else f"Continue ({missing} more splits)"
         st.button(
-            f"{words}, about {_estimate(contest, missing, require_pair())}",
+            f"{words}, about {plan.duration}",
             type="primary",
             key="compare_run",
-            on_click=lambda: st.session_state.update(compare_asked=asked),
+            on_click=ask,
+            args=("compare", asked),
         )
-        stopped = st.session_state.pop("compare_unfinished", False)
+        stopped = was_stopped("compare")
         if known is not None:
             st.info(
                 f"{known.splits} of {contest.splits} splits are finished; nothing of them is lost.",
@@ -221,45 +166,24 @@ def _missing(contest: Contest, known: Leaderboard | None) -> int:
     return max(contest.splits - (known.splits if known else 0), 0)
 
 
-def _run(contest: Contest, known: Leaderboard | None) -> None:
-    """Compare, keeping each finished split; an error is said once and ends the run."""
+def _run(contest: Contest, known: Leaderboard | None, tell: Progress) -> None:
+    """Compare, keeping each finished split."""
     kept = kept_results()
-    try:
-        with progress_bar("Comparing", on_cancel=_stop, long=True) as tell:
-            leaderboard(
-                require_pair(),
-                contest.methods,
-                splits=contest.splits,
-                holdout=contest.holdout,
-                random_state=contest.seed,
-                columns=contest.columns or None,
-                keywords=parse_keywords(contest.keywords) if contest.keywords else None,
-                previous=known,
-                on_split=lambda board: kept.update({contest.key: board}),
-                progress=tell,
-            )
-    except AnisoAlignError as error:
-        st.error(plain(str(error)), icon=":material/error:")
-    except Exception:
-        _stop()  # or every later run of the page would fail in the same way
-        del st.session_state["compare_unfinished"]
-        raise
+    leaderboard(
+        require_pair(),
+        contest.methods,
+        splits=contest.splits,
+        holdout=contest.holdout,
+        random_state=contest.seed,
+        **contest.lessons.asked,
+        prompts=None if contest.vectors is None else contest.vectors.make(),
+        previous=known,
+        on_split=lambda board: kept.update({contest.key: board}),
+        progress=tell,
+    )
 
 
-def _stop() -> None:
-    st.session_state.pop("compare_asked", None)
-
-
-def _estimate(contest: Contest, splits: int, pair: EmbeddingPair) -> str:
-    held = min(contest.holdout * min(len(pair.source), len(pair.target)), 2000)
-    questions = 1 if contest.keywords else len(contest.columns)
-    each = BASE_SECONDS + DIM_SECONDS * pair.dim / 512 + TEACH_SECONDS * questions
-    each += SCORE_SECONDS * (held / 1000) ** 2 * max(pair.dim / 128, 1) ** 0.5
-    training = sum(entry(name).build().training_seconds(pair.dim) for name in contest.methods)
-    return _in_words(splits * (each * (len(contest.methods) + 3) + training))
-
-
-def _in_words(seconds: float) -> str:
-    if seconds < 40:
-        return "half a minute"
-    return "a minute" if seconds < 90 else f"{seconds / 60:.0f} minutes"
+@st.cache_data(ttl=SPEED_SECONDS, show_spinner=False)
+def speed_of(dim: int) -> Speed:
+    """Return how quick this server is now, for estimates."""
+    return Speed.measured(dim)

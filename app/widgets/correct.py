@@ -12,7 +12,7 @@ from anisoalign_core.align import ALIGNERS, USUAL, Aligner
 from anisoalign_core.compare.study import Plane, PlaneKind, Study, Trial
 from app.session import already, long_result, require_pair, result, split
 from app.widgets.common import plain
-from app.widgets.parameters import choose_parameters
+from app.widgets.parameters import choose_parameters, set_parameters
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,26 @@ class Choice:
     def build(self) -> Aligner:
         """Return the method, not fitted."""
         return ALIGNERS[self.method].of(self.parameters)
+
+
+AUTO = "auto_wanted"
+"""Key of the live knob whose automatic value the page is to begin with."""
+
+
+def open_with(choice: Choice) -> None:
+    """Set the page's controls, so that it opens with a choice; what it leaves out is as usual."""
+    method = ALIGNERS[choice.method]
+    values = method.of(choice.parameters).plain_params()
+    st.session_state["method"] = choice.method
+    if choice.weigh != st.session_state.get("weigh", choice.weigh):
+        st.session_state["weigh"] = choice.weigh
+    set_parameters(method, values)
+    st.session_state.pop(AUTO, None)
+    for knob in method.live():
+        if values[knob.parameter] == "auto":
+            st.session_state[AUTO] = knob.parameter
+        else:
+            st.session_state[knob.parameter] = float(values[knob.parameter])
 
 
 def usual_values(method: type[Aligner]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from anisoalign_core.io import FORMATS, float16_error, save, to_bytes
 from anisoalign_core.io.registry import writer_of
 from anisoalign_core.io.writing import Dtype
 from anisoalign_core.numerics import Progress, row_norms
+from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.recipe import Recipe, cook
 from app.loading import export_root
 from app.session import already, long_result, require_pair, result
@@ -148,7 +149,9 @@ def _asked(choice: Choice, key: tuple[object, ...], fit_on: str) -> bool:
 
 def file_name(choice: Choice, suffix: str) -> str:
     """Name an export after its modality, method and the values of its live knobs."""
-    tail = "".join(f"-{value:g}" for value in choice.values.values())
+    tail = "".join(
+        f"-{value}" if isinstance(value, str) else f"-{value:g}" for value in choice.values.values()
+    )
     return f"{_safe(require_pair().source.modality)}-{choice.method}{tail}{suffix}"
 
 
@@ -289,6 +292,12 @@ def _model_bytes(method: Aligner) -> bytes:
         return method.save(Path(folder) / "model.npz").read_bytes()
 
 
+def file_names(pair: EmbeddingPair) -> tuple[str, str]:
+    """Return what lines call the files of target and source: each the first it was read from."""
+    target, source = (side.provenance.files or (side.name,) for side in (pair.target, pair.source))
+    return target[0], source[0]
+
+
 def reproduce(cooked: Cooked, name: str) -> None:
     """Show the Python and shell lines that build the same file."""
     recipe = cooked.recipe
@@ -296,7 +305,6 @@ def reproduce(cooked: Cooked, name: str) -> None:
     if ALIGNERS[recipe.method].is_control:
         st.caption("Controls have no lines to reproduce them; the recipe holds the settings.")
         return
-    names = []
     for side in (pair.target, pair.source):
         files = side.provenance.files
         if len(files) > 1:
@@ -306,7 +314,7 @@ def reproduce(cooked: Cooked, name: str) -> None:
                 "settings."
             )
             return
-        names.append(files[0] if files else side.name)
+    names = file_names(pair)
     python, shell = st.tabs(["Python", "Command line"])
     if recipe.pairing == "id":
         st.caption("Ids are read from the files, or from NAME.ids.txt beside them.")

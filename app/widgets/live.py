@@ -13,7 +13,7 @@ from anisoalign_core.align.knobs import Dial
 from anisoalign_core.compare.study import Plane, Trial, View
 from anisoalign_core.plots.live import picture
 from app.session import loaded, long_result, result
-from app.widgets.correct import Choice, plane, usual_values
+from app.widgets.correct import AUTO, Choice, plane, usual_values
 from app.widgets.learned import Learned, retrain
 from app.widgets.live_picture import show
 from app.widgets.selections import Selection, show_selection
@@ -34,7 +34,8 @@ def live_control(
     place: Any = row
     if alone:
         place = row.container(width=BOX_WIDTH)
-        if knobs[0].auto and row.button("Auto", key="auto", help=knobs[0].auto):
+        pressed = knobs[0].auto and row.button("Auto", key="auto", help=knobs[0].auto)
+        if pressed or st.session_state.pop(AUTO, None) == knobs[0].parameter:
             st.session_state[knobs[0].parameter] = _auto(trial, choice, knobs[0])
     elif knobs:
         place = row.popover("Each bound by itself", icon=":material/tune:")

@@ -32,21 +32,47 @@ def choose_parameters(method: type[Aligner]) -> dict[str, Any]:
                 horizontal=True, vertical_alignment="bottom", gap="medium"
             )
             place = folded
-        key = method.link + knob.parameter
         if knob.auto and place.toggle(
             f"Automatic {knob.parameter}",
             True,
-            key=f"{method.link}auto_{knob.parameter}",
+            key=_auto_key(method, knob),
             bind="query-params",
             help=knob.auto,
         ):
             chosen[knob.parameter] = None
             continue
         begin = knob.start(chosen, usual[knob.parameter], dim)
-        if callable(knob.begin):  # what was chosen from another start is no choice here
-            key += f"_{begin}"
+        key = _key(method, knob, begin)
         chosen[knob.parameter] = _widget(place, knob, key, begin, dim, alone)
     return chosen
+
+
+def set_parameters(method: type[Aligner], values: Mapping[str, Any]) -> None:
+    """Set what :func:`choose_parameters` will show, where it has not been shown yet."""
+    usual, dim = method().plain_params(), require_pair().dim
+    for knob in method.knobs:
+        value = values[knob.parameter]
+        if knob.live or not knob.applies(values):
+            continue
+        if knob.auto:
+            st.session_state[_auto_key(method, knob)] = value is None
+        if value is not None:
+            begin = knob.start(values, usual[knob.parameter], dim)
+            shown = value if knob.choices or isinstance(value, bool) else _kind(knob)(value)
+            st.session_state[_key(method, knob, begin)] = shown
+
+
+def _key(method: type[Aligner], knob: Knob, begin: Any) -> str:
+    """Key of a knob's widget; what was chosen from another start is no choice here."""
+    return method.link + knob.parameter + (f"_{begin}" if callable(knob.begin) else "")
+
+
+def _auto_key(method: type[Aligner], knob: Knob) -> str:
+    return f"{method.link}auto_{knob.parameter}"
+
+
+def _kind(knob: Knob) -> type[int] | type[float]:
+    return int if knob.step >= 1 else float
 
 
 def _widget(place: Any, knob: Knob, key: str, begin: Any, dim: int, alone: bool) -> Any:
@@ -63,7 +89,7 @@ def _widget(place: Any, knob: Knob, key: str, begin: Any, dim: int, alone: bool)
             format_func=knob.choices.get,
             **asked,
         )
-    kind = int if knob.step >= 1 else float
+    kind = _kind(knob)
     low, high, begin, step = map(kind, (knob.low, knob.most(dim), begin, knob.step))
     if knob.typed:
         return kind(

@@ -1,4 +1,4 @@
-"""What all sessions of this server share: places, turns, and memory that goes back."""
+"""What all sessions of this server share: places, turns, classes, and memory that goes back."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ import os
 import sys
 import threading
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 
 import streamlit as st
 
 from anisoalign_core.files.limits import THREADS_VARIABLE, usable_cores
 from anisoalign_core.threads import limit_blas
+from app.classes import Classes
 from app.places import Place, Places
 from app.settings import settings
 from app.turns import Turns
@@ -27,11 +28,12 @@ MMAP_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Server:
-    """Places for sessions, and turns for long and for short jobs."""
+    """Places for sessions, turns for long and for short jobs, and classes that vote."""
 
     places: Places
     long: Turns
     short: Turns
+    classes: Classes = field(default_factory=lambda: Classes(at_once=0, hours=1))
 
 
 @cache
@@ -45,6 +47,7 @@ def server() -> Server:
         Places(chosen.sessions, chosen.session_bytes, chosen.server_bytes),
         Turns(chosen.jobs, chosen.waiting),
         Turns(chosen.jobs, chosen.waiting),
+        Classes(chosen.classes, chosen.class_hours),
     )
 
 

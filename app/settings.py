@@ -34,8 +34,8 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _setting(variable: str, words: str, default: int | None = None) -> int:
-    about = {"variable": variable, "words": words}
+def _setting(variable: str, words: str, default: int | None = None, least: int = 1) -> int:
+    about = {"variable": variable, "words": words, "least": least}
     if default is None:
         return field(default_factory=lambda: usable_memory() // 2, metadata=about)
     return field(default=default, metadata=about)
@@ -66,6 +66,15 @@ class Settings:
     idle_minutes: int = _setting(
         "ANISOALIGN_IDLE_MINUTES", "minutes without a click after which a session is let go", 60
     )
+    classes: int = _setting(
+        "ANISOALIGN_MAX_CLASSES",
+        "classes at once that vote together on the Learn page; 0: none is offered",
+        0,
+        least=0,
+    )
+    class_hours: int = _setting(
+        "ANISOALIGN_CLASS_HOURS", "hours after which a class is forgotten, with its votes", 4
+    )
 
     @classmethod
     def from_env(cls) -> Settings:
@@ -74,12 +83,14 @@ class Settings:
         Raises
         ------
         ParameterError
-            If one holds anything but a whole number above zero.
+            If one holds anything but a whole number above zero, or zero where that is allowed.
         """
         plain = cls()
         return cls(
             **{
-                each.name: from_env(each.metadata["variable"], getattr(plain, each.name))
+                each.name: from_env(
+                    each.metadata["variable"], getattr(plain, each.name), each.metadata["least"]
+                )
                 for each in fields(cls)
             }
         )

@@ -1,7 +1,7 @@
 """Learn: the gap in eight steps, for a class that has never heard of it."""
 
 from app.widgets.common import guard, page_header
-from app.widgets.learn import choose_step, show_step
+from app.widgets.learn import story
 
 page_header(
     "Learn",
@@ -9,4 +9,4 @@ page_header(
     "nothing to upload.",
 )
 with guard():
-    show_step(choose_step())
+    story()

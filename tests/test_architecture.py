@@ -162,6 +162,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     },
     "teach": {
         "errors",
+        "card",
         "numerics",
         "embeddings",
         "things",

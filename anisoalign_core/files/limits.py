@@ -124,8 +124,15 @@ def size_text(size: int) -> str:
     return f"{size:,} bytes"
 
 
-def from_env(variable: str, default: int) -> int:
-    """Return the whole number above zero in an environment variable; the default without one.
+def from_env(variable: str, default: int, least: int = 1) -> int:
+    """Return the whole number in an environment variable; the default without one.
+
+    Parameters
+    ----------
+    variable : str
+    default : int
+    least : {0, 1}
+        The smallest number that is taken.
 
     Raises
     ------
@@ -135,10 +142,9 @@ def from_env(variable: str, default: int) -> int:
     text = os.environ.get(variable, "").strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 18 or int(text) < 1:
-        raise ParameterError(
-            f'{variable} is "{text[:40]}"; give a whole number above zero, such as {default}.'
-        )
+    if not (text.isascii() and text.isdigit()) or len(text) > 18 or int(text) < least:
+        wanted = "a whole number above zero" if least else "zero or a whole number above it"
+        raise ParameterError(f'{variable} is "{text[:40]}"; give {wanted}, such as {default}.')
     return int(text)
 
 

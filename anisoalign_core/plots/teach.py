@@ -19,6 +19,7 @@ from anisoalign_core.plots.style import (
     dots,
     layout,
     line,
+    points,
     shares,
 )
 from anisoalign_core.teach import Bar, Claim
@@ -102,6 +103,86 @@ def value_bars(bars: Sequence[Bar], axis: str, top: float) -> go.Figure:
     figure.update_yaxes(ticksuffix="  ", showgrid=False)
     figure = layout(figure, height=100 + 36 * len(bars), legend=False)
     return figure.update_layout(margin={"r": 40})
+
+
+def landing_in_plane(
+    pictures: Float32,
+    captions: Float32,
+    caption: tuple[Float32, Float32],
+    nearest: Float32,
+    *,
+    axis_labels: tuple[str, str],
+) -> go.Figure:
+    """One caption before and after a correction, among pictures and captions, on two directions.
+
+    Parameters
+    ----------
+    pictures, captions : (n, 2) float32
+    caption : ((2,), (2,)) float32
+        The caption before and after.
+    nearest : (k, 2) float32
+        The pictures nearest to it after the correction.
+    axis_labels : (str, str)
+    """
+    before, after = caption
+    figure = go.Figure(
+        [
+            points(pictures, name="pictures", colour=TARGET, opacity=0.35),
+            points(captions, name="captions", colour=SOURCE, opacity=0.35),
+            line([before[0], after[0]], [before[1], after[1]], "its way", NULL, hoverinfo="skip"),
+            dots(
+                nearest[:, 0],
+                nearest[:, 1],
+                "nearest pictures",
+                TARGET,
+                marker={"symbol": "circle-open", "size": 13, "line": {"width": 2}},
+            ),
+        ]
+    )
+    for at, name, colour in ((before, "yours", SOURCE), (after, "yours, corrected", CORRECTED)):
+        figure.add_trace(
+            dots(
+                at[0],
+                at[1],
+                name,
+                colour,
+                marker={
+                    "symbol": "diamond",
+                    "size": 16,
+                    "line": {"width": 2, "color": "#ffffff"},
+                },
+            )
+        )
+    figure.update_xaxes(title=axis_labels[0])
+    figure.update_yaxes(title=axis_labels[1])
+    return layout(figure, height=420)
+
+
+def vote_bars(options: Sequence[str], counts: Sequence[int], found: int | None = None) -> go.Figure:
+    """Draw how many chose each option.
+
+    Parameters
+    ----------
+    options : sequence of str
+    counts : sequence of int
+    found : int, optional
+        The option that holds, or is nearest to what is: drawn in full.
+    """
+    filled = [0.9 if number == found else 0.4 for number in range(len(options))]
+    figure = go.Figure(
+        go.Bar(
+            x=[as_text(option) for option in options],
+            y=list(counts),
+            marker={"color": GAP, "opacity": filled},
+            text=[str(count) if count else "" for count in counts],
+            textposition="outside",
+            cliponaxis=False,
+            hoverinfo="skip",
+        )
+    )
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(title="votes", range=[0, 1.2 * max(*counts, 1)], tickformat="d")
+    return layout(figure, height=230, legend=False)
 
 
 def gap_over_time(

@@ -15,6 +15,8 @@ from anisoalign_core.teach.ball import (
     two_cones,
 )
 from anisoalign_core.teach.claims import Bar, Claim, claims
+from anisoalign_core.teach.landing import Landing, usual_nearest
+from anisoalign_core.teach.predictions import MOST_OPTIONS, Prediction, typical
 from anisoalign_core.teach.sentences import Sentences
 from anisoalign_core.teach.story import (
     Checkpoint,
@@ -29,6 +31,7 @@ from anisoalign_core.teach.story import (
 )
 
 __all__ = [
+    "MOST_OPTIONS",
     "BallBound",
     "Bar",
     "Checkpoint",
@@ -36,7 +39,9 @@ __all__ = [
     "ConeShares",
     "Cones",
     "Found",
+    "Landing",
     "Moved",
+    "Prediction",
     "Sentences",
     "ball_bound",
     "ball_shift",
@@ -48,4 +53,6 @@ __all__ = [
     "mean_length",
     "shape_axes",
     "two_cones",
+    "typical",
+    "usual_nearest",
 ]

@@ -1,7 +1,8 @@
 """The Learn page's story: eight steps, and which of them is shown.
 
 The step is kept in the link (``?step=3``), so that a teacher can send one, and in the session, so
-that it is found again after a look at another page.
+that it is found again after a look at another page. Each step asks for a prediction first; within
+a class its predictions are votes, and whoever leads it chooses the step.
 """
 
 from __future__ import annotations
@@ -10,10 +11,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
+from app.classes import Lead, Now, Question
 from app.session import page_path
-from app.widgets import learn_answers, learn_balls, learn_corrections, learn_pictures
+from app.widgets import (
+    learn_answers,
+    learn_balls,
+    learn_corrections,
+    learn_look,
+    learn_pictures,
+    learn_predict,
+    learn_predictions,
+    learn_room,
+)
 from app.widgets.common import guard
+from app.widgets.learn_caption import own_caption
 
 LINK = "step"
 KEPT = "learn_step"
@@ -24,13 +37,14 @@ ROW = "learn_row"
 class Step:
     """One step: its name in the row, title, one sentence, a picture that moves, a question.
 
-    The last step's picture asks its own question and has none here.
+    The picture is given the option predicted. That of the last step comes before the prediction,
+    which is its question.
     """
 
     short: str
     title: str
     sentence: str
-    picture: Callable[[], None]
+    picture: Callable[[int | None], None] | None = None
     question: str = ""
     answer: Callable[[], str] | None = None
 
@@ -107,12 +121,11 @@ STEPS = (
         "What may and may not be claimed",
         "A number says something only beside what it would be without meaning, on other rows, or "
         "for another encoder.",
-        learn_pictures.claim,
     ),
 )
 
 
-def choose_step() -> int:
+def choose_step(leads: bool) -> int:
     """Return the number of the step shown, from 1: of the link, else of the session, else 1."""
     given = st.query_params.get(LINK, "")
     is_number = given.isdecimal() and len(given) < 4
@@ -120,7 +133,8 @@ def choose_step() -> int:
     number = min(max(known, 1), len(STEPS))
     _go(number)
     st.session_state[ROW] = number
-    with st.container(horizontal=True, vertical_alignment="center"):
+    row = st.container(horizontal=True, vertical_alignment="center")
+    with row:
         st.segmented_control(
             "Step",
             range(1, len(STEPS) + 1),
@@ -149,6 +163,9 @@ def choose_step() -> int:
             on_click=_go,
             args=(number + 1,),
         )
+        learn_look.large_type(row)
+        if not leads:
+            learn_room.offer()
     return number
 
 
@@ -158,21 +175,66 @@ def _go(number: int) -> None:
         st.query_params[LINK] = str(number)
 
 
-def show_step(number: int) -> None:
-    """Show one step: heading, sentence, picture, question with a hidden answer."""
+def story() -> None:
+    """Show the step that a person, or whoever leads their class, is at."""
+    held = learn_room.seat()
+    if isinstance(held, learn_room.Member):
+        now = learn_room.where(held)
+        if now is not None:
+            st.session_state[KEPT] = now.at[0]
+            show_step(now.at[0], held, now)
+            return
+        held = None
+    learn_room.grow()
+    show_step(choose_step(isinstance(held, Lead)), held, None)
+
+
+def show_step(number: int, held: learn_room.Seat, now: Now | None) -> None:
+    """Show one step: heading, sentence, prediction, picture, question with a hidden answer."""
     step = STEPS[number - 1]
+    last = number == len(STEPS)
+    top = st.container()  # of whoever leads: it needs to know the question, which comes below
     st.subheader(f"{number} of {len(STEPS)}: {step.title}", anchor=False)
     st.markdown(step.sentence)
+    part = learn_pictures.claim(None if now is None else now.at[1]) if last else 0
+    shown, guess = _predicted((number, part), held, now, top)
 
     @st.fragment
     def moving() -> None:
         with guard():
-            step.picture()
+            if step.picture is not None and shown:
+                step.picture(guess)
+            elif number == 2:
+                learn_balls.cone_on_ball()
+            else:
+                learn_predictions.before(number)
 
     moving()
-    if step.answer is not None:
+    if step.answer is not None and shown:
         with st.expander(f"**Question.** {step.question}", icon=":material/help:"):
             st.markdown(step.answer())
+    if last:
+        own_caption()
+    if now is None:
+        _take_home(last)
+
+
+def _predicted(
+    question: Question, held: learn_room.Seat, now: Now | None, top: DeltaGenerator
+) -> tuple[bool, int | None]:
+    """Ask for a prediction; return whether what is may be shown, and the option predicted."""
+    asked = learn_predictions.asked(question)
+    if isinstance(held, Lead):
+        with top:
+            goes_on = learn_room.panel(held, question, asked)
+        if goes_on:
+            return learn_room.reveal(held, asked)
+    if isinstance(held, learn_room.Member) and now is not None:
+        return learn_room.vote(held, now, asked)
+    return learn_predict.ask(question, asked)
+
+
+def _take_home(last: bool) -> None:
     st.download_button(
         "Take this class home (HTML)",
         _class_page,
@@ -184,7 +246,7 @@ def show_step(number: int) -> None:
         help="The whole story with questions and answers as one file, at most 8 MB. It opens from "
         "disk with no network, and its pictures move as they do here.",
     )
-    if number == len(STEPS):
+    if last:
         st.markdown("That was the story. Now with your own embeddings:")
         row = st.container(horizontal=True)
         row.page_link(page_path("data"), label="Load them", icon=":material/upload_file:")

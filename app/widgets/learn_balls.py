@@ -13,7 +13,8 @@ from anisoalign_core.teach import Cones, ball_shift, two_cones
 from app.widgets import learn_corrections as corrections
 from app.widgets import learn_pictures as pictures
 from app.widgets import learn_sample as sample
-from app.widgets.common import Number, figure, number_row, three
+from app.widgets.common import Number, number_row, three
+from app.widgets.learn_look import figure
 
 BALL = "On a ball"
 SAMPLE = "In the sample"
@@ -22,11 +23,16 @@ CONTROLS = 400
 TURNING = "Drag to turn the ball."
 
 
-def cone() -> None:
+def cone(guess: int | None) -> None:
     """Step 2: how wide the cones are."""
-    if not _on_a_ball("learn_cone_view"):
-        pictures.cone()
-        return
+    if _on_a_ball("learn_cone_view"):
+        cone_on_ball()
+    else:
+        pictures.cone(guess)
+
+
+def cone_on_ball() -> None:
+    """Step 2 on the ball, which is also seen before the prediction."""
     controls, ball = _beside()
     with controls:
         cones = two_cones(_opening(), 80.0)
@@ -40,10 +46,10 @@ def cone() -> None:
         _show_cones(cones, "", "learn_ball_cone", gap=False)
 
 
-def gap() -> None:
+def gap(guess: int | None) -> None:
     """Step 3: two cones and the gap between their means; temperature, in the sample."""
     if not _on_a_ball("learn_gap_view"):
-        pictures.gap()
+        pictures.gap(guess)
         return
     controls, ball = _beside()
     with controls:
@@ -98,10 +104,10 @@ def _show_cones(cones: Cones, words: str, key: str, *, gap: bool = True) -> None
     )
 
 
-def shift() -> None:
+def shift(guess: int | None) -> None:
     """Step 4: bring the means together, and see what becomes of the cloud."""
     if not _on_a_ball("learn_shift_view"):
-        corrections.shift(_method())
+        corrections.shift(_method(), guess)
         return
     controls, ball = _beside()
     with controls:
@@ -145,10 +151,10 @@ def _method() -> str:
     )
 
 
-def bounded() -> None:
+def bounded(guess: int | None) -> None:
     """Step 6: move the bound; stretches on the ball or in the sample."""
     if not _on_a_ball("learn_bounded_view"):
-        corrections.stretch()
+        corrections.stretch(guess)
         return
     controls, ball = _beside()
     toy = sample.toy_bound()

@@ -11,7 +11,8 @@ from anisoalign_core.plots.live.homes import block, page
 from anisoalign_core.teach import find_pictures
 from app.widgets import learn_sample as sample
 from app.widgets.learn import STEPS, Step
-from app.widgets.learn_pictures import FIRST_CAPTION, NEAREST
+from app.widgets.learn_pictures import NEAREST
+from app.widgets.learn_predictions import FIRST_CAPTION, asked
 from app.widgets.rows import address
 
 TITLE = "The modality gap, and what can be done about it"
@@ -37,7 +38,8 @@ def class_page() -> str:
         pictures += found
         sections.append(
             f"<section id='step{number}'><h2>{number}. {html.escape(step.title)}</h2>"
-            f"<p>{_marked(step.sentence)}</p>{shown}{_question(step)}</section>"
+            f"<p>{_marked(step.sentence)}</p>{_prediction(number)}{shown}{_question(step)}"
+            "</section>"
         )
     body = (
         f"{LOOK}<h1>{html.escape(TITLE)}</h1><p>{html.escape(INTRODUCTION)}</p>"
@@ -64,6 +66,17 @@ def _picture(number: int) -> tuple[str, list[LivePicture]]:
         return _claims(), []
     found = live[number]()
     return "".join(block(one) for one in found), found
+
+
+def _prediction(number: int) -> str:
+    """Return what is asked before a step's picture, and what is, hidden; the last asks itself."""
+    if number == len(STEPS):
+        return ""
+    one = asked((number, 0))
+    return (
+        f"<details><summary><b>Predict first.</b> {html.escape(one.prediction.asks)}</summary>"
+        f"{_marked(one.prediction.holds(one.found()) + ' ' + one.beside())}</details>"
+    )
 
 
 def _question(step: Step) -> str:

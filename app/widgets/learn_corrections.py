@@ -8,26 +8,28 @@ import streamlit as st
 from anisoalign_core.compare.study import Plane, View
 from anisoalign_core.plots import before_after
 from app.widgets import learn_sample as sample
-from app.widgets.common import Number, figure, number_row
+from app.widgets.common import Number, number_row
+from app.widgets.learn_look import figure
 from app.widgets.learn_pictures import NAMES
+from app.widgets.learn_predictions import shown
 from app.widgets.live_picture import show
 
 HELD = "held-out rows"
 
 
-def shift(method: str) -> None:
+def shift(method: str, guess: int | None) -> None:
     """Step 4 on the sample: what a way to bring the means together does to the held-out rows."""
     if method == "mean-shift":
-        show(sample.shift_live(), "learn_shift_live")
+        show(shown(4, guess), "learn_shift_live")
         return
     scores = sample.shift_scores(method)
     number_row(numbers(scores["gap"], scores["omega"], scores["mixing_coverage"]))
     _before_and_after(sample.shifted(method).view(), sample.plane(0, 2), "learn_shift")
 
 
-def stretch() -> None:
+def stretch(guess: int | None) -> None:
     """Step 6 on the sample: the shapes of the clouds before and after, under a bound."""
-    show(sample.bound_live(1, 2), "learn_stretch")
+    show(shown(6, guess), "learn_stretch")
 
 
 def _before_and_after(view: View, plane: Plane, key: str) -> None:
@@ -77,9 +79,9 @@ def numbers(left: float, kept: float, covered: float) -> list[Number]:
     ]
 
 
-def fit_against_meaning() -> None:
+def fit_against_meaning(guess: int | None) -> None:
     """Step 7: the curve along the bound, with other methods beside it."""
-    show(sample.trade_off_live(), "learn_fit")
+    show(shown(7, guess), "learn_fit")
     st.caption(
         "Beside the clouds: neighbours kept against pictures covered. The curve starts at ReAlign "
         "(α = 0) and runs to α = 1.5; grey are other ways to bring the means together. Right is "

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import streamlit as st
 
-from anisoalign_core.plots.teach import caption_cosines, claim_bars, gap_over_time
-from anisoalign_core.teach import find_pictures
+from anisoalign_core.metrics.retrieval import GALLERY
+from anisoalign_core.plots.teach import caption_cosines, claim_bars, gap_over_time, value_bars
+from anisoalign_core.teach import Bar, find_pictures
 from app.widgets import learn_sample as sample
-from app.widgets.common import figure, plain, three
+from app.widgets.common import three
+from app.widgets.learn_look import figure
+from app.widgets.learn_predictions import FIRST_CAPTION, THUMBNAIL, asked, shown
 from app.widgets.learn_sentences import several_sentences
 from app.widgets.live_picture import show
 
 CAPTIONS = 40
-FIRST_CAPTION = 17
 NEAREST = 8
-THUMBNAIL = 92
 NAMES = ("pictures", "captions")
 LENGTH = "Length of the mean of all arrows, ‖μ‖: 1 if they all agree, 0 if they point everywhere."
 
 
-def space() -> None:
+def space(guess: int | None) -> None:
     """Step 1: a caption looks for its picture, before and after training."""
+    if guess is not None:
+        _predicted_share(guess)
     trained = _encoder("learn_encoder")
     pair = sample.pair() if trained else sample.control()
     captions, thumbnails = sample.shown(pair.source)[0], sample.shown(pair.target)[1]
@@ -50,6 +53,27 @@ def space() -> None:
         f"picture: {three(found.partner_cosine)}.",
         alt="Histogram of the caption's cosines with all pictures, its own picture marked",
         key="learn_space",
+    )
+
+
+def _predicted_share(guess: int) -> None:
+    """Draw how many captions find their picture beside what was predicted."""
+    ours, before = (sample.retrieval(trained)["source_to_target"] for trained in (True, False))
+    figure(
+        value_bars(
+            [
+                Bar("predicted", asked((1, 0)).prediction.places[guess], "elsewhere"),
+                Bar("after training", ours, "measured"),
+                Bar("before training", before, "control"),
+                Bar("by chance", 1 / GALLERY, "limit"),
+            ],
+            f"share of captions that find their own picture first among {GALLERY}",
+            1.1,
+        ),
+        caption=f"The exact mean over all galleries of {GALLERY} of {len(sample.pair().target):,} "
+        "pictures that the encoder never saw in training.",
+        alt="Share of captions that find their picture: predicted, measured, before, by chance",
+        key="learn_share",
     )
 
 
@@ -89,15 +113,23 @@ def _temperature(key: str) -> float:
     )
 
 
-def cone() -> None:
+def cone(guess: int | None) -> None:
     """Step 2 on the sample: cosines inside each side while the encoder learns."""
-    show(sample.training_live(_temperature("learn_cone"), "cone"), "learn_cone")
+    _training("cone", 2, guess)
 
 
-def gap() -> None:
+def _training(kind: str, number: int, guess: int | None) -> float:
+    """Show a run of the training from its beginning; return its logit scale."""
+    scale = _temperature(f"learn_{kind}")
+    asked_about = scale == sample.training().scales[-1]
+    made = shown(number, guess) if asked_about else sample.training_live(scale, kind)
+    show(made, f"learn_{kind}")
+    return scale
+
+
+def gap(guess: int | None) -> None:
     """Step 3 on the sample: the gap over training time, for each temperature."""
-    scale = _temperature("learn_gap")
-    show(sample.training_live(scale, "gap"), "learn_gap")
+    scale = _training("gap", 3, guess)
     runs = sample.training()
     last = runs.steps[-1]
     gaps = {each: [runs.measured[each, at].gap for at in runs.steps] for each in runs.scales}
@@ -110,11 +142,11 @@ def gap() -> None:
     )
 
 
-def residual() -> None:
+def residual(guess: int | None) -> None:
     """Step 5: how many directions hold the residual, and what they are about."""
     known = sample.directions()
     found = known.residual
-    show(sample.residual_live(), "learn_residual")
+    show(shown(5, guess), "learn_residual")
     st.caption(
         "All of the residual, the mean squared length of what is left between partners without "
         f"the gap, tr Σ_r: {three(found.trace)}; with random partners "
@@ -123,16 +155,22 @@ def residual() -> None:
     several_sentences()
 
 
-def claim() -> None:
-    """Step 8: choose a sentence; its numbers are drawn, the verdict is hidden."""
+def claim(given: int | None = None) -> int:
+    """Step 8: choose a sentence, unless a class has; its numbers are drawn, the verdict is not."""
     every = sample.measured_claims()
-    number = st.radio(
-        "A sentence one hears",
-        range(len(every)),
-        format_func=lambda k: every[k].words,
-        key="learn_claim",
-        bind="query-params",
-    )
+    if given is None:
+        number = int(
+            st.radio(
+                "A sentence one hears",
+                range(len(every)),
+                format_func=lambda k: every[k].words,
+                key="learn_claim",
+                bind="query-params",
+            )
+        )
+    else:
+        number = min(given, len(every) - 1)
+        st.markdown(f"**{every[number].words}**")
     chosen = every[number]
     figure(
         claim_bars(chosen),
@@ -141,6 +179,4 @@ def claim() -> None:
         alt=f"Bars of the numbers behind the claim: {chosen.name}",
         key=f"learn_claim_{number}",
     )
-    with st.expander("**Question.** May this be said?", icon=":material/help:"):
-        verdict = "Yes, with these words." if chosen.holds else "No."
-        st.markdown(f"**{verdict}** {plain(chosen.because)}")
+    return number

@@ -31,6 +31,7 @@ from anisoalign_core.teach import (
     ball_bound,
     claims,
     shape_axes,
+    usual_nearest,
 )
 from app.session import sample_pair as shared_sample
 
@@ -230,13 +231,25 @@ def bound_curve() -> dict[str, Float64]:
 
 
 @st.cache_resource(show_spinner="Looking for the automatic bound …")
-def automatic_bound() -> float:
-    """Return the bound that ``"auto"`` finds on the same fit rows."""
+def automatic() -> Aligner:
+    """Return the correction under the bound that ``"auto"`` finds on the same fit rows."""
     parts = study().split
-    fitted = BoundedTransport().fit(
+    return BoundedTransport().fit(
         pair().source.take(parts.fit_source), pair().target.take(parts.fit_target)
     )
+
+
+def automatic_bound() -> float:
+    """Return that bound."""
+    fitted: Any = automatic()
     return float(fitted.bound_)
+
+
+@st.cache_resource(show_spinner="Looking at the sample's own captions …")
+def usual_cosines() -> tuple[float, float]:
+    """Return how near held-out captions usually are to a picture, before and after that."""
+    rows, target = study().source, pair().target.vectors
+    return usual_nearest(rows, target), usual_nearest(automatic().transform(rows), target)
 
 
 @st.cache_resource(show_spinner="Measuring what the claims rest on …")

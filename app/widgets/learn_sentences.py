@@ -10,7 +10,8 @@ import streamlit as st
 from anisoalign_core.plots.teach import value_bars
 from anisoalign_core.teach import Bar
 from app.widgets import learn_sample as sample
-from app.widgets.common import Number, figure, number_row, plain, three
+from app.widgets.common import Number, number_row, plain, three
+from app.widgets.learn_look import figure
 
 SCENES = 40
 PICTURE = 96

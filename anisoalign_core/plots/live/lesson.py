@@ -198,7 +198,7 @@ def training_picture(
     return scene(
         {"target": target @ plane, "after": source @ plane},
         grid,
-        _dial("Training steps", 0.0, grid[-1], float(grid[-1]), says=list(steps)),
+        _dial("Training steps", 0.0, grid[-1], 0.0, says=list(steps)) | {"once": True},
         scores,
         grid,
         names=names,

@@ -186,6 +186,7 @@ export function mount(root, bytes, host = {}) {
   const facts = shaded(given, getComputedStyle(root).color);
   const { dial, frames, grid, cards } = facts;
   const still = matchMedia("(prefers-reduced-motion: reduce)");
+  const fresh = !places.has(facts.id);
   const state = {
     value: dial ? places.get(facts.id) ?? dial.value : 0, exact: null, mode: "side", tool: "pan", trails: false,
     centre: [0.5, 0.5], zoom: 1, hover: null, lasso: null, follow: facts.follow ?? null,
@@ -243,7 +244,7 @@ export function mount(root, bytes, host = {}) {
   const button = (text, title, act) => make("button", {
     type: "button", class: "aal-button", title, text, onclick: act,
   });
-  const play = button("▶ Play", "Run the dial up and back", () => (state.playing ? end() : start()));
+  const play = button("▶ Play", dial?.once ? "Run the dial to its end" : "Run the dial up and back", () => (state.playing ? end() : start()));
   const toggle = (first, second, title, act) => {
     const node = button(first, title, () => {
       const on = node.textContent === first;
@@ -381,13 +382,25 @@ export function mount(root, bytes, host = {}) {
     move(state.value);
     release();
   }
-  function start() {
+  /** Run the dial up and back; up alone to a value, or where the dial runs once. */
+  function start(to = null) {
+    const from = performance.now(), span = dial.high - dial.low, goal = to ?? dial.high;
+    const once = to != null || dial.once;
+    if (once && state.value >= goal - 1e-9) state.value = dial.low;
+    const begin = (state.value - dial.low) / span, aim = (goal - dial.low) / span;
+    const whole = to == null ? 4000 : 2500 / Math.max(aim - begin, 1e-6);
+    if (to != null && still.matches) {
+      move(goal);
+      return release();
+    }
     play.textContent = "❚❚ Pause";
-    const from = performance.now(), span = dial.high - dial.low;
-    const begin = (state.value - dial.low) / span;
     const step = () => {
       if (!picture.isConnected) return stop();
-      const gone = begin + (performance.now() - from) / 4000;
+      const gone = begin + (performance.now() - from) / whole;
+      if (once && gone >= aim) {
+        state.value = goal;
+        return end();
+      }
       const up = gone % 2 < 1 ? gone % 2 : 2 - (gone % 2);
       if (gone >= begin + 2) return end();
       move(dial.low + (still.matches ? Math.round(up * 8) / 8 : up) * span, dial.step / 100);
@@ -402,6 +415,7 @@ export function mount(root, bytes, host = {}) {
   function redraw() {
     if (!asked) asked = requestAnimationFrame(paint);
   }
+  let scale = 1; // of all that is drawn: the page's large type, from its style
   const fit = (canvas) => {
     const ratio = Math.min(window.devicePixelRatio || 1, 2);
     const [w, h] = [canvas.clientWidth, canvas.clientHeight];
@@ -409,7 +423,7 @@ export function mount(root, bytes, host = {}) {
       canvas.width = Math.round(w * ratio);
       canvas.height = Math.round(h * ratio);
     }
-    return [w, h, ratio];
+    return [w / scale, h / scale, ratio * scale];
   };
   const pen = (canvas) => {
     const [w, h, ratio] = fit(canvas);
@@ -453,7 +467,8 @@ export function mount(root, bytes, host = {}) {
     asked = 0;
     if (!picture.isConnected || !clouds.clientWidth) return;
     const begun = performance.now();
-    const ink = getComputedStyle(picture).color;
+    const style = getComputedStyle(picture), ink = style.color;
+    scale = parseFloat(style.getPropertyValue("--aal-type")) || 1;
     const [k, part] = between(frames, state.value);
     const [w, h, ratio] = fit(points);
     const before = JSON.stringify([fit(fixed), state.mode, state.centre, state.zoom]);
@@ -609,7 +624,7 @@ export function mount(root, bytes, host = {}) {
   }
 
   const top = facts.top ?? 1.05;
-  const curveBox = () => ({ x: 30, y: 8, w: curve.clientWidth - 46, h: curve.clientHeight - 36 });
+  const curveBox = () => ({ x: 30, y: 8, w: curve.clientWidth / scale - 46, h: curve.clientHeight / scale - 36 });
   const curveAt = (box, value, score) => [
     box.x + ((value - dial.low) / (dial.high - dial.low)) * box.w, box.y + (1 - score / top) * box.h];
   const drawnCurves = facts.curves;
@@ -648,6 +663,28 @@ export function mount(root, bytes, host = {}) {
       context.fillStyle = one.colour;
       context.fill();
     }
+    (facts.marks ?? []).forEach((one, number) => drawMark(context, box, one, number, ink));
+  }
+
+  /** What was predicted, hollow, and what is, full: at a height, or the whole line at a value. */
+  function drawMark(context, box, { at, height, words: said, full }, number, ink) {
+    const [x, y] = curveAt(box, at, height ?? top), right = x > box.x + box.w / 2;
+    const close = facts.marks.every((one) => one.height != null &&
+      Math.hypot(...curveAt(box, one.at, one.height).map((v, i) => v - [x, y][i])) < 16);
+    context.beginPath();
+    context.lineWidth = 2;
+    context.fillStyle = ink;
+    if (height == null) {
+      context.setLineDash(full ? [] : [5, 4]);
+      context.moveTo(x, box.y); context.lineTo(x, box.y + box.h);
+    } else for (const [p, q] of [[0, -7], [7, 0], [0, 7], [-7, 0], [0, -7]]) context.lineTo(x + p, y + q);
+    if (full && height != null) context.fill();
+    lines(context, ink);
+    context.setLineDash([]);
+    context.textAlign = right ? "right" : "left";
+    const down = height == null ? 14 * number + 10 : close ? 4 + 14 * (number - 0.5) : 4;
+    context.fillText(said, x + (right ? -11 : 11), clamp(y + down, 10, box.y + box.h));
+    context.lineWidth = 1;
   }
 
   /** Two numbers against each other along the dial, other points beside them. */
@@ -812,10 +849,10 @@ export function mount(root, bytes, host = {}) {
   // ---- hands
   const spot = (event) => {
     const box = over.getBoundingClientRect();
-    return [event.clientX - box.left, event.clientY - box.top];
+    return [(event.clientX - box.left) / scale, (event.clientY - box.top) / scale];
   };
-  const panelAt = ([x, y]) => panels(over.clientWidth, over.clientHeight)
-    .find((p) => x >= p.x && x <= p.x + p.w && y >= p.y && y <= p.y + p.h);
+  const rooms = () => panels(over.clientWidth / scale, over.clientHeight / scale);
+  const panelAt = ([x, y]) => rooms().find((p) => x >= p.x && x <= p.x + p.w && y >= p.y && y <= p.y + p.h);
   function nearest(point) {
     const panel = panelAt(point);
     if (!panel) return null;
@@ -831,7 +868,7 @@ export function mount(root, bytes, host = {}) {
     return best;
   }
   function zoom(by, point) {
-    const panel = (point && panelAt(point)) || panels(over.clientWidth, over.clientHeight)[0];
+    const panel = (point && panelAt(point)) || rooms()[0];
     const [x, y] = point || [panel.x + panel.w / 2, panel.y + panel.h / 2];
     const way = [(x - panel.x) / panel.w - 0.5, 0.5 - (y - panel.y) / panel.h];
     const next = clamp(state.zoom * by, 0.5, 200);
@@ -927,7 +964,7 @@ export function mount(root, bytes, host = {}) {
     let caught = null;
     const follow = (event) => {
       const box = curveBox(), rect = curve.getBoundingClientRect();
-      const [x, y] = [event.clientX - rect.left, event.clientY - rect.top];
+      const [x, y] = [(event.clientX - rect.left) / scale, (event.clientY - rect.top) / scale];
       if (caught === "line") return move(dial.low + ((x - box.x) / box.w) * (dial.high - dial.low));
       let best = state.value, least = Infinity;
       const before = state.value;
@@ -943,7 +980,7 @@ export function mount(root, bytes, host = {}) {
     curve.addEventListener("pointerdown", (event) => {
       stop();
       const box = curveBox(), rect = curve.getBoundingClientRect();
-      const at = [event.clientX - rect.left, event.clientY - rect.top];
+      const at = [(event.clientX - rect.left) / scale, (event.clientY - rect.top) / scale];
       const dots = drawnCurves.map((one) => {
         const [x, y] = curveAt(box, state.value, scores(one.name));
         return [Math.hypot(x - at[0], y - at[1]), one.name];
@@ -959,6 +996,14 @@ export function mount(root, bytes, host = {}) {
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   recolour("");
   redraw();
+  if (fresh && dial && facts.opens != null) { // once, when it comes into sight
+    const eye = new IntersectionObserver((all) => {
+      if (!all.some((one) => one.isIntersecting)) return;
+      eye.disconnect();
+      start(facts.opens);
+    });
+    eye.observe(clouds);
+  }
 
   /** Take exact numbers: `{value, scores}`; a value moves the dial there. */
   function set(now) {

@@ -19,8 +19,8 @@ from app.widgets.export import (
     summary,
     to_export,
 )
-from app.widgets.verdict import verdict_line
 from app.widgets.scores import mended_scores
+from app.widgets.verdict import verdict_line
 
 FORMAT_WIDTH = 340
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import plotly.graph_objects as go
 
-from anisoalign_core.compare.advice import Advice, Candidate
+from anisoalign_core.compare.advice import Advice
+from anisoalign_core.compare.answer import Candidate
 from anisoalign_core.compare.entries import BASELINE, FLOOR
 from anisoalign_core.compare.purposes import PURPOSES
 from anisoalign_core.compare.use.uses import described

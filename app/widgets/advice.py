@@ -9,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from anisoalign_core.compare import PURPOSES, Advice, advise
-from anisoalign_core.compare.advice import Candidate
+from anisoalign_core.compare.answer import Candidate
 from anisoalign_core.compare.entries import FLOOR
 from anisoalign_core.compare.plan import askable, plan_advice
 from anisoalign_core.compare.use import described

@@ -107,10 +107,8 @@ class Aligner(Described, Estimating):
         if isinstance(source, Moments) or isinstance(target, Moments):
             raise ParameterError("Give moments of both sides, or rows of both.")
         given = in_numpy(source, "source")
-        y, x = (  # of which every fit keeps copies alone
-            as_vectors(rows, name, borrow=True)
-            for rows, name in ((given, "source"), (target, "target"))
-        )
+        y = as_vectors(given, "source", borrow=True)  # a fit keeps copies alone
+        x = as_vectors(target, "target", borrow=True)
         weights = checked(sample_weight, (len(y), len(x)), self.label, by_pair=self.needs_pairs)
         with self._fitting(y.shape, x.shape):
             if weights is None:

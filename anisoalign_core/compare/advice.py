@@ -163,7 +163,7 @@ class Advice(Shown):
         )
         reach = f"Rows as they are reach {symbol} {none}"
         if found.helps:
-            against = _told(found.over_baseline)
+            against = signed(found.over_baseline)
             rival = {
                 1: f"and {against} over ReAlign",
                 0: f"not told from ReAlign ({against})",
@@ -172,18 +172,18 @@ class Advice(Shown):
             words = (
                 f"use {self.label(found.best)}. {symbol} {three(found.level.value)} where rows as "
                 f"they are reach {none} and chance {three(found.chance.value)}: "
-                f"{_told(found.over_nothing)} over doing nothing, {rival}. Next comes "
+                f"{signed(found.over_nothing)} over doing nothing, {rival}. Next comes "
                 f"{self.label(found.runner_up)}."
             )
         elif found.plain:
             words = f"nothing helps. {reach}; none of {tried} does better on average."
         elif found.over_nothing.sign < 1:
-            change = _told(found.over_nothing)
+            change = signed(found.over_nothing)
             words = f"nothing helps. {reach}; choosing among {tried} changes it by {change}."
         else:
             words = (
                 f"nothing helps. {reach}, and choosing among {tried} {three(found.level.value)}: "
-                f"not above chance, {three(found.chance.value)} ({_told(found.over_chance)})."
+                f"not above chance, {three(found.chance.value)} ({signed(found.over_chance)})."
             )
         return f"{label}: {words}{self._from_pairs(purpose)}"
 
@@ -194,7 +194,7 @@ class Advice(Shown):
             return ""
         return (
             f" Of what learns from pairs, {self.label(found.best)} is best: "
-            f"{three(found.level.value)}, {_told(found.over_nothing)} over doing nothing."
+            f"{three(found.level.value)}, {signed(found.over_nothing)} over doing nothing."
         )
 
     def lines(
@@ -319,7 +319,7 @@ class Advice(Shown):
         )
 
 
-def _told(gain: Interval) -> str:
+def signed(gain: Interval) -> str:
     """Return a gain with its sign and its interval."""
     low, high = gain.limits
     return f"{gain.value:+.3f} ({low:+.3f} … {high:+.3f})"

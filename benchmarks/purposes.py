@@ -178,16 +178,19 @@ def checks(board: Leaderboard, group: str) -> str:
             for one in mine
             if not one.holds
         ]
+        if not mine:
+            return ""
         text = f"{words} on {len(mine) - len(off)} of {len(mine)}"
-        return text + (f", not on {'; '.join(off)}" if off else "")
+        return text + (f", not on {'; '.join(off)}." if off else ".")
 
     order = said(board.order(), "The floor entry lies below the ceiling entry")
-    return f"{order}. {said(board.controls(), 'The permuted target is no better than chance')}."
+    control = said(board.controls(), "The permuted target is no better than chance")
+    return f"{order} {control}".strip()
 
 
 def price(advice: Advice, purpose: str) -> str:
     """Say what a recommendation costs or buys elsewhere; empty where there is none."""
-    pick = advice.answer(purpose).pick
+    pick = advice.answers[purpose].pick if purpose in advice.answers else None
     if pick is None:
         return ""
     found = [

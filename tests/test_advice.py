@@ -53,6 +53,10 @@ def test_a_gap_makes_mixed_search_fail_and_closing_it_is_advised(advice):
 def test_what_cannot_be_asked_says_what_it_needs(advice, sample):
     assert advice.purposes == ("train", "search", "mixed")
     assert "it needs labels, and vectors of the class names" in advice.left_out["zero-shot"]
+    with pytest.raises(ParameterError, match="it needs labels, and vectors"):
+        advice.answer("zero-shot")
+    with pytest.raises(ParameterError, match="was not asked"):
+        advice.answer("cluster")
     bare = paired(sample.source.vectors, sample.target.vectors)
     alone = aa.EmbeddingPair(bare.source, bare.target, paired=False)
     none = advise(alone, "search", METHODS)

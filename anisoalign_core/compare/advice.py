@@ -16,6 +16,7 @@ from anisoalign_core.compare.entries import BASELINE, FLOOR, Entry
 from anisoalign_core.compare.purposes import PURPOSES
 from anisoalign_core.compare.use.uses import described
 from anisoalign_core.compare.values import Values, arrays, lists
+from anisoalign_core.errors import ParameterError
 from anisoalign_core.metrics.intervals import Interval, over_splits
 from anisoalign_core.numerics import Float64
 
@@ -86,14 +87,22 @@ class Advice(Shown):
         return f"{words}, scores by {SCORERS[one.scorer].label}"
 
     def answer(self, purpose: str, *, pairs: bool = False) -> Answer:
-        """Return what is advised for a purpose; there must be two finished splits.
+        """Return what is advised for a purpose.
 
         Parameters
         ----------
         purpose : str
         pairs : bool, default False
             Whether what learns from pairs is chosen among, too.
+
+        Raises
+        ------
+        ParameterError
+            If it was not asked, could not be, or there are fewer than two finished splits.
         """
+        if purpose not in self.purposes or self.splits < 2:
+            why = f'"{purpose}" was not asked, or too few splits are finished for an answer.'
+            raise ParameterError(self.left_out.get(purpose, why))
         measures = PURPOSES[purpose].measures
         entries = raced(self.entries, self.scored_on, pairs)
         names = [Candidate(name, use) for name in entries for use in measures]

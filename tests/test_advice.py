@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import anisoalign_core as aa
@@ -11,6 +12,7 @@ from anisoalign_core.compare.advise import advise, candidates
 from anisoalign_core.compare.parallel import side_by_side
 from anisoalign_core.compare.purposes import PURPOSES
 from anisoalign_core.compare.splits import Run
+from anisoalign_core.compare.use import USES
 from anisoalign_core.errors import ParameterError, ShapeError
 from tests.conftest import paired_world
 
@@ -51,6 +53,10 @@ def test_a_gap_makes_mixed_search_fail_and_closing_it_is_advised(advice):
 def test_what_cannot_be_asked_says_what_it_needs(advice, sample):
     assert advice.purposes == ("train", "search", "mixed")
     assert "it needs labels, and vectors of the class names" in advice.left_out["zero-shot"]
+    with pytest.raises(ParameterError, match="it needs labels, and vectors"):
+        advice.answer("zero-shot")
+    with pytest.raises(ParameterError, match="was not asked"):
+        advice.answer("cluster")
     bare = paired(sample.source.vectors, sample.target.vectors)
     alone = aa.EmbeddingPair(bare.source, bare.target, paired=False)
     none = advise(alone, "search", METHODS)
@@ -131,6 +137,7 @@ def test_by_default_nothing_trains_and_no_control_is_tried():
     tried = [entry(name) for name in candidates(paired=True)]
     assert not any(one.trains or one.role == "control" for one in tried)
     assert {"bounded", "realign", "identity"} <= {one.method for one in tried}
+    assert all(USES[use].direction == "higher" for one in PURPOSES.values() for use in one.measures)
     assert set(PURPOSES) == {"train", "search", "mixed", "cluster", "zero-shot"}
 
 
@@ -142,6 +149,39 @@ def test_raw_rows_are_left_alone_where_they_search_best():
     found = advise(paired(y, x), "search", METHODS)
     assert found.answer("search").pick is None and "nothing helps" in found.in_words("search")
     assert found.lines("search") == ""
+
+
+def test_closing_a_gap_between_rows_that_share_nothing_is_no_help():
+    """It lifts mixed search from nothing up to chance, and that gain alone is told from zero."""
+    rng = np.random.default_rng(0)
+    y, x = (unit(rng.standard_normal((400, 8)) + 4 * np.eye(8)[side]) for side in (0, 1))
+    found = advise(paired(y, x), "mixed", METHODS).answer("mixed")
+    assert found.over_nothing.sign > 0 and found.over_chance.sign < 1
+    assert not found.plain and found.pick is None
+
+
+def test_an_encoder_before_training_is_helped_by_nothing_but_pairs():
+    pair = aa.load_sample("scenes-untrained").take(np.arange(900))
+    found = advise(pair, ("train", "mixed", "cluster"), (*METHODS, "ridge"))
+    assert [found.answer(name).pick for name in found.purposes] == [None] * 3
+    taught = found.answer("train", pairs=True)
+    assert taught.helps and taught.pick.entry == "ridge"
+    assert "Of what learns from pairs, Ridge regression is best" in found.in_words("train")
+    assert "--method ridge" in found.lines("train", pairs=True)
+    assert found.lines("train") == ""
+
+
+def test_what_cannot_be_done_without_is_not_left_out_silently():
+    """One class is left where one row has the other: no method could teach it."""
+    pair = aa.load_sample().take(np.arange(120))
+    source, target = (
+        aa.EmbeddingSet.from_array(
+            side.vectors, modality=side.modality, labels=pd.DataFrame({"rare": ["a"] * 119 + ["b"]})
+        )
+        for side in (pair.source, pair.target)
+    )
+    with pytest.raises(ShapeError, match="needs at least two"):
+        advise(aa.EmbeddingPair(source, target, paired=True), "train", METHODS)
 
 
 def test_where_all_are_equal_no_winner_is_named():

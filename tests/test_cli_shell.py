@@ -14,7 +14,7 @@ from anisoalign_core.cli.parser import build_parser
 from tests.conftest import paired_world
 
 SIDES = ["--target", "image.npy", "--source", "text.npy"]
-VERBS = "info diagnose fit apply evaluate compare falsify encode convert replay".split()
+VERBS = "info diagnose fit apply evaluate compare advise falsify encode convert replay".split()
 
 
 @pytest.fixture

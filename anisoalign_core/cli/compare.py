@@ -139,9 +139,11 @@ def advise(options: argparse.Namespace) -> None:
         print(sentence)
     places = {"target": options.target[0], "source": options.source[0]}
     for purpose in found.answers:
-        lines = found.lines(purpose, **places)
-        if lines:
-            print(f"\n# {purpose}\n{lines}")
+        ways = {found.lines(purpose, **places): purpose}
+        ways.setdefault(found.lines(purpose, pairs=True, **places), f"{purpose}, from pairs")
+        for lines, name in ways.items():
+            if lines:
+                print(f"\n# {name}\n{lines}")
     for note in sample_note(sample):
         print(note)
 

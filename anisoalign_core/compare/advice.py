@@ -16,6 +16,7 @@ from anisoalign_core.compare.entries import BASELINE, FLOOR, Entry
 from anisoalign_core.compare.purposes import PURPOSES
 from anisoalign_core.compare.use.uses import described
 from anisoalign_core.compare.values import Values, arrays, lists
+from anisoalign_core.errors import ParameterError
 from anisoalign_core.metrics.intervals import Interval, over_splits
 from anisoalign_core.numerics import Float64
 
@@ -86,14 +87,22 @@ class Advice(Shown):
         return f"{words}, scores by {SCORERS[one.scorer].label}"
 
     def answer(self, purpose: str, *, pairs: bool = False) -> Answer:
-        """Return what is advised for a purpose; there must be two finished splits.
+        """Return what is advised for a purpose.
 
         Parameters
         ----------
         purpose : str
         pairs : bool, default False
             Whether what learns from pairs is chosen among, too.
+
+        Raises
+        ------
+        ParameterError
+            If it was not asked, could not be, or there are fewer than two finished splits.
         """
+        if purpose not in self.purposes or self.splits < 2:
+            why = f'"{purpose}" was not asked, or too few splits are finished for an answer.'
+            raise ParameterError(self.left_out.get(purpose, why))
         measures = PURPOSES[purpose].measures
         entries = raced(self.entries, self.scored_on, pairs)
         names = [Candidate(name, use) for name in entries for use in measures]
@@ -163,7 +172,7 @@ class Advice(Shown):
         )
         reach = f"Rows as they are reach {symbol} {none}"
         if found.helps:
-            against = _told(found.over_baseline)
+            against = signed(found.over_baseline)
             rival = {
                 1: f"and {against} over ReAlign",
                 0: f"not told from ReAlign ({against})",
@@ -172,18 +181,18 @@ class Advice(Shown):
             words = (
                 f"use {self.label(found.best)}. {symbol} {three(found.level.value)} where rows as "
                 f"they are reach {none} and chance {three(found.chance.value)}: "
-                f"{_told(found.over_nothing)} over doing nothing, {rival}. Next comes "
+                f"{signed(found.over_nothing)} over doing nothing, {rival}. Next comes "
                 f"{self.label(found.runner_up)}."
             )
         elif found.plain:
             words = f"nothing helps. {reach}; none of {tried} does better on average."
         elif found.over_nothing.sign < 1:
-            change = _told(found.over_nothing)
+            change = signed(found.over_nothing)
             words = f"nothing helps. {reach}; choosing among {tried} changes it by {change}."
         else:
             words = (
                 f"nothing helps. {reach}, and choosing among {tried} {three(found.level.value)}: "
-                f"not above chance, {three(found.chance.value)} ({_told(found.over_chance)})."
+                f"not above chance, {three(found.chance.value)} ({signed(found.over_chance)})."
             )
         return f"{label}: {words}{self._from_pairs(purpose)}"
 
@@ -194,7 +203,7 @@ class Advice(Shown):
             return ""
         return (
             f" Of what learns from pairs, {self.label(found.best)} is best: "
-            f"{three(found.level.value)}, {_told(found.over_nothing)} over doing nothing."
+            f"{three(found.level.value)}, {signed(found.over_nothing)} over doing nothing."
         )
 
     def lines(
@@ -319,7 +328,7 @@ class Advice(Shown):
         )
 
 
-def _told(gain: Interval) -> str:
+def signed(gain: Interval) -> str:
     """Return a gain with its sign and its interval."""
     low, high = gain.limits
     return f"{gain.value:+.3f} ({low:+.3f} … {high:+.3f})"

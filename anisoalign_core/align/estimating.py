@@ -188,8 +188,9 @@ def _in_container(transform: Any) -> Any:
     def contained(self: Any, *given: Any, **named: Any) -> Any:
         rows = transform(self, *given, **named)
         own = vars(self).get("_sklearn_output_config", {}).get("transform")
-        learn = sys.modules.get("sklearn")
-        wanted = own or (learn.get_config()["transform_output"] if learn else "default")
+        # another thread may import it now: without get_config nobody has asked for anything
+        config = getattr(sys.modules.get("sklearn"), "get_config", None)
+        wanted = own or (config()["transform_output"] if config else "default")
         if wanted == "default" or not isinstance(rows, np.ndarray):
             return rows
         names = self.get_feature_names_out()

@@ -155,6 +155,11 @@ def show_advice(advice: Advice) -> None:
     for purpose in advice.purposes:
         with st.container(border=True):
             _answer(advice, purpose)
+    if advice.purposes:
+        st.caption(
+            f"“{AS_CHOSEN.capitalize()}” is what the sentence tells. The best and the next are "
+            "named after all scores were seen, and look a little better than they are."
+        )
     told = {advice.in_words(name) for name in (*advice.purposes, *advice.left_out)}
     for sentence in advice.sentences:
         if sentence not in told:
@@ -170,10 +175,8 @@ def _answer(advice: Advice, purpose: str) -> None:
     with left:
         figure(
             gains(advice, purpose),
-            caption=f"Gains on rows that neither a fit nor the choice has seen, mean of "
-            f"{advice.splits} splits with 95 % intervals. “{AS_CHOSEN.capitalize()}” is what the "
-            "sentence tells; the best and the next are named after all scores were seen, and look "
-            "a little better than they are.",
+            caption=f"Mean of {advice.splits} splits with 95 % intervals, on rows that neither a "
+            "fit nor the choice has seen.",
             alt=f"Gain over doing nothing and over ReAlign, {label}",
             key=f"advice_gains_{purpose}",
         )
@@ -202,10 +205,13 @@ def _price(advice: Advice, pick: Candidate) -> None:
     for name, gain in price.items():
         good = gain.sign * (-1 if described(name).direction == "lower" else 1)
         (better if good > 0 else worse if good < 0 else level).append(_moved(name, gain))
-    st.markdown("**Elsewhere**, against doing nothing")
-    for words, found in (("Better", better), ("Worse", worse), ("Not told apart", level)):
+    for words, found in (
+        ("Better than doing nothing elsewhere", better),
+        ("Worse elsewhere", worse),
+        ("Not told apart", level),
+    ):
         if found:
-            st.markdown(f"{words}\n" + "\n".join(f"- {text}" for text in found))
+            st.markdown("  \n".join([f"**{words}**", *found]))
 
 
 def _moved(name: str, gain: Interval) -> str:
@@ -223,7 +229,7 @@ def _open(advice: Advice, purpose: str, pick: Candidate) -> None:
     ):
         _want(pick)
         open_with(Choice(entry.method, entry.parameters))
-        st.switch_page(page_path("correct"))
+        _go("correct")
     if pick.scorer and pick.entry != FLOOR:
         st.caption("Then Export: its scorer is set already.")
     elif pick.scorer and st.button(
@@ -231,10 +237,15 @@ def _open(advice: Advice, purpose: str, pick: Candidate) -> None:
     ):
         _want(pick)
         st.session_state["choice"] = Choice(entry.method)
-        st.switch_page(page_path("export"))
+        _go("export")
 
 
 def _want(pick: Candidate) -> None:
     """Set Export's choice of a scorer."""
     if pick.scorer:
         st.session_state[WANTED], st.session_state[SCORER] = True, pick.scorer
+
+
+def _go(page: str) -> None:
+    """Go to another page; what the address says of this one's widgets stays behind."""
+    st.switch_page(page_path(page), query_params={})

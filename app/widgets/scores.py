@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from anisoalign_core.align import Aligner
+from anisoalign_core.align import ALIGNERS, Aligner
 from anisoalign_core.compare.splits import Round, Run
 from anisoalign_core.compare.use.search import first_is_match
 from anisoalign_core.embeddings import EmbeddingSet
@@ -190,15 +190,16 @@ def _offer(cooked: Cooked, choice: Choice, scorer: str, asks: str) -> None:
             key="download_index",
             on_click="ignore",
         )
+    moved = "as they are" if ALIGNERS[choice.method].is_floor else "corrected as above"
     rows = max(len(sides.queries), len(sides.gallery))
     sampled = f", at most {REFERENCE_ROWS:,} of each" if rows > REFERENCE_ROWS else ""
     st.caption(
         f"gallery.npy holds {len(sides.gallery):,} {plain(sides.gallery.modality)} rows and "
-        f"queries.npy {len(sides.queries):,} {plain(sides.queries.modality)} rows, corrected as "
-        f"above; README.txt says how to search. Fitted on these very rows{sampled}."
+        f"queries.npy {len(sides.queries):,} {plain(sides.queries.modality)} rows, {moved}; "
+        f"README.txt says how to search. Fitted on these very rows{sampled}."
     )
-    moved = file_name(choice, ".npy"), "moved.npy"
-    files = moved[0], file_names(require_pair())[0] if cooked.target is None else moved[1]
+    target = file_names(require_pair())[0] if cooked.target is None else "moved.npy"
+    files = file_name(choice, ".npy"), target
     queries, gallery = map(quote, files if asks == "source" else files[::-1])
     st.code(
         f"anisoalign scores --scorer {scorer} --queries {queries} --gallery {gallery} "

@@ -8,10 +8,11 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.compare import leaderboard
+from app.widgets.lessons import Lessons
 from tests.app.test_pages import open_page, pair_of, words
 
 METHODS = ["mean-shift", "bounded", "permuted"]
-KEY = ("board", tuple(METHODS), ("half",), "", 0.25, 0)
+KEY = ("board", tuple(METHODS), Lessons(("half",)), None, 0.25, 0)
 """What the board of these choices is kept under."""
 
 
@@ -68,7 +69,7 @@ def test_nothing_runs_unasked_and_pressing_compares():
     assert board["method"].tolist()[:3] == ["chance", "No correction", "ReAlign"]
     assert "Nadeau" in words(at) and "splits" in words(at)
     assert [m.label for m in at.metric][:2] == ["Neighbours kept", "Covers the target"]
-    at.button_group(key="compare_group").set_value("use").run()
+    at.button_group(key="compare_group").set_value("train").run()
     assert "label_transfer" in at.dataframe[0].value.columns
     assert "Target rows themselves" in at.dataframe[0].value["method"].tolist()
 
@@ -98,7 +99,7 @@ def test_without_labels_or_captions_it_says_so():
     at = ready(small(labels=False))
     assert "neither labels nor captions" in words(at)
     compare(at)
-    assert "Label transfer is missing" in words(at).replace("\\", "")
+    assert "Label transfer and clusters against classes are missing" in words(at).replace("\\", "")
 
 
 def test_keywords_teach_and_mistakes_are_sentences():
@@ -110,16 +111,13 @@ def test_keywords_teach_and_mistakes_are_sentences():
     at = ready(small(), compare_methods=["bounded:colour=3"])
     assert "not NAME=VALUE" in at.error[0].value.replace("\\", "")
     at = ready(small(), compare_way="keywords", compare_keywords="zebra; horse")
-    at.button(key="compare_run").click().run()
-    assert "Fewer than two" in at.error[0].value
+    assert "Fewer than two" in at.error[0].value  # said at once, before anything runs
+    at.text_input(key="compare_keywords").set_value("a; b").run()
+    assert not at.error and at.button(key="compare_run")
 
 
-def test_an_empty_session_and_too_few_rows_get_a_sentence():
+def test_an_empty_session_gets_a_sentence():
     assert "No embeddings are loaded" in words(open_page("compare", "empty"))
-    at = ready(small(40))
-    at.button(key="compare_run").click().run()
-    assert not at.exception
-    assert "at least 20" in at.error[0].value
 
 
 @pytest.mark.parametrize("paired", [True, False])
@@ -180,13 +178,12 @@ def test_choices_of_one_set_do_not_break_the_next(compared):
 
 
 def test_an_error_is_said_once_and_the_run_can_be_started_again():
-    at = ready(small(), compare_way="keywords", compare_keywords="zebra; horse")
-    at.button(key="compare_run").click().run()
-    assert "Fewer than two" in at.error[0].value
-    at.run()
-    assert not at.error and at.button(key="compare_run")
-    at.text_input(key="compare_keywords").set_value("a; b").run()
-    assert len(compare(at).dataframe) > 0
+    at = ready(small(40))
+    for name in ("advice_run", "compare_run"):
+        at.button(key=name).click().run()
+        assert "at least 20" in at.error[0].value
+        at.run()
+        assert not at.error and at.button(key=name)
 
 
 def test_what_is_taught_is_said_when_nothing_is_chosen():

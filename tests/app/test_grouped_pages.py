@@ -48,7 +48,7 @@ def test_comparing_and_the_mixed_gallery(pair):
     at.button(key="compare_run").click().run(timeout=200)
     assert not at.exception and not at.error
     assert "170 things" in words(at)
-    for group in ("retrieval", "use", "mixed"):
+    for group in ("retrieval", "search", "mixed"):
         at.button_group(key="compare_group").set_value(group).run()
         assert not at.exception and not at.error
 

@@ -127,8 +127,8 @@ def landing_in_plane(
     before, after = caption
     figure = go.Figure(
         [
-            points(pictures, name="pictures", colour=TARGET, opacity=0.35),
-            points(captions, name="captions", colour=SOURCE, opacity=0.35),
+            points(pictures, name="pictures", colour=TARGET, opacity=0.25),
+            points(captions, name="captions", colour=SOURCE, opacity=0.25),
             line([before[0], after[0]], [before[1], after[1]], "its way", NULL, hoverinfo="skip"),
             dots(
                 nearest[:, 0],

@@ -14,6 +14,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from app.classes import Lead, Now, Question
+from app.server import server
 from app.session import page_path
 from app.widgets import (
     learn_answers,
@@ -163,9 +164,11 @@ def choose_step(leads: bool) -> int:
             on_click=_go,
             args=(number + 1,),
         )
-        learn_look.large_type(row)
-        if not leads:
-            learn_room.offer()
+    if server().classes.offered:
+        row = st.container(horizontal=True, vertical_alignment="center")
+    learn_look.large_type(row)
+    if not leads:
+        learn_room.offer(row)
     return number
 
 

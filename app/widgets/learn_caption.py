@@ -110,9 +110,10 @@ def _landed(said: str, rows: Float32) -> None:
             Number("To the mean after", found.to_mean[1], "of all pictures", "‖z − μ_x‖"),
             Number(
                 "Nearest that stay",
-                float(found.kept),
-                f"of {found.count}",
+                found.kept / found.count,
+                f"{found.kept} of {found.count}",
                 "Pictures among the nearest both before and after the correction.",
+                percent=True,
             ),
         ]
     )

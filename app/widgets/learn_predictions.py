@@ -65,7 +65,8 @@ def _place(
 def _space() -> Asked:
     def beside() -> str:
         before = sample.retrieval(False)["source_to_target"]
-        return f"By chance {1 / GALLERY:.0%} would, and before training {before:.1%} do."
+        chance = three(1 / GALLERY, percent=True)
+        return f"By chance {chance} would, and before training {three(before, percent=True)} do."
 
     return Asked(
         _place(
@@ -124,7 +125,7 @@ def _gap() -> Asked:
             ("0: they coincide", "1.4: far apart"),
         ),
         lambda: at(last),
-        lambda: f"On the way it was {three(max(at(step) for step in runs.steps))}.",
+        lambda: f"On the way it was as much as {three(max(at(step) for step in runs.steps))}.",
         ("gap", float(len(runs.steps) - 1)),
     )
 
@@ -152,8 +153,9 @@ def _residual() -> Asked:
     held = along(sample.residual_live(), "energy", TEN)
     return Asked(
         _place(
-            f"The first {TEN} of {sample.pair().dim} directions hold {held:.1%} of the residual "
-            "between partners. Give every caption a random picture instead of its own: what share "
+            f"The first {TEN} of {sample.pair().dim} directions hold "
+            f"{three(held, percent=True)} of the residual between partners. "
+            "Give every caption a random picture instead of its own: what share "
             f"do {TEN} directions hold then?",
             0,
             1,
@@ -161,7 +163,7 @@ def _residual() -> Asked:
             percent=True,
         ),
         lambda: along(sample.residual_live(), "repaired", TEN),
-        lambda: f"Between true partners it is {held:.1%}.",
+        lambda: f"Between true partners it is {three(held, percent=True)}.",
         ("repaired", float(TEN)),
     )
 
@@ -171,7 +173,8 @@ def _bounded() -> Asked:
 
     def beside() -> str:
         kept = [along(sample.bound_live(1, 2), "omega", alpha) for alpha in (0.0, BOUND)]
-        return f"Of each caption's neighbours it keeps {kept[1]:.1%}; at α = 0, {kept[0]:.1%}."
+        shares = [three(share, percent=True) for share in kept]
+        return f"Of each caption's neighbours it keeps {shares[1]}; at α = 0, {shares[0]}."
 
     return Asked(
         _place(
@@ -272,7 +275,8 @@ BEGINNINGS = {
 
 @st.cache_resource(show_spinner=False)
 def _beginning(number: int) -> LivePicture:
-    return beginning(live(number), BEGINNINGS[number])
+    counts_up = number == 5  # its numbers are shares of what is not begun
+    return beginning(live(number), BEGINNINGS[number], cards=not counts_up)
 
 
 def before(number: int) -> None:
@@ -289,10 +293,11 @@ def _some_pictures() -> None:
     captions, thumbnails = sample.shown(pair.source)[0], sample.shown(pair.target)[1]
     others = generator(0).permutation(len(pair.target))
     rows = [FIRST_CAPTION, *others[others != FIRST_CAPTION][: SOME - 1].tolist()]
+    mixed = [rows[place] for place in generator(1).permutation(SOME)]
     st.markdown(
-        f"One of them: “{plain(str(captions[FIRST_CAPTION]))}”. Its own picture is among these "
+        f"One caption says “{plain(str(captions[FIRST_CAPTION]))}” Its own picture is among these "
         f"{SOME}:"
     )
     tiles = st.container(horizontal=True, gap="small")
-    for row in sorted(rows):
+    for row in mixed:
         tiles.image(thumbnails[row], width=THUMBNAIL, alt=str(captions[row]))

@@ -10,6 +10,7 @@ from functools import lru_cache
 from urllib.parse import urlencode, urlsplit
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from anisoalign_core.errors import AnisoAlignError
 from anisoalign_core.plots.teach import vote_bars
@@ -168,11 +169,11 @@ def _vote(code: str, at: Question, option: int) -> None:
 # -- who leads ------------------------------------------------------------------------------------
 
 
-def offer() -> None:
+def offer(place: DeltaGenerator) -> None:
     """Offer to lead or to join a class, where the server allows it."""
     if not server().classes.offered:
         return
-    with st.popover("Class", icon=":material/groups:"):
+    with place.popover("Class", icon=":material/groups:"):
         st.markdown(
             "**Lead a class.** Everybody opens a link or a QR code on a phone, predicts, and "
             "follows your steps. You see how many chose what; nobody's name is asked."

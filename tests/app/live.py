@@ -8,10 +8,15 @@ import anisoalign_core as aa
 from anisoalign_core.plots.live.pack import unpack
 
 
-def live_facts(at):
-    """Return the header of the page's live picture."""
+def live(at):
+    """Return the header and the arrays of the page's live picture."""
     (picture,) = [e.proto.bytes for e in at.get("bidi_component") if e.proto.bytes]
-    return unpack(picture)[0]
+    return unpack(picture)
+
+
+def live_facts(at):
+    """Return the header alone."""
+    return live(at)[0]
 
 
 def exact_numbers(at):

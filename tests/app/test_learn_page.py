@@ -1,4 +1,4 @@
-"""The Learn page: eight steps that run on any session, and answers with the sample's numbers."""
+"""The Learn page: eight steps that ask for a prediction first, on any session, and what is."""
 
 from __future__ import annotations
 
@@ -16,17 +16,23 @@ from anisoalign_core.teach import Sentences
 from app.session import Loaded
 from app.widgets import learn
 from app.widgets.learn_class import class_page
-from tests.app.live import along, live_facts
+from app.widgets.learn_predictions import asked
+from tests.app.live import along, live, live_facts
 from tests.conftest import paired_world
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "app" / "Home.py"
 STEPS = range(1, 9)
+QUESTIONS = [*((step, 0) for step in range(1, 8)), *((8, part) for part in range(5))]
+SEEN = {question: None for question in QUESTIONS}
+"""All steps as who did not care to predict sees them."""
 BALLS = {2: "learn_cone_view", 3: "learn_gap_view", 4: "learn_shift_view", 6: "learn_bounded_view"}
 
 
-def open_learn(step: int | str | None = None, **state: object) -> AppTest:
+def open_learn(step: int | str | None = None, *, seen: bool = True, **state: object) -> AppTest:
     at = AppTest.from_file(HOME, default_timeout=120)
+    if seen:
+        state["learn_guesses"] = dict(SEEN)
     for key, value in state.items():
         at.session_state[key] = value
     at.switch_page("../pages/learn.py")
@@ -62,10 +68,96 @@ def test_a_link_opens_its_step_with_a_picture_a_caption_and_a_hidden_answer(step
     else:
         assert len(live_facts(at)["caption"]) > 60
         assert live_facts(at)["dial"]
+    if step == 8:
+        return
     question = at.expander[0]
     assert question.label.startswith("**Question.**")
     assert not question.proto.expanded
     assert len(question.markdown[0].value) > 100
+
+
+def predict(at: AppTest, question: tuple[int, int], option: int | None) -> AppTest:
+    """Choose an option and see what is; or see it without."""
+    step, part = question
+    if option is None:
+        return at.button(key=f"learn_skip_{step}_{part}").click().run()
+    kind = at.radio if step == 8 else at.select_slider
+    kind(key=f"learn_guess_{step}_{part}").set_value(option).run()
+    return at.button(key=f"learn_see_{step}_{part}").click().run()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_step_answers_after_a_prediction_and_says_both(step):
+    at = open_learn(step, seen=False)
+    assert fine(at)
+    one = asked((step, 0))
+    assert one.prediction.asks in words(at)
+    assert one.prediction.holds(one.found()) not in words(at)
+    assert not at.expander
+    predict(at, (step, 0), 1)
+    assert fine(at)
+    assert one.prediction.compared(1, one.found()) in words(at)
+    if step < 8:
+        assert at.expander[0].label.startswith("**Question.**")
+    at.button(key=f"learn_again_{step}_0").click().run()
+    assert one.prediction.compared(1, one.found()) not in words(at)
+    predict(at, (step, 0), None)
+    assert one.prediction.holds(one.found()) in words(at)
+
+
+@pytest.mark.parametrize("step", range(3, 8))
+def test_before_a_prediction_the_picture_holds_nothing_of_what_follows(step):
+    first, held = live(open_learn(step, seen=False))
+    assert first["dial"] is None
+    assert len(first["grid"]) == len(first["frames"]) == 1
+    assert all(len(along) == 1 for along in first["scores"].values())
+    assert held["after"].size == 2 * held["source_rows"].size  # one place for each row
+    assert not set(held) & {"raw", "held", "near", "near_cosines", "spread"}
+    assert not {"lists", "way", "marks"} & first.keys()
+
+
+@pytest.mark.parametrize("step", range(2, 8))
+def test_the_picture_opens_at_the_beginning_and_marks_both(step):
+    at = predict(open_learn(step, seen=False), (step, 0), 2)
+    facts, one = live_facts(at), asked((step, 0))
+    assert facts["dial"]["value"] == facts["dial"]["low"] < facts["opens"]
+    assert facts["opens"] <= facts["dial"]["high"]
+    predicted, found = facts["marks"]
+    assert [predicted["words"], found["words"]] == ["predicted", "is"]
+    along_the_dial = "at" if step == 7 else "height"
+    assert predicted[along_the_dial] == one.prediction.places[2]
+    assert found[along_the_dial] == pytest.approx(one.found())
+    if step < 7:
+        name, where = one.mark
+        assert along(at, name)[where] == pytest.approx(one.found(), rel=1e-6)
+        assert max(predicted["height"], found["height"]) <= facts["top"]
+    if step < 4:  # another run was not asked about
+        at.segmented_control(key=f"learn_{'cone' if step == 2 else 'gap'}_scale").set_value(3.0)
+        at.run()
+        assert "marks" not in live_facts(at)
+
+
+def test_training_opens_at_its_beginning_and_plays_once():
+    for step in (2, 3):
+        dial = live_facts(open_learn(step))["dial"]
+        assert dial["value"] == dial["low"] == 0
+        assert dial["once"]
+
+
+def test_every_claim_is_predicted_by_itself():
+    at = open_learn(8, seen=False)
+    verdicts = []
+    for number in range(5):
+        at.radio(key="learn_claim").set_value(number).run()
+        assert "What holds" not in words(at)
+        assert at.get("plotly_chart")
+        assert at.button(key=f"learn_see_8_{number}").disabled  # nothing is chosen for anybody
+        predict(at, (8, number), 1)
+        assert fine(at)
+        (said,) = [text for text in words(at).split("\n") if "What holds" in text]
+        verdicts.append(said)
+    assert len(set(verdicts)) == 5
+    assert sum("What holds: **No.**" in text for text in verdicts) == 4
 
 
 @pytest.mark.parametrize("link", ["0", "9", "many", "-3", "٣", "9" * 5000])
@@ -220,19 +312,10 @@ def test_the_class_can_be_taken_home_as_one_inert_file():
         assert html.escape(step.question) in page
     assert "not a law" in page
     assert "<th>temperature</th>" in page
+    for step in range(1, 8):
+        assert html.escape(asked((step, 0)).prediction.asks) in page
     at = open_learn(3)
     assert any("Take this class home" in b.proto.label for b in at.get("download_button"))
-
-
-def test_every_claim_has_its_verdict_hidden_beside_its_numbers():
-    at = open_learn(8)
-    verdicts = []
-    for number in range(5):
-        at.radio(key="learn_claim").set_value(number).run()
-        assert fine(at)
-        verdicts.append(at.expander[0].markdown[0].value)
-    assert len(set(verdicts)) == 5
-    assert sum(text.startswith("**No.**") for text in verdicts) == 4
 
 
 def test_the_answer_about_temperature_is_the_bundled_runs_table():

@@ -683,7 +683,11 @@ export function mount(root, bytes, host = {}) {
     context.setLineDash([]);
     context.textAlign = right ? "right" : "left";
     const down = height == null ? 14 * number + 10 : close ? 4 + 14 * (number - 0.5) : 4;
-    context.fillText(said, x + (right ? -11 : 11), clamp(y + down, 10, box.y + box.h));
+    const text = [said, x + (right ? -11 : 11), clamp(y + down, 10, box.y + box.h)];
+    context.lineWidth = 4; // a rim, over curves
+    context.strokeStyle = getComputedStyle(picture).backgroundColor;
+    context.strokeText(...text);
+    context.fillText(...text);
     context.lineWidth = 1;
   }
 

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from anisoalign_core.plots.live.parts import Arrays, Facts
 from anisoalign_core.plots.live.picture import LivePicture
 
-MOVED = ("lists", "near", "follow", "way", "bars", "raw", "held", "top")
+MOVED = ("before", "lists", "near", "follow", "way", "bars", "raw", "held", "top")
 """Facts and arrays that tell what happens further along the dial."""
 TOP = 1.05
 """Where the axis of the curves ends, if a picture does not say it."""
 
 
-def beginning(made: LivePicture, caption: str) -> LivePicture:
+def beginning(made: LivePicture, caption: str, *, cards: bool = True) -> LivePicture:
     """Return a picture as it stands at the low end of its dial, which holds nothing of the rest.
 
     Parameters
     ----------
     made : LivePicture
     caption : str
+    cards : bool
+        Whether its numbers there are shown.
     """
     arrays: Arrays = {}
-    for name, held in made.arrays.items():
+    for name, array in made.arrays.items():
         if name in MOVED or name.startswith(("near", "things")):
             continue
-        moves = name in ("target", "target_moved", "before", "after") and held.ndim == 3
-        arrays[name] = held[0] if moves else held[:, :1] if name == "spread" else held
+        moves = name in ("target", "target_moved", "after") and array.ndim == 3
+        arrays[name] = array[0] if moves else array[:, :1] if name == "spread" else array
     facts: Facts = {key: value for key, value in made.facts.items() if key not in MOVED}
+    before = made.arrays.get("before")
+    if before is not None and np.array_equal(before, arrays["after"]):  # nothing is corrected yet
+        for held in ("names", "colours"):
+            facts[held] = {**facts[held], "corrected": facts[held]["source"]}
     facts |= {
         "dial": None,
+        "cards": made.facts["cards"] if cards else [],
         "frames": made.facts["frames"][:1],
         "grid": made.facts["grid"][:1],
         "scores": {name: along[:1] for name, along in made.facts["scores"].items()},

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -35,7 +36,7 @@ PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
 def build_wheel(folder: Path) -> Path:
-    """Build the wheel from a copy, so that nothing is left in the checkout; return where it lies."""
+    """Build the wheel from a copy, so that nothing is left in the checkout, and return it."""
     copy = folder / "source"
     copy.mkdir(parents=True)
     for name in BUILT_FROM:
@@ -59,28 +60,32 @@ def install(wheel: Path, folder: Path) -> Path:
     return folder
 
 
-def asked_for(
-    requirements: Iterable[str], extras: Iterable[str] = ()
-) -> dict[str, metadata.Distribution]:
-    """Return what requirements ask for, and what that asks for in turn, as far as it is installed.
+def extras() -> dict[str, list[str]]:
+    """Return what the project asks for with each extra, and under "" without one."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    alone = project["dependencies"]
+    found = {"": alone}
+    return found | {
+        extra: [*alone, *given] for extra, given in project["optional-dependencies"].items()
+    }
 
-    Parameters
-    ----------
-    requirements : iterable of str
-        Of one distribution, as its metadata hold them.
-    extras : iterable of str
-        Its extras that are wanted.
+
+def asked_for(requirements: Iterable[str]) -> dict[str, metadata.Distribution]:
+    """Return what requirements ask for, and what that asks for in turn.
+
+    Raises
+    ------
+    PackageNotFoundError
+        If something of it is not installed here.
     """
     found: dict[str, metadata.Distribution] = {}
     done = set()
-    waiting = [(Requirement(one), extra) for one in requirements for extra in ("", *extras)]
+    waiting = [(Requirement(one), "") for one in requirements]
     while waiting:
         wanted, extra = waiting.pop()
         if wanted.marker is not None and not wanted.marker.evaluate({"extra": extra}):
             continue
-        for inner in ("", *wanted.extras):
-            if (wanted.name, inner) in done:
-                continue
+        for inner in {"", *wanted.extras} - {e for name, e in done if name == wanted.name}:
             done.add((wanted.name, inner))
             there = metadata.distribution(wanted.name)
             found[there.name] = there
@@ -89,7 +94,10 @@ def asked_for(
 
 
 def environment(folder: Path, distributions: Mapping[str, metadata.Distribution]) -> Path:
-    """Make a folder of links to distributions, and to nothing else."""
+    """Make a folder of links to distributions, and to nothing else.
+
+    Its name is ``site-packages``: where Streamlit lies elsewhere it takes itself for a checkout.
+    """
     folder.mkdir()
     for each in distributions.values():
         for name in {file.parts[0] for file in each.files or ()} - {"..", "__pycache__"}:

@@ -7,9 +7,9 @@ import os
 import runpy
 import socket
 import sys
-from importlib.util import find_spec
 
 from anisoalign_core.errors import AnisoAlignError, ParameterError, PlaceError
+from anisoalign_core.extras import need
 from anisoalign_core.files.bundled import bundled
 
 PORTS = range(1, 1 << 16)
@@ -28,11 +28,7 @@ def studio(options: argparse.Namespace) -> None:
             "The app is not beside the library, so what is installed is not whole. Install "
             "anisoalign-studio again."
         )
-    if find_spec("streamlit") is None:
-        raise AnisoAlignError(
-            "The app needs streamlit, which is not installed. Run pip install "
-            '"anisoalign-studio[app]".'
-        )
+    need("The app", "app", "streamlit")
     for name, value in USUAL.items():
         os.environ.setdefault(name, value)
     command = ["streamlit", "run", str(home)]

@@ -15,6 +15,7 @@ import numpy as np
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, ParameterError
+from anisoalign_core.files.bundled import bundled
 from anisoalign_core.numerics import Float32, Integers, read_only, unit_rows
 from anisoalign_core.pairs import EmbeddingPair
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from anisoalign_core.gap.report import GapReport
     from anisoalign_core.teach.story import Checkpoint
 
-ROOT = Path(__file__).resolve().parent.parent / "sample_data"
+ROOT = bundled() / "sample_data"
 LABELS = ("shape", "colour", "size", "position", "background")
 
 
@@ -189,8 +190,8 @@ def _known(name: str) -> Sample:
 def _beside(folder: Path) -> Path:
     if not folder.is_dir():
         raise FormatError(
-            "The sample data is not beside the installed package. Install from a checkout with "
-            "pip install -e ., or load your own files."
+            "The sample data is not beside the library, so what is installed is not whole. Install "
+            "anisoalign-studio again, or load your own files."
         )
     return folder
 
@@ -283,8 +284,8 @@ def sample_encoder_path() -> Path:
     path = ROOT / "encoder" / "encoder.safetensors"
     if not path.is_file():
         raise FormatError(
-            "The sample's encoder is not beside the installed package. Install from a checkout "
-            "with pip install -e ., or make it again with sample_data/make_samples.py --checkpoint."
+            "The sample's encoder is not beside the library, so what is installed is not whole. "
+            "Install anisoalign-studio again, or load an encoder of your own."
         )
     return path
 

@@ -53,6 +53,7 @@ EXAMPLES = """examples:
   anisoalign atlas --encoders list.toml --images photos/ --captions captions.csv --out atlas/
   anisoalign convert --source texts.parquet --out texts/ --format npy --shard-rows 100000
   anisoalign replay aligned.recipe.json --out again/
+  anisoalign studio
 
 a set is a file, a folder of shards, a pattern in quotes ("texts/part_*.npy"), several files, a
 folder that clip-retrieval wrote, a URL that fsspec knows, or sample:scenes
@@ -73,7 +74,7 @@ class Parser(argparse.ArgumentParser):
     def add_argument(self, *names: Any, **given: Any) -> Any:
         """Add an argument; its words end with its default where it has one."""
         usual, words = given.get("default"), given.get("help", "")
-        if usual not in (None, False, []) and words and "default" not in words:
+        if usual not in (None, False, [], argparse.SUPPRESS) and words and "default" not in words:
             given["help"] = f"{words} (default: {usual})"
         return super().add_argument(*names, **given)
 
@@ -113,7 +114,7 @@ def build_parser() -> argparse.ArgumentParser:
         return made
 
     adding = (_info, _diagnose, _fit, _apply, _evaluate, compare, advise, falsify, _live, _encode)
-    for add in (*adding, _scores, _convert, _replay, compare_encoders, atlas):
+    for add in (*adding, _scores, _convert, _replay, compare_encoders, atlas, _studio):
         add(verb)
     return parser
 
@@ -334,3 +335,11 @@ def _replay(verb: Verb) -> None:
     replay.add_argument("--out", required=True, metavar="FILE or FOLDER", help="what is written")
     add_engine(replay)
     add_json(replay, "what was found")
+
+
+def _studio(verb: Verb) -> None:
+    studio = verb("studio", "studio", "start the app, with the sample", "anisoalign studio")
+    studio.add_argument(
+        "--port", type=int, metavar="N", help="where it listens (default: 8501, or the next free)"
+    )
+    studio.add_argument("--headless", action="store_true", help="open no browser")

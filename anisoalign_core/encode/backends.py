@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from anisoalign_core.encode.encoder import Encoder
-from anisoalign_core.errors import AnisoAlignError, ParameterError
+from anisoalign_core.errors import ParameterError
+from anisoalign_core.extras import missing, need
 from anisoalign_core.files.source import printable
-
-PROJECT = "anisoalign-studio"
 
 
 @dataclass(frozen=True)
@@ -58,7 +56,7 @@ class Backend:
     @property
     def missing(self) -> tuple[str, ...]:
         """Packages that it needs and that are not installed."""
-        return tuple(one for one in self.packages if importlib.util.find_spec(one) is None)
+        return missing(*self.packages)
 
     def need(self) -> None:
         """Say how to install it, if it is not.
@@ -67,12 +65,7 @@ class Backend:
         ------
         AnisoAlignError
         """
-        if self.missing:
-            raise AnisoAlignError(
-                f"The backend {self.name} needs {' and '.join(self.missing)}, which "
-                f"{'are' if len(self.missing) > 1 else 'is'} not installed. "
-                f'Run pip install "{PROJECT}[{self.extra}]".'
-            )
+        need(f"The backend {self.name}", self.extra, *self.packages)
 
 
 BACKENDS: dict[str, Backend] = {

@@ -48,8 +48,8 @@ def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Das
         from distributed import Client, LocalCluster
     except ImportError as error:
         raise AnisoAlignError(
-            "A cluster needs Dask, which is not installed. Install it with "
-            "pip install -r requirements-distributed.txt."
+            "A cluster needs Dask, which is not installed. Run pip install "
+            '"anisoalign-studio[distributed]".'
         ) from error
     if scheduler is None:
         with (

@@ -42,8 +42,8 @@ def as_path(place: str | Path) -> Path:
         return path  # type: ignore[return-value]  # it has the methods of Path that are used here
     except ImportError as error:
         raise AnisoAlignError(
-            f"{printable(place)} is a URL, which needs more packages ({error}). Install them with "
-            "pip install -r requirements-distributed.txt, and the driver of that store."
+            f"{printable(place)} is a URL, which needs more packages ({error}). Run pip install "
+            '"anisoalign-studio[distributed]", and install the driver of that store.'
         ) from error
     except ValueError as error:
         raise FormatError(

@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 
 from anisoalign_core.errors import ShapeError
+from anisoalign_core.extras import need
 from anisoalign_core.matrices import leading
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Integers, generator
@@ -58,9 +59,12 @@ def joint_map(
 
     Raises
     ------
+    AnisoAlignError
+        If umap-learn is not installed.
     ShapeError
         If there are fewer than 10 rows to fit on.
     """
+    need("A UMAP", "umap", "umap")
     import umap
 
     rng = generator(random_state)

@@ -14,6 +14,7 @@ import streamlit as st
 
 from anisoalign_core import card
 from anisoalign_core.errors import AnisoAlignError
+from anisoalign_core.extras import lacking
 from app.session import loaded
 
 LOG = logging.getLogger("anisoalign")
@@ -157,6 +158,14 @@ def plain(text: str) -> str:
     """
     line = " ".join(text.splitlines())
     return "".join("\\" + char if char in r"\`*_{}[]()#+-.!|<>~$:&" else char for char in line)
+
+
+def lacks(what: str, extra: str, *packages: str) -> bool:
+    """Say in one line what to install where packages are missing; whether any is."""
+    words = lacking(what, extra, *packages)
+    if words is not None:
+        st.info(plain(words), icon=":material/deployed_code_update:")
+    return words is not None
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from anisoalign_core.geometry.umap_map import Fitted, JointMap, joint_map
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots import clouds
 from app.session import already, result
-from app.widgets.common import figure, plain, three
+from app.widgets.common import figure, lacks, plain, three
 from app.widgets.prompts import prompt_direction, prompts_offered
 from app.widgets.rows import captions_of, cards
 from app.widgets.selections import kept, selection_direction
@@ -158,6 +158,8 @@ def findings_in_words(read: Reading, end: str) -> str:
 
 def umap_section(pair: EmbeddingPair) -> None:
     """Draw a UMAP of both sets, on request: its first use in a server compiles for a minute."""
+    if lacks("A UMAP", "umap", "umap"):
+        return
     names = (pair.target.modality, pair.source.modality)
     fits: dict[Fitted, str] = {
         "both": "both sets",

@@ -27,7 +27,7 @@ from anisoalign_core.files.source import Source
 from anisoalign_core.numerics import Progress
 from app.loading import data_root, size_below, within
 from app.session import ask_for_room, sample_pair
-from app.widgets.common import plain
+from app.widgets.common import lacks, plain
 from app.widgets.progress import cancellable
 from app.widgets.prompts import sample_encoder
 
@@ -186,6 +186,8 @@ def choose_model() -> Model | None:
         key="encode_model",
         bind="query-params",
     )
+    if way not in backends and lacks("This model", "encode", *BACKENDS["open_clip"].packages):
+        return None
     if way == SAMPLE:
         st.caption(
             "The small CLIP that made the bundled sample: 32 × 32 pixels, 128 dimensions, and the "

@@ -8,7 +8,7 @@ from anisoalign_core.compare import Leaderboard
 from anisoalign_core.compare.captions import CAPTIONED, CaptionBoard, caption_board
 from anisoalign_core.plots.leaderboard import mixed_gallery
 from app.session import require_pair
-from app.widgets.common import figure, plain
+from app.widgets.common import figure, lacks, plain
 from app.widgets.compare import Contest, kept_results
 from app.widgets.progress import cancellable
 
@@ -58,6 +58,8 @@ def captions(contest: Contest) -> None:
     pair = require_pair()
     if not pair.paired or (pair.source.captions is None and pair.target.captions is None):
         st.caption("Captions need a paired set that has them. Load captions on the Data page.")
+        return
+    if lacks("Training caption decoders", "train", "torch"):
         return
     key = captions_key(contest)
     board = known_captions(contest)

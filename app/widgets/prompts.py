@@ -10,7 +10,7 @@ import streamlit as st
 from anisoalign_core.geometry.directions import Direction, Directions, given
 from app.places import bytes_of
 from app.session import ask_for_room, loaded, result
-from app.widgets.common import plain
+from app.widgets.common import lacks, plain
 
 if TYPE_CHECKING:
     from anisoalign_core.encode import Encoder
@@ -60,6 +60,8 @@ def offer_encoder() -> None:
     if current is None or prompts_offered():
         return
     if current.sample == "scenes":
+        if lacks("Looking along texts", "encode", "open_clip"):
+            return
         if st.button("Look along texts: load the sample's encoder", icon=":material/text_fields:"):
             use_encoder(sample_encoder())
             st.rerun()

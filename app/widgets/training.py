@@ -14,7 +14,7 @@ from anisoalign_core.compare.study import Study, View
 from anisoalign_core.numerics import Float64
 from anisoalign_core.plots import losses
 from app.session import result
-from app.widgets.common import three
+from app.widgets.common import lacks, three
 from app.widgets.correct import Choice, trial_of
 from app.widgets.learned import (
     START_WORDS,
@@ -48,6 +48,8 @@ def learned_correction(study: Study, choice: Choice) -> Learned:
         start = START_WORDS[learned.method.start_in_force]
         st.caption(f"The start alone: {start}. Nothing is trained, so there are no bounds to move.")
         return learned
+    if lacks("Training AnisoAlign", "train", "torch"):
+        st.stop()
     shown = kept(choice)
     asked: tuple[Choice, dict[str, float]] | None = st.session_state.pop("training", None)
     _explain(choice, shown)

@@ -92,7 +92,7 @@ def test_other_urls_have_the_methods_of_paths(store: Any) -> None:
 
 def test_a_url_without_its_packages_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "upath", None)
-    with pytest.raises(AnisoAlignError, match=r"requirements-distributed\.txt"):
+    with pytest.raises(AnisoAlignError, match=r"anisoalign-studio\[distributed\]"):
         as_path("memory://a")
 
 

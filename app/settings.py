@@ -34,8 +34,8 @@ def _lines(path: Path) -> list[str]:
         return []
 
 
-def _setting(variable: str, words: str, default: int | None = None) -> int:
-    about = {"variable": variable, "words": words}
+def _setting(variable: str, words: str, default: int | None = None, *, zero: bool = False) -> int:
+    about = {"variable": variable, "words": words, "zero": zero}
     if default is None:
         return field(default_factory=lambda: usable_memory() // 2, metadata=about)
     return field(default=default, metadata=about)
@@ -66,6 +66,21 @@ class Settings:
     idle_minutes: int = _setting(
         "ANISOALIGN_IDLE_MINUTES", "minutes without a click after which a session is let go", 60
     )
+    kept_hours: int = _setting(
+        "ANISOALIGN_SESSION_HOURS",
+        "hours after its last use for which a session is kept on disk, to be taken up again; 0 "
+        "keeps nothing",
+        24,
+        zero=True,
+    )
+    kept_session_bytes: int = _setting(
+        "ANISOALIGN_SESSION_KEPT_BYTES", "bytes that one session may keep on disk", 2 * GIB
+    )
+    kept_bytes: int = _setting(
+        "ANISOALIGN_SERVER_KEPT_BYTES",
+        "bytes that all kept sessions together may take on disk; the oldest make room",
+        8 * GIB,
+    )
 
     @classmethod
     def from_env(cls) -> Settings:
@@ -74,12 +89,16 @@ class Settings:
         Raises
         ------
         ParameterError
-            If one holds anything but a whole number above zero.
+            If one holds anything but a whole number above zero, or zero where that is allowed.
         """
         plain = cls()
         return cls(
             **{
-                each.name: from_env(each.metadata["variable"], getattr(plain, each.name))
+                each.name: from_env(
+                    each.metadata["variable"],
+                    getattr(plain, each.name),
+                    zero=each.metadata["zero"],
+                )
                 for each in fields(cls)
             }
         )

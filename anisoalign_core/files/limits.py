@@ -124,8 +124,10 @@ def size_text(size: int) -> str:
     return f"{size:,} bytes"
 
 
-def from_env(variable: str, default: int) -> int:
+def from_env(variable: str, default: int, *, zero: bool = False) -> int:
     """Return the whole number above zero in an environment variable; the default without one.
+
+    With ``zero``, zero is a value too.
 
     Raises
     ------
@@ -135,9 +137,10 @@ def from_env(variable: str, default: int) -> int:
     text = os.environ.get(variable, "").strip()
     if not text:
         return default
-    if not (text.isascii() and text.isdigit()) or len(text) > 18 or int(text) < 1:
+    if not (text.isascii() and text.isdigit()) or len(text) > 18 or int(text) < (not zero):
         raise ParameterError(
-            f'{variable} is "{text[:40]}"; give a whole number above zero, such as {default}.'
+            f'{variable} is "{text[:40]}"; give a whole number above zero, such as {default}'
+            f"{', or 0' if zero else ''}."
         )
     return int(text)
 

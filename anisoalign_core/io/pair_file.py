@@ -38,13 +38,12 @@ from anisoalign_core.things import Things
 if TYPE_CHECKING:
     import pandas as pd
 
-FORMAT = "anisoalign pair"
+FORMAT: Literal["anisoalign pair"] = "anisoalign pair"
 FORMAT_VERSION = 1
 KIND = "a saved pair"
 LARGEST_ENTRY = 8
 """What a byte of an array may count as where its header is compared with the limits."""
 UNLIMITED = 2**62
-_ROLES = ("source", "target")
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -86,14 +85,15 @@ def write_pair(pair: EmbeddingPair, path: str | Path) -> Path:
         If the folder does not exist, may not be written to, or the disk is full.
     """
     arrays: Arrays = {}
-    sides = [_lay_out(getattr(pair, role), role, arrays) for role in _ROLES]
-    for name in ("unmatched_source", "unmatched_target"):
-        _put_texts(arrays, name, getattr(pair, name))
+    source = _lay_out(pair.source, "source", arrays)
+    target = _lay_out(pair.target, "target", arrays)
+    _put_texts(arrays, "unmatched_source", pair.unmatched_source)
+    _put_texts(arrays, "unmatched_target", pair.unmatched_target)
     if pair.groups is not None:
         arrays["things.source"] = np.asarray(pair.groups.source, dtype=np.int64)
         arrays["things.target"] = np.asarray(pair.groups.target, dtype=np.int64)
     count = None if pair.groups is None else pair.groups.count
-    header = _Header(FORMAT, FORMAT_VERSION, *sides, pair.paired, pair.joined_by_id, count)
+    header = _Header(FORMAT, FORMAT_VERSION, source, target, pair.paired, pair.joined_by_id, count)
     text = json.dumps(asdict(header), allow_nan=False).encode("utf-8")
     out = Path(path)
     with atomic_path(out) as temporary, temporary.open("wb") as stream:
@@ -146,16 +146,20 @@ def read_pair(source: Source, limits: Limits | None = None) -> EmbeddingPair:
 def _pair(header: _Header, arrays: Arrays, name: str, limits: Limits) -> EmbeddingPair:
     things = None
     if header.things is not None:
-        of = [arrays[f"things.{role}"] for role in _ROLES]
+        of = [arrays["things.source"], arrays["things.target"]]
         if any(one.ndim != 1 or one.dtype != np.int64 for one in of):
             raise TypeError("things are no row numbers")
         if any(not len(one) or one.min() < 0 or one.max() >= header.things for one in of):
             raise ValueError("things are out of their range")
         things = Things(of[0].astype(np.intp), of[1].astype(np.intp), header.things)
-    sides = [_side(getattr(header, role), role, arrays, name, limits) for role in _ROLES]
-    unmatched = [tuple(_texts(arrays, f"unmatched_{role}").tolist()) for role in _ROLES]
     return EmbeddingPair(
-        sides[0], sides[1], header.paired, *unmatched, header.joined_by_id, groups=things
+        _side(header.source, "source", arrays, name, limits),
+        _side(header.target, "target", arrays, name, limits),
+        header.paired,
+        tuple(_texts(arrays, "unmatched_source").tolist()),
+        tuple(_texts(arrays, "unmatched_target").tolist()),
+        header.joined_by_id,
+        things,
     )
 
 
@@ -201,7 +205,7 @@ def _side(said: _Side, role: str, arrays: Arrays, name: str, limits: Limits) -> 
     vectors = arrays[f"{role}.vectors"]
     if vectors.dtype != np.float32 or vectors.ndim != 2:
         raise TypeError("its vectors are no table of float32")
-    check_declared(*vectors.shape, 4, name, limits)
+    check_declared(len(vectors), vectors.shape[1], 4, name, limits)
     checked = admit(vectors, name)
     n = len(vectors)
     ids = _numbers(n) if said.numbered else _texts(arrays, f"{role}.ids", n)

@@ -42,6 +42,8 @@ MANIFEST = "session.json"
 PART = re.compile(r"[a-z]{1,20}-[0-9a-f]{16}\.(npz|zip)")
 MOST_MANIFEST = 64 * MIB
 VERSION = 1
+MOST_SESSIONS = 10_000
+"""However little each takes: the folder is to stay one that is looked through quickly."""
 UNFINISHED_SECONDS = 3600.0
 """A folder without a manifest is being written, or was given up when it is older than this."""
 
@@ -181,10 +183,8 @@ class Store:
             If it cannot be read.
         """
         path = self.folder(token) / MANIFEST
-        if self._expired(path, time.time()):
-            return None
         with malformed("What was kept", "a session", OSError):
-            if not path.exists():
+            if not path.exists() or self._expired(path, time.time()):
                 return None
             found = manifest_of(path.read_bytes(), "What was kept")
         self.touch(token)
@@ -237,7 +237,7 @@ class Store:
             known = {} if found is None else found.parts
             new = {name: piece for name, piece in pieces.items() if name not in known}
             parts = {name: known[name] for name in pieces if name in known}
-            self._check(sum(one.size for one in parts.values()), new, folder)
+            self._make_room(sum(one.size for one in parts.values()), new, folder)
             folder.mkdir(mode=0o700, exist_ok=True)
             try:
                 for name, piece in new.items():
@@ -305,24 +305,28 @@ class Store:
     def _expired(self, path: Path, now: float) -> bool:
         return path.exists() and now - _changed(path) > 3600 * self.hours
 
-    def _check(self, held: int, new: Mapping[str, Piece], folder: Path) -> None:
+    def _make_room(self, held: int, new: Mapping[str, Piece], folder: Path) -> None:
         """Refuse what is too large, and make room for the rest: the oldest sessions go first."""
         wanted = sum(piece.size for piece in new.values())
         if held + wanted > self.session_bytes:
             raise self._too_large(held + wanted)
-        if not new:
+        if not new and folder.exists():
             return
         self.clean()
         others = sorted((one for one in self._folders() if one != folder), key=_used)
-        free = shutil.disk_usage(self.root).free
-        while self.size() + wanted > self.all_bytes or wanted > free // 2:
+        while len(others) >= MOST_SESSIONS or not self._fits(wanted):
             if not others:
                 raise LimitError(
-                    f"This server keeps at most {size_text(min(self.all_bytes, free // 2))} of "
-                    "all sessions together, which is less than this one takes."
+                    f"This session takes {size_text(held + wanted)}, for which this server has "
+                    "no room on its disk."
                 )
             shutil.rmtree(others.pop(0), ignore_errors=True)
-            free = shutil.disk_usage(self.root).free
+
+    def _fits(self, size: int) -> bool:
+        """Whether so many bytes more may be kept, and leave half of the disk's room to others."""
+        return (
+            self.size() + size <= self.all_bytes and size <= shutil.disk_usage(self.root).free // 2
+        )
 
     def _too_large(self, size: int) -> LimitError:
         return LimitError(

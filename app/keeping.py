@@ -17,22 +17,21 @@ import os
 import re
 import secrets
 import shutil
-import stat
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from anisoalign_core.errors import FormatError, LimitError, PlaceError
-from anisoalign_core.files.atomic import atomic_path, atomic_write_text, place_error
+from anisoalign_core.errors import FormatError, LimitError
+from anisoalign_core.files.atomic import atomic_path, atomic_write_text
 from anisoalign_core.files.digests import file_digest
 from anisoalign_core.files.limits import MIB, size_text
 from anisoalign_core.files.source import Source, malformed
 from anisoalign_core.plain import from_plain
+from app.private import placed
 
 KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 """What is in the cookie: 256 bits."""
@@ -157,7 +156,7 @@ class Store:
     Parameters
     ----------
     root : Path
-        A private folder: :func:`private_folder` makes one.
+        A private folder: :func:`~app.private.private_folder` makes one.
     hours : int
         How long a session is kept after its last use.
     session_bytes, all_bytes : int
@@ -227,7 +226,7 @@ class Store:
         PlaceError
         """
         folder, stamp = self.folder(token), secrets.token_hex(8)
-        with self._lock, _placed(folder.name):
+        with self._lock, placed(folder.name):
             if folder.name in self._forgotten:
                 raise Forgotten
             found = self._found(folder)
@@ -269,7 +268,7 @@ class Store:
         """
         folder = self.folder(token)
         self._forgotten.add(folder.name)
-        with self._lock, _placed(folder.name):
+        with self._lock, placed(folder.name):
             if folder.exists():
                 shutil.rmtree(folder)
 
@@ -313,80 +312,26 @@ class Store:
         if not new and folder.exists():
             return
         self.clean()
+        free = shutil.disk_usage(self.root).free + self.size()
+        if held + wanted > min(self.all_bytes, free // 2):  # and nobody makes room for nothing
+            raise LimitError(
+                f"This session takes {size_text(held + wanted)}, for which this server has no "
+                "room on its disk."
+            )
         others = sorted((one for one in self._folders() if one != folder), key=_used)
-        while len(others) >= MOST_SESSIONS or not self._fits(wanted):
-            if not others:
-                raise LimitError(
-                    f"This session takes {size_text(held + wanted)}, for which this server has "
-                    "no room on its disk."
-                )
+        while others and (len(others) >= MOST_SESSIONS or not self._fits(wanted)):
             shutil.rmtree(others.pop(0), ignore_errors=True)
 
     def _fits(self, size: int) -> bool:
         """Whether so many bytes more may be kept, and leave half of the disk's room to others."""
-        return (
-            self.size() + size <= self.all_bytes and size <= shutil.disk_usage(self.root).free // 2
-        )
+        free = shutil.disk_usage(self.root).free
+        return self.size() + size <= self.all_bytes and size <= free // 2
 
     def _too_large(self, size: int) -> LimitError:
         return LimitError(
             f"This session takes {size_text(size)}, and this server keeps at most "
             f"{size_text(self.session_bytes)} of one."
         )
-
-
-def private_folder(given: str | None) -> Path:
-    """Return the folder of sessions, which nobody but its owner may enter; make it if needed.
-
-    Parameters
-    ----------
-    given : str or None
-        The folder below which it is to lie. Without one it lies below the state folder of the
-        service or of the user, or else below the system's folder for temporary files.
-
-    Raises
-    ------
-    PlaceError
-        If there is no such place, or it is somebody else's.
-    """
-    if given:
-        parent = Path(given).absolute()
-        with _placed(parent.name):
-            parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _private(parent / "sessions")
-    with suppress(OSError, RuntimeError, PlaceError):
-        state = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-        home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        parent = Path(state) if state else Path(home) / "anisoalign-studio"
-        parent.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _private(_private(parent) / "sessions")
-    owner = os.getuid() if hasattr(os, "getuid") else ""
-    parent = _private(Path(tempfile.gettempdir()) / f"anisoalign-studio-{owner}")
-    return _private(parent / "sessions")
-
-
-def _private(path: Path) -> Path:
-    """Make a folder that only its owner may enter, or see that it is one."""
-    with _placed(path.name):
-        path.mkdir(mode=0o700, exist_ok=True)
-        known = path.lstat()
-        mine = not hasattr(os, "getuid") or known.st_uid == os.getuid()
-        if not stat.S_ISDIR(known.st_mode) or not mine:
-            raise PlaceError(
-                f"Sessions cannot be kept in {path}: it is no folder of this user's. Name another "
-                "with ANISOALIGN_SESSION_ROOT."
-            )
-        path.chmod(0o700)
-    return path
-
-
-@contextmanager
-def _placed(name: str) -> Iterator[None]:
-    """Turn what the system says of a place into a sentence."""
-    try:
-        yield
-    except OSError as error:
-        raise place_error(name, error) from error
 
 
 def _changed(path: Path) -> float:

@@ -10,7 +10,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -29,12 +29,13 @@ from app.keeping import (
     Store,
     Token,
     new_key,
-    private_folder,
 )
+from app.loading import turned
 from app.packed import ChoiceSaid, Contents, Pages, PairSaid, SelectionSaid, TrainingSaid, new_part
 from app.pen import Pen
 from app.places import bytes_of
-from app.session import DEFAULT_SAMPLE, KEY_OF_BROWSER, loaded
+from app.private import private_folder
+from app.session import DEFAULT_SAMPLE, KEY_OF_BROWSER, Loaded, loaded
 from app.settings import settings
 from app.widgets.bench import BENCH_WAITS, bench, own
 
@@ -88,6 +89,12 @@ class Wants:
     contents: Contents
     name: str = ""
     stamp: str | None = None
+
+    def awaited(self, current: Loaded) -> Loaded | None:
+        """Return what is loaded, the way round that is waited for; None where it is not that."""
+        digest = "" if self.contents.pair is None else self.contents.pair.digest
+        ways = (current, replace(current, pair=turned(current.pair)))
+        return next((one for one in ways if one.pair.digest == digest), None)
 
 
 @dataclass(eq=False)
@@ -167,7 +174,7 @@ def keep(page: str) -> None:
         return
     held, current = keeping(), loaded()
     _note_settings(held, page)
-    if held.off or (held.wants is not None and current is not None and current.sample is not None):
+    if held.off or (held.wants is not None and _waits(held.wants, current)):
         return
     contents, pieces = said_now()
     if contents == held.said and not held.elsewhere:
@@ -183,6 +190,13 @@ def keep(page: str) -> None:
     held.said, held.touched = contents, time.monotonic()
     if (token := held.token) is not None:
         pen().put(token.place, partial(_write, here, held, token, contents, pieces))
+
+
+def _waits(wants: Wants, current: Loaded | None) -> bool:
+    """Whether what was kept is not written over yet: its rows may come, or have just come."""
+    if current is None or current.sample is not None:
+        return True
+    return wants.awaited(current) is not None
 
 
 def keep_under(key: str) -> None:
@@ -232,9 +246,12 @@ def said_now() -> tuple[Contents, dict[str, Piece]]:
     if "bench" in state and (mine := own(bench())).entries + mine.runs:
         mark = (tuple(map(id, (*mine.entries, *mine.runs))), mine.baseline)
         bench_file = part("bench", mark, ".zip", Piece(mine.save, bytes_of([mine])))
-    waiting = {*(one.part for one in held.trainings), bench_file}
+    needed = {one.part for one in held.trainings} | ({bench_file} if bench_file else set())
+    waiting = needed if held.wants is None else {*needed, *held.wants.contents.files}
     held.files = {name: found for name, found in held.files.items() if name in waiting}
-    pieces |= {name: Piece(partial(_copy, *found), found[1]) for name, found in held.files.items()}
+    for name in needed & held.files.keys():
+        source, size = held.files[name]
+        pieces[name] = Piece(partial(_copy, source, size), size)
     held.known = known
     choice = state.get("choice")
     return Contents(

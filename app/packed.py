@@ -81,7 +81,9 @@ class ChoiceSaid:
         if self.method not in ALIGNERS:
             raise FormatError(f'There is no method "{printable(self.method, 40)}" here.')
         parameters = {name: _plain(value) for name, value in self.parameters.items()}
-        with malformed("The choice on Correct", "a method's parameters", TypeError, LookupError):
+        with malformed(
+            "The choice on Correct", "a method's parameters", TypeError, LookupError, ValueError
+        ):
             ALIGNERS[self.method].of(parameters)
         return Choice(self.method, parameters, self.weigh)
 

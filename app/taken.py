@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +18,6 @@ from anisoalign_core.files.source import Source
 from anisoalign_core.io.pair_file import read_pair
 from app.keeping import Kept, Store, Token, source_of
 from app.kept import ADDRESS, Keep, Wants, keeping, pen, said_now, store
-from app.loading import turned
 from app.packed import Contents, Opened, contents_of
 from app.session import Loaded, ask_for_room, loaded, turn_round, use_pair, use_sample
 from app.widgets.bench import BENCH_WAITS
@@ -154,14 +152,12 @@ def put_back() -> None:
     wants = held.wants
     if wants is None or current is None or current.sample is not None:
         return
-    digest = "" if wants.contents.pair is None else wants.contents.pair.digest
-    for each in (current, replace(current, pair=turned(current.pair))):
-        if each.pair.digest == digest:
-            held.wants = None
-            if not held.name:
-                held.name, held.stamp = wants.name, wants.stamp
-            _put(wants.contents, each)
-            return
+    found = wants.awaited(current)
+    if found is not None:
+        held.wants = None
+        if not held.name:
+            held.name, held.stamp = wants.name, wants.stamp
+        _put(wants.contents, found)
 
 
 def take_trainings(page: str) -> None:

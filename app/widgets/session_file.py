@@ -52,7 +52,7 @@ def _how_it_is_kept() -> None:
         if row.button(
             "Forget this session",
             icon=":material/delete_history:",
-            disabled=not held.name,
+            key="session_forget",
             help="Removes at once what the server keeps of it. What is on screen stays until the "
             "page is closed.",
         ):
@@ -132,6 +132,7 @@ def _take_over(key: str) -> None:
     else:
         state.pop(PROBLEM, None)
         state["session_round"] = state.get("session_round", 0) + 1
+        st.toast("Opened.", icon=":material/check:")
 
 
 def plain_name(name: str) -> str:

@@ -96,8 +96,12 @@ def test_a_session_comes_back_to_its_browser_and_to_nobody_else(browser_context,
         settle(page)
         page.reload()
         trained(page)
+        page.goto("about:blank")
+        page.go_back()
+        page.get_by_text(PAIR).first.wait_for()
+        settle(page)
         second = opened(mine, page.url)
-        trained(second)
+        second.get_by_text(PAIR).first.wait_for()
         second.close()
         stranger = opened(other, page.url)  # whoever has the link, and another browser
         stranger.get_by_text("4,000 pairs × 128 dimensions").first.wait_for()

@@ -12,6 +12,7 @@ if str(ROOT) not in sys.path:  # `streamlit run` puts only app/ on the path
 from app.links import announce, say_what_is_wanted, take_up  # noqa: E402
 from app.session import start_session, watch_idle  # noqa: E402
 from app.widgets.common import guard, sidebar_card  # noqa: E402
+from app.widgets.kept import begin_kept, end_kept, say_what_was_kept  # noqa: E402
 
 PAGES = (
     ("home", "Home", ":material/home:"),
@@ -41,8 +42,14 @@ page = st.navigation(
 with guard():
     start_session()
     watch_idle()
+    begin_kept(page)
     take_up()
     announce()
     sidebar_card()
     say_what_is_wanted()
-    page.run()
+    say_what_was_kept()
+    try:
+        page.run()
+    finally:  # also where the page ended early, or begins again
+        end_kept(page)
+        announce()

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from anisoalign_core.samples import SAMPLES
+from app.kept import ADDRESS, keeping
 from app.session import DEFAULT_HOLDOUT, DEFAULT_SAMPLE, loaded, turn_round, use_sample
 from app.widgets.common import plain
 
@@ -64,7 +65,11 @@ def announce() -> None:
         said["seed"] = str(seed)
     if holdout != DEFAULT_HOLDOUT:
         said["holdout"] = f"{holdout:g}"
-    for name in ("data", "name", "sample", "turned", "seed", "holdout"):
+    kept = keeping()
+    if kept.name:
+        said[ADDRESS] = kept.name
+    gone = (ADDRESS,) if kept.name or kept.off else ()  # else it may be taken up later
+    for name in ("data", "name", "sample", "turned", "seed", "holdout", *gone):
         if name in said:
             if st.query_params.get(name) != said[name]:
                 st.query_params[name] = said[name]

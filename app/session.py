@@ -32,6 +32,8 @@ DEFAULT_SAMPLE = "scenes"
 DEFAULT_HOLDOUT = 0.2
 KEPT_RESULTS = 40
 LET_GO = "let_go"
+KEY_OF_BROWSER = "keep_key"
+"""What a session is kept under outlives its being let go."""
 KEPT_HEAVY = {"trial": 3, "cooked": 2, "after": 1, "file": 2}
 """Results that hold arrays as large as the set itself, by the first word of their key."""
 
@@ -71,7 +73,7 @@ def start_session() -> None:
     if LET_GO in st.session_state:
         st.info(
             f"Nothing happened here for {settings().idle_minutes} min, so this session was let "
-            "go, with all it held. What you exported is yours; load your files again to go on.",
+            f"go, with all it held. {_what_next()}",
             icon=":material/hourglass_disabled:",
         )
         st.button("Start again", type="primary", on_click=st.session_state.pop, args=(LET_GO,))
@@ -82,6 +84,12 @@ def start_session() -> None:
         use_sample(DEFAULT_SAMPLE)
     st.session_state.setdefault("split_seed", 0)
     st.session_state.setdefault("holdout", DEFAULT_HOLDOUT)
+
+
+def _what_next() -> str:
+    if KEY_OF_BROWSER in st.session_state:
+        return f"It is kept for {settings().kept_hours} h: start again to take it up."
+    return "What you exported is yours; load your files again to go on."
 
 
 def use_sample(name: str) -> None:
@@ -138,8 +146,11 @@ def watch_idle() -> None:
     if not here.idle_for(settings().idle_minutes):
         return
     place.clear()  # which leaves it
+    key = st.session_state.get(KEY_OF_BROWSER)
     st.session_state.clear()
     st.session_state[LET_GO] = True
+    if key is not None:
+        st.session_state[KEY_OF_BROWSER] = key
     give_back_later()
     st.rerun()
 

@@ -75,6 +75,21 @@ class Settings:
     class_hours: int = _setting(
         "ANISOALIGN_CLASS_HOURS", "hours after which a class is forgotten, with its votes", 4
     )
+    kept_hours: int = _setting(
+        "ANISOALIGN_SESSION_HOURS",
+        "hours after its last use for which a session is kept on disk, to be taken up again; 0 "
+        "keeps nothing",
+        24,
+        least=0,
+    )
+    kept_session_bytes: int = _setting(
+        "ANISOALIGN_SESSION_KEPT_BYTES", "bytes that one session may keep on disk", 2 * GIB
+    )
+    kept_bytes: int = _setting(
+        "ANISOALIGN_SERVER_KEPT_BYTES",
+        "bytes that all kept sessions together may take on disk; the oldest make room",
+        8 * GIB,
+    )
 
     @classmethod
     def from_env(cls) -> Settings:

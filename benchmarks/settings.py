@@ -25,7 +25,10 @@ SECTION = "settings"
 FOLDERS = {
     "ANISOALIGN_DATA_ROOT": "folder that visitors may read embeddings, pictures and models from",
     "ANISOALIGN_EXPORT_ROOT": "folder that exports above 200 MB go to",
+    "ANISOALIGN_SESSION_ROOT": "folder below which sessions are kept",
 }
+SESSION_ROOT = "ANISOALIGN_SESSION_ROOT"
+STATE = "the state folder of the app's user"
 LIMITS = {
     "max_rows": "rows of one array",
     "max_dim": "columns of one array",
@@ -59,7 +62,7 @@ class Setting:
 def settings() -> Iterator[Setting]:
     """Yield every variable that the app and the library read."""
     for variable, words in FOLDERS.items():
-        yield Setting(variable, words, "", "none")
+        yield Setting(variable, words, "", "none" if variable != SESSION_ROOT else STATE)
     for each in fields(Settings):
         words = each.metadata["words"]
         if each.default is MISSING:

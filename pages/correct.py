@@ -3,6 +3,7 @@
 import streamlit as st
 
 from anisoalign_core.align import ALIGNERS
+from app.kept import keep
 from app.server import place
 from app.session import page_path, require_pair
 from app.widgets.common import guard, page_header
@@ -40,6 +41,7 @@ def workbench() -> None:
         if taught is not None:
             prior_section(taught, view)
         all_metrics(trial, choice if learned is None else learned.shown_as, values)
+    keep("correct")
 
 
 workbench()

@@ -9,6 +9,7 @@ from app.widgets.common import page_header, plain
 from app.widgets.data import server_form, set_table, split_settings, upload_form
 from app.widgets.direction import direction_line
 from app.widgets.furnish import furnish_section
+from app.widgets.session_file import session_section
 
 page_header("Data", "Which two sets of embeddings are compared, and how are their rows related?")
 current = loaded()
@@ -42,3 +43,5 @@ if current is not None:
     if st.button("Unload everything", icon=":material/delete:", type="tertiary"):
         use_pair(None)
         st.rerun()
+
+session_section()

@@ -40,7 +40,17 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     "pairs": {"errors", "card", "numerics", "rows", "embeddings", "things", "splitting"},
     "matrices": {"errors", "numerics", "threads"},
     "moments": {"errors", "card", "arrays", "numerics", "matrices", "files"},
-    "io": {"errors", "arrays", "numerics", "rows", "embeddings", "pairs", "files"},
+    "io": {
+        "errors",
+        "arrays",
+        "plain",
+        "numerics",
+        "rows",
+        "embeddings",
+        "things",
+        "pairs",
+        "files",
+    },
     "encode": {
         "errors",
         "extras",

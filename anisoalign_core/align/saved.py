@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,9 @@ from anisoalign_core.align.sketch import check_sketch
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, FormatError, InvalidRowsError
 from anisoalign_core.matrices import Matrix, SpanMatrix, from_arrays, to_arrays
+
+if TYPE_CHECKING:
+    from anisoalign_core.files.source import Source
 
 FORMAT = "anisoalign"
 FORMAT_VERSION = 1
@@ -85,8 +88,13 @@ def write_fitted(method: Any, path: Path, form: str) -> Path:
     return path
 
 
-def load_aligner(path: str | Path) -> Aligner:
+def load_aligner(path: str | Path | Source) -> Aligner:
     """Read a fitted aligner that :meth:`Aligner.save` wrote. Nothing in the file is executed.
+
+    Parameters
+    ----------
+    path : str, Path or Source
+        A file, or its bytes under a name.
 
     Raises
     ------
@@ -99,12 +107,12 @@ def load_aligner(path: str | Path) -> Aligner:
     """
     from anisoalign_core.align import ALIGNERS
 
-    found: Aligner = read_fitted(Path(path), FORMAT, ALIGNERS, _complete)
+    found: Aligner = read_fitted(path, FORMAT, ALIGNERS, _complete)
     return found
 
 
 def read_fitted(
-    path: Path,
+    path: str | Path | Source,
     form: str,
     known: Mapping[str, Any],
     complete: Callable[[Any, dict[str, Matrix], dict[str, Any]], None],
@@ -113,7 +121,7 @@ def read_fitted(
 
     Parameters
     ----------
-    path : Path
+    path : str, Path or Source
     form : str
         What the file must say that it is.
     known : mapping of name to class
@@ -129,19 +137,24 @@ def read_fitted(
     from anisoalign_core.files.source import Source, printable
     from anisoalign_core.io.npz import read_members
 
-    if not path.is_file():
-        raise FormatError(f"There is no model file at {path.name}. Check the path.")
+    if isinstance(path, Source):
+        source, name = path, path.name
+    else:
+        path = Path(path)
+        if not path.is_file():
+            raise FormatError(f"There is no model file at {path.name}. Check the path.")
+        source, name = Source(printable(path.name), path), path.name
     limits = replace(Limits.from_env(), max_rows=UNLIMITED, max_dim=UNLIMITED)  # bytes count
     try:
-        arrays = read_members(Source(printable(path.name), path), limits, "header")
+        arrays = read_members(source, limits, "header")
     except FormatError as error:
-        raise FormatError(f"{path.name} is not a model saved by this library. {error}") from error
+        raise FormatError(f"{name} is not a model saved by this library. {error}") from error
     try:
         header = json.loads(arrays.pop("header").tobytes())
         versions = (FORMAT_VERSION, SPANS_VERSION)
         if header["format"] != form or header["format_version"] not in versions:
             raise FormatError(
-                f"{path.name} was written by another version of this library, or is no file of the "
+                f"{name} was written by another version of this library, or is no file of the "
                 f"kind {form}."
             )
         method = known[header["method"]].of(header["parameters"])
@@ -149,9 +162,9 @@ def read_fitted(
     except AnisoAlignError:
         raise
     except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError) as error:
-        raise FormatError(_no_model(path.name, type(error).__name__)) from error
+        raise FormatError(_no_model(name, type(error).__name__)) from error
     except RecursionError as error:
-        raise FormatError(_no_model(path.name, "it is nested too deeply")) from error
+        raise FormatError(_no_model(name, "it is nested too deeply")) from error
     return method
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -24,6 +25,8 @@ KEEPER = st.components.v2.component(
 )
 MOST_KEPT = 3_500_000
 """Characters that a browser is asked to keep; it has room for about five million."""
+BENCH_WAITS = "bench_waits"
+"""Gives the file of a bench that was kept with the session, until it is looked at."""
 SERVER_FOLDER = "benches"
 """Below the server folder: made by whoever runs the server, if benches may be kept there."""
 
@@ -38,6 +41,9 @@ def bench() -> Bench:
     """Return the session's bench: the bundled encoders to begin with."""
     if "bench" not in st.session_state:
         st.session_state["bench"] = bundled()
+        waits: Callable[[], Source] | None = st.session_state.pop(BENCH_WAITS, None)
+        if waits is not None:
+            _add(waits, "What was kept with this session could not be read: ")
     found: Bench = st.session_state["bench"]
     return found
 
@@ -62,7 +68,7 @@ def own(found: Bench) -> Bench:
 def keeper() -> None:
     """Bring back what this browser has kept, once a visit; then keep what the session adds.
 
-    Browsers keep it for this address, on their side: the server holds nothing of it.
+    Browsers keep it for this address, on their side: it outlives what the server keeps.
     """
     state = st.session_state
     if "bench_turn" not in state:
@@ -111,11 +117,33 @@ def _hear() -> None:
     state["bench_read"] = True
     if not isinstance(said, str) or not said:
         return
+    _add(
+        lambda: Source("the bench of this browser", data=base64.b64decode(said, validate=True)),
+        "What this browser had kept could not be read: ",
+    )
+
+
+def _add(kept: Callable[[], Source], problem: str) -> None:
+    """Add what of a bench is not there yet; what cannot be read is left out, and said."""
     try:
-        data = base64.b64decode(said, validate=True)
-        set_bench(bench().with_all(Bench.load(Source("the bench of this browser", data=data))))
+        added, found = Bench.load(kept()), bench()
+        known = {_mark(one) for one in found.entries}
+        runs = {(run.name, run.to_bytes()) for run in found.runs}
+        for entry in added.entries:
+            if _mark(entry) not in known:
+                found = found.with_entry(entry)
+        for run in added.runs:
+            if (run.name, run.to_bytes()) not in runs:
+                found = found.with_run(run)
+        set_bench(found)
     except (AnisoAlignError, ValueError) as error:
-        state["bench_problem"] = f"What this browser had kept could not be read: {error}"
+        st.session_state["bench_problem"] = f"{problem}{error}"
+
+
+def _mark(entry: BenchEntry) -> tuple[str, str, str, str]:
+    """Return what tells an encoder on the bench from others."""
+    known = entry.report
+    return entry.name, entry.note, known.source_digest, known.target_digest
 
 
 def open_bench(source: Source) -> str:

@@ -58,13 +58,15 @@ class Server:
         command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "Home.py")]
         for name, value in options.items():
             command += [f"--server.{name}", str(value)]
+        place = Path(self.folder.name) / "state"
+        kept = {"ANISOALIGN_SESSION_ROOT": str(place), "ANISOALIGN_SESSION_HOURS": "24"}
         clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         self.process = subprocess.Popen(
             command,
             cwd=self.folder.name,
             stdout=self._sink,
             stderr=subprocess.STDOUT,
-            env={**clean, **self.environment},
+            env={**clean, **kept, **self.environment},
         )
         self.url = f"http://127.0.0.1:{port}"
         self.begun = time.monotonic()

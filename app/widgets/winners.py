@@ -8,6 +8,7 @@ import streamlit as st
 
 from anisoalign_core.compare import BASELINE, Entry, Leaderboard
 from anisoalign_core.compare.use import described
+from anisoalign_core.metrics.registry import METRICS
 from anisoalign_core.publish.tables import cell, three
 from app.widgets.common import Number, number_row, plain
 
@@ -42,7 +43,8 @@ def winners(board: Leaderboard) -> None:
             Number(
                 words,
                 board.score(best.name, metric).value,
-                f"{plain(best.label)}: {_against_baseline(board, best, metric)}",
+                f"{plain(best.label)}: {_against_baseline(board, best, metric)}"
+                f"{_beside_floor(board, best, metric)}",
                 f"{shown.symbol}: {shown.description} Best of the methods that read no pairs"
                 f"{_runner_up(board, rivals, metric)}.",
                 shown.direction,
@@ -52,6 +54,13 @@ def winners(board: Leaderboard) -> None:
     st.caption(
         "The best of several looks a little better than it is: read it with its interval, below."
     )
+
+
+def _beside_floor(board: Leaderboard, one: Entry, metric: str) -> str:
+    """Say what chance gives where a value cannot be read without: of shuffled pairs, say."""
+    words = METRICS[metric].floor_words if metric in METRICS else ""
+    floor = board.floor(one.name, metric)
+    return f"; {words} {three(floor)}" if words and floor is not None else ""
 
 
 def _against_baseline(board: Leaderboard, one: Entry, metric: str) -> str:

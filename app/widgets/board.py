@@ -96,14 +96,14 @@ def tables(board: Leaderboard) -> None:
         height="content",
         hide_index=True,
         column_config={
-            "method": st.column_config.TextColumn("method", pinned=True, width=190),
+            "method": st.column_config.TextColumn("method", pinned=True, width=180),
             "reads": st.column_config.TextColumn(
-                "reads", width=150, help="What the method reads when it is fitted or applied."
+                "reads", width=145, help="What the method reads when it is fitted or applied."
             ),
             **{
                 name: st.column_config.TextColumn(
                     head,
-                    width=188,
+                    width=168,
                     help=f"{plain(described(name).label)}. {plain(described(name).description)} "
                     f"Needs: {described(name).needs}.",
                 )

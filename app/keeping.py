@@ -183,11 +183,16 @@ class Store:
         """
         path = self.folder(token) / MANIFEST
         with malformed("What was kept", "a session", OSError):
-            if not path.exists() or self._expired(path, time.time()):
+            if not self.holds(token):
                 return None
             found = manifest_of(path.read_bytes(), "What was kept")
         self.touch(token)
         return found
+
+    def holds(self, token: Token) -> bool:
+        """Whether anything is kept under a token."""
+        path = self.folder(token) / MANIFEST
+        return path.exists() and not self._expired(path, time.time())
 
     def touch(self, token: Token) -> None:
         """Say that a session is in use: its time begins anew."""

@@ -8,8 +8,8 @@ from typing import Any
 
 import streamlit as st
 
+from app.keeping import Token
 from app.kept import ADDRESS, COOKIE, Keep, cookie_parts, keep, keep_under, keeping, store
-from app.session import loaded
 from app.taken import SAYS, put_back, settle_page, take_back, take_trainings
 from app.widgets.common import plain
 
@@ -104,9 +104,9 @@ def _drop(held: Keep) -> None:
 
 def _offer_last(held: Keep) -> None:
     """Offer the session that this browser had last, to whoever comes without its address."""
-    current = loaded()
-    fresh = not held.name and not held.off and held.wants is None and current is not None
-    if not held.last or not fresh or store() is None or ADDRESS in st.query_params:
+    here, token = store(), Token.of(held.key, held.last)
+    busy = held.name or held.off or held.wants is not None or st.query_params.get(ADDRESS)
+    if here is None or token is None or busy or not here.holds(token):
         return
     with st.sidebar.container(border=True):
         st.caption("This browser had a session here before.")

@@ -17,6 +17,7 @@ from anisoalign_core.files.source import Source
 from anisoalign_core.gap.saved import report_of, report_text
 from anisoalign_core.io import reading, revision
 from anisoalign_core.io.chunks import Chunk
+from anisoalign_core.io.pair_file import read_pair
 from anisoalign_core.io.preflight import training_ids
 from anisoalign_core.io.shards import open_shards
 from anisoalign_core.recipe import Recipe, read_recipe
@@ -36,6 +37,7 @@ from campaigns.fuzz.seeds import (
     model_seeds,
     npy_seeds,
     npz_seeds,
+    pair_seeds,
     parquet_seeds,
     picture_seeds,
     plain_set,
@@ -47,6 +49,7 @@ from campaigns.fuzz.seeds import (
     safetensors_seeds,
     saved,
     scorer_seeds,
+    session_seeds,
     sidecar_seeds,
     table_seed,
     torch_seeds,
@@ -294,6 +297,24 @@ def run(data: bytes, folder: Path) -> str:
     if not again.frame.equals(found.frame):
         raise Broken("a run is another one when it is read again")
     return f"{min(len(found.frame), 4)} {len(found.notes) > 0}"
+
+
+def pair(data: bytes, folder: Path) -> str:
+    """Read a pair that was saved, and hold it to its promise."""
+    found = read_pair(Source("pair.npz", data=data), LIMITS)
+    things = found.groups
+    if things is not None and len(things.source) != len(found.source):
+        raise Broken("things are not one for each row")
+    return f"{checked(found.source)}{checked(found.target)} {things is None}"
+
+
+def session(data: bytes, folder: Path) -> str:
+    """Open a session's file."""
+    from app.packed import unpack
+
+    found = unpack(Source("a.studio.zip", data=data), LIMITS.max_bytes)
+    held = found.contents
+    return f"{found.pair is None} {len(held.trainings)} {held.choice is None} {len(held.pages)}"
 
 
 def bench(data: bytes, folder: Path) -> str:
@@ -554,6 +575,15 @@ READERS: dict[str, Reader] = {
         ),
         Reader("report", "reports of a gap", report, report_seeds, JSON, (E.edit_json,)),
         Reader("run", "training runs", run, run_seeds, JSON, (E.edit_json_lines,)),
+        Reader(
+            "pair",
+            "a pair that was saved",
+            pair,
+            pair_seeds,
+            (*ZIP, *NPY),
+            (E.edit_zip(E.edit_model),),
+        ),
+        Reader("session", "files of sessions", session, session_seeds, (*ZIP, *JSON), (NPZ_EDIT,)),
         Reader("bench", "benches of encoders", bench, bench_seeds, (*ZIP, *JSON), (NPZ_EDIT,)),
         Reader("recipe", "recipes of both kinds", recipe, recipe_seeds, JSON, (E.edit_json,)),
         Reader(

@@ -7,7 +7,7 @@ import json
 import os
 import pickle
 import zipfile
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from anisoalign_core.files.source import Source
 from anisoalign_core.gap.saved import report_text
 from anisoalign_core.io import revision
 from anisoalign_core.io.chunks import About, Chunk
+from anisoalign_core.io.pair_file import write_pair
 from anisoalign_core.io.registry import FORMATS
 from anisoalign_core.plain import from_plain
 from anisoalign_core.recipe import ApplyJob, FileRecipe, FitJob, cook
@@ -289,6 +290,47 @@ def recipe_seeds(folder: Path) -> list[bytes]:
 
 def _pair(n: int) -> aa.EmbeddingPair:
     return aa.EmbeddingPair(plain_set(n, modality="text"), plain_set(n), paired=True)
+
+
+def pair_seeds(folder: Path) -> list[bytes]:
+    ids = [f"k{row // 2}" for row in range(6)]
+    grouped = aa.EmbeddingPair.join(
+        aa.EmbeddingSet.from_array(rows(6), modality="text", ids=ids, captions=list("abcdeé")),
+        replace(plain_set(), ids=np.array(ids, dtype=object)),
+    )
+    bare = aa.EmbeddingPair(plain_set(full=False, modality="text"), plain_set(full=False))
+    return [write_pair(one, folder / "p.npz").read_bytes() for one in (_pair(6), grouped, bare)]
+
+
+def session_seeds(folder: Path) -> list[bytes]:
+    """Return files of sessions: one with rows, choice, training and bench, and a bare one."""
+    from app.keeping import Piece
+    from app.packed import ChoiceSaid, Contents, PairSaid, SelectionSaid, TrainingSaid, pack
+
+    pair = _pair(20)
+    short = {"rank": 2, "prior_steps": 2, "refine_steps": 2, "hidden": 4}
+    method = aa.ALIGNERS["anisoalign"].of(short).fit(pair.source, pair.target)
+    names = {kind: f"{kind}-{0:016x}" for kind in ("pair", "training", "bench")}
+    pieces = {
+        f"{names['pair']}.npz": Piece(lambda path: write_pair(pair, path), 0),
+        f"{names['training']}.npz": Piece(method.save, 0),
+        f"{names['bench']}.zip": Piece(aa.bench.Bench().save, 0),
+    }
+    choice = ChoiceSaid("anisoalign", short)
+    whole = Contents(
+        PairSaid("mine", pair.digest, ("a", "b"), part=f"{names['pair']}.npz"),
+        3,
+        0.3,
+        choice,
+        (TrainingSaid(choice, 3, 0.3, 1.0, f"{names['training']}.npz", {"bound_theta": 0.1}),),
+        f"{names['bench']}.zip",
+        {"some": SelectionSaid((1, 2), (), "drawn")},
+        {"correct": {"method": ("anisoalign",)}},
+    )
+    return [
+        pack(one, pieces, folder / "s.zip").read_bytes()
+        for one in (whole, whole.without_vectors(), Contents())
+    ]
 
 
 def report_seeds(folder: Path) -> list[bytes]:

@@ -165,6 +165,7 @@ def test_a_session_ends_at_its_time_and_use_begins_it_anew(store, token):
     for hours, there in ((23, True), (25, False)):
         when = time.time() - 3600 * hours
         os.utime(path, (when, when))
+        assert store.holds(token) is there
         assert (store.read(token) is not None) is there
     assert path.exists()
     store.clean()

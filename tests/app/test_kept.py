@@ -15,7 +15,7 @@ from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.files.source import Source
 from anisoalign_core.samples import load_bench
 from app.keeping import MANIFEST, Token, new_key
-from app.kept import pen, store
+from app.kept import Keep, pen, store
 from app.packed import unpack
 from app.session import KEY_OF_BROWSER, LET_GO
 from app.settings import settings
@@ -103,7 +103,11 @@ def test_only_what_was_done_is_kept_and_a_sample_takes_no_rows(kept):
     at.button(key="home_control").click().run()
     token = written(at)
     assert list(kept.read(token).parts) == []
-    assert take_up(token.name).session_state["loaded"].sample == "scenes-untrained"
+    back = take_up("", keep=Keep(KEY, last=token.name))  # without the address, it is offered
+    back.button(key="take_last").click().run()
+    assert back.session_state["loaded"].sample == "scenes-untrained"
+    kept.forget(token)
+    assert "had a session here" not in words(take_up("", keep=Keep(KEY, last=token.name)))
 
 
 def test_rows_that_are_damaged_are_said_and_the_rest_comes_back_when_they_are_loaded(kept):

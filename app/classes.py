@@ -33,6 +33,8 @@ WRONG_EACH, WRONG_ALL = (5, 60.0), (300, 60.0)
 REMEMBERED = 2000
 """Browsers whose wrong codes are counted at a time."""
 PRESENT_SECONDS = 15.0
+ABSENT_SECONDS = 1800.0
+"""After which a class without whoever leads it is forgotten, as if its hours were over."""
 
 Question = tuple[int, int]
 """A step of the story, from 1, and which of its questions, from 0."""
@@ -115,12 +117,18 @@ class _Member:
 class _Class:
     secret: str
     until: float
+    led: float
     key: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     leader: bytes = b""
     at: Question = (1, 0)
     shown: set[Question] = field(default_factory=set)
     votes: dict[Question, dict[bytes, int]] = field(default_factory=dict)
     members: dict[bytes, _Member] = field(default_factory=dict)
+
+    @property
+    def end(self) -> float:
+        """When it is forgotten."""
+        return min(self.until, self.led + ABSENT_SECONDS)
 
     def name(self, browser: str) -> bytes:
         """Return what a browser is called in this class alone."""
@@ -189,7 +197,8 @@ class Classes:
             code = ""
             while not code or code in self._classes:
                 code = "".join(secrets.choice(LETTERS) for _ in range(LENGTH))
-            begun = _Class(secrets.token_urlsafe(24), self._clock() + self.seconds, at=at)
+            now = self._clock()
+            begun = _Class(secrets.token_urlsafe(24), now + self.seconds, now, at=at)
             begun.leader = begun.name(browser)
             self._classes[code] = begun
             self._wake()
@@ -333,17 +342,17 @@ class Classes:
                 del self._classes[lead.code]
 
     def forget_old(self) -> None:
-        """Forget classes whose hours are over."""
+        """Forget classes whose hours are over, or that nobody leads any more."""
         with self._lock:
             now = self._clock()
-            for code in [code for code, one in self._classes.items() if now >= one.until]:
+            for code in [code for code, one in self._classes.items() if now >= one.end]:
                 del self._classes[code]
 
     def _wake(self) -> None:
         """See to it that the class which ends first is forgotten then, also where nobody asks."""
         with self._lock:
             if self._timer is None and self._classes:
-                first = min(one.until for one in self._classes.values())
+                first = min(one.end for one in self._classes.values())
                 self._timer = threading.Timer(max(first - self._clock(), 0.0) + 1.0, self._ring)
                 self._timer.daemon = True
                 self._timer.start()
@@ -365,6 +374,7 @@ class Classes:
         one = self._found(lead.code)
         if not secrets.compare_digest(one.secret, lead.secret):
             raise ClassOver("This window leads no class.")
+        one.led = self._clock()
         return one
 
     def _member(self, one: _Class, browser: str) -> _Member:

@@ -181,7 +181,8 @@ def vote_bars(options: Sequence[str], counts: Sequence[int], found: int | None =
         )
     )
     figure.update_xaxes(type="category")
-    figure.update_yaxes(title="votes", range=[0, 1.2 * max(*counts, 1)], tickformat="d")
+    most = max(*counts, 1)
+    figure.update_yaxes(title="votes", range=[0, 1.2 * most], dtick=max(1, round(most / 4)))
     return layout(figure, height=230, legend=False)
 
 

@@ -184,7 +184,9 @@ def story() -> None:
     if isinstance(held, learn_room.Member):
         now = learn_room.where(held)
         if now is not None:
-            st.session_state[KEPT] = now.at[0]
+            st.session_state[KEPT] = now.at[0]  # where the story goes on for who leaves
+            if LINK in st.query_params:
+                del st.query_params[LINK]
             show_step(now.at[0], held, now)
             return
         held = None
@@ -229,7 +231,7 @@ def _predicted(
     asked = learn_predictions.asked(question)
     if isinstance(held, Lead):
         with top:
-            goes_on = learn_room.panel(held, question, asked)
+            goes_on = learn_room.panel(held, question)
         if goes_on:
             return learn_room.reveal(held, asked)
     if isinstance(held, learn_room.Member) and now is not None:

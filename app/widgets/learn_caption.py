@@ -127,7 +127,7 @@ def _landed(said: str, rows: Float32) -> None:
             target.vectors[found.rows[1]] @ directions,
             axis_labels=plane.labels,
         ),
-        caption=f"“{said}” before and after the bounded correction (α = "
+        caption=f"“{plain(said)}” before and after the bounded correction (α = "
         f"{sample.automatic_bound():.2f}, fitted without it), among {len(study.source)} held-out "
         f"pictures and captions on two of {target.dim} directions, uncentred. Rings: the "
         f"{found.count} pictures nearest after it. Numbers in all dimensions, among all "

@@ -67,7 +67,7 @@ def _predicted_share(guess: int) -> None:
                 Bar("before training", before, "control"),
                 Bar("by chance", 1 / GALLERY, "limit"),
             ],
-            f"share of captions that find their own picture first among {GALLERY}",
+            f"find theirs first among {GALLERY}",
             1.1,
         ),
         caption=f"The exact mean over all galleries of {GALLERY} of {len(sample.pair().target):,} "

@@ -43,8 +43,8 @@ def ask(question: Question, asked: Asked) -> tuple[bool, int | None]:
             type="primary",
             icon=":material/visibility:",
             disabled=guess is None,
-            on_click=known.__setitem__,
-            args=(question, guess),
+            on_click=_commit,
+            args=(question,),
         )
         row.button(
             "Show it without a prediction",
@@ -56,9 +56,21 @@ def ask(question: Question, asked: Asked) -> tuple[bool, int | None]:
     return False, None
 
 
+def key_of(question: Question) -> str:
+    """Return the key of a question's widget: what it says is read when a button is pressed.
+
+    A button that comes with a slider's last move was drawn before it.
+    """
+    return f"learn_guess_{question[0]}_{question[1]}"
+
+
+def _commit(question: Question) -> None:
+    guesses()[question] = st.session_state[key_of(question)]
+
+
 def choose(question: Question, prediction: Prediction, given: int | None) -> int | None:
     """Ask for a place on a line, or one of a few options; None while nothing is chosen."""
-    key = f"learn_guess_{question[0]}_{question[1]}"
+    key = key_of(question)
     options = range(len(prediction.options))
     if prediction.places:
         chosen = st.select_slider(

@@ -20,7 +20,7 @@ from app.server import server
 from app.widgets.common import guard, plain
 from app.widgets.learn_look import KEY as LARGE
 from app.widgets.learn_look import figure
-from app.widgets.learn_predict import choose, compare
+from app.widgets.learn_predict import choose, compare, key_of
 from app.widgets.learn_predictions import Asked
 
 LINK = "class"
@@ -28,7 +28,7 @@ SEAT = "learn_seat"
 TRIED = "learn_tried"
 """In the session: the code of a link that led nowhere, so that it counts once."""
 LOOK_SECONDS = 2.0
-QR_SCALE, QR_WIDTH = 8, 190
+QR_SCALE, QR_WIDTH = 8, 240
 LONGEST = 300
 """Letters of an address that is made into a code: browsers say theirs themselves."""
 COOKIE = "_streamlit_xsrf"
@@ -52,7 +52,8 @@ def browser() -> str:
 
     Without the cookie it is this session that is told from others.
     """
-    found = MASKED.fullmatch(st.context.cookies.get(COOKIE, ""))
+    cookie = st.context.cookies.get(COOKIE)
+    found = MASKED.fullmatch(cookie) if isinstance(cookie, str) else None
     if found is not None:
         mask, token = bytes.fromhex(found[1]), bytes.fromhex(found[2])
         return bytes(each ^ mask[k % 4] for k, each in enumerate(token)).hex()
@@ -144,9 +145,9 @@ def vote(member: Member, now: Now, asked: Asked) -> tuple[bool, int | None]:
             key=f"learn_vote_{now.at[0]}_{now.at[1]}",
             type="primary",
             icon=":material/how_to_vote:",
-            disabled=guess is None or guess == now.vote,
+            disabled=guess is None,
             on_click=_vote,
-            args=(member.code, now.at, guess),
+            args=(member.code, now.at),
         ):
             trouble = st.session_state.pop("learn_trouble", "")
             if trouble:
@@ -159,9 +160,12 @@ def vote(member: Member, now: Now, asked: Asked) -> tuple[bool, int | None]:
     return False, now.vote
 
 
-def _vote(code: str, at: Question, option: int) -> None:
+def _vote(code: str, at: Question) -> None:
+    option = st.session_state.get(key_of(at))
+    if option is None:
+        return
     try:
-        server().classes.vote(code, browser(), at, option)
+        server().classes.vote(code, browser(), at, int(option))
     except AnisoAlignError as error:
         st.session_state["learn_trouble"] = str(error)
 
@@ -202,28 +206,27 @@ def grow() -> None:
         st.session_state[LARGE] = True
 
 
-def panel(lead: Lead, at: Question, asked: Asked) -> bool:
-    """Show who leads how to get in, and the votes; return whether the class goes on."""
+def panel(lead: Lead, at: Question) -> bool:
+    """Show who leads how others get in; return whether the class goes on."""
     try:
         server().classes.move(lead, at)
     except ClassOver as error:
         _over(error)
         return False
     link = address(lead.code)
-    with st.container(border=True):
-        code, words = st.columns([1, 4], vertical_alignment="center")
+    with st.expander("How to get in", expanded=True, icon=":material/qr_code_2:"):
+        row = st.container(horizontal=True, vertical_alignment="center")
         if link:
-            code.image(qr(link), width=QR_WIDTH, alt=f"QR code of {link}")
-        words.markdown(f"### Class {lead.code}")
-        if link:
-            words.markdown(f"`{link}`")
-            if urlsplit(link).hostname in HERE_ALONE:
-                words.caption(
-                    "This address leads to this computer alone. Open the app under its name or "
-                    "number in your network, and begin here."
-                )
-        with words:
-            _votes(lead, asked)
+            row.container(width=QR_WIDTH).image(qr(link), width=QR_WIDTH, alt=f"QR code of {link}")
+        with row.container(width="stretch"):
+            st.markdown(f"# {lead.code[:3]} {lead.code[3:]}")
+            if link:
+                st.markdown(f"`{link}`")
+                if urlsplit(link).hostname in HERE_ALONE:
+                    st.caption(
+                        "This address leads to this computer alone. Open the app under its name "
+                        "or number in your network, and begin here."
+                    )
             st.button("End the class", key="learn_end", type="tertiary", on_click=_rise)
     return True
 
@@ -264,6 +267,7 @@ def reveal(lead: Lead, asked: Asked) -> tuple[bool, int | None]:
     guess = typical(found.counts, placed)
     with st.container(border=True):
         if found.shown:
+            _votes(lead, asked)
             compare(asked, guess, "The middle vote was" if placed else "Most voted")
             st.button(
                 "Hide it, and vote again",
@@ -280,6 +284,7 @@ def reveal(lead: Lead, asked: Asked) -> tuple[bool, int | None]:
             if placed
             else " / ".join(asked.prediction.options)
         )
+        _votes(lead, asked)
         st.button(
             "Show what is",
             key="learn_show",

@@ -114,9 +114,11 @@ def test_what_is_kept_is_numbers_and_hashes(classes, lead):
 
 def test_a_class_is_gone_when_it_ends_and_after_its_hours(classes, lead, clock):
     classes.vote(lead.code, "a", AT, 1)
-    clock.now += 4 * 3600 - 1
+    for _ in range(15):
+        clock.now += 960 - 1 / 15
+        classes.tally(lead, 3)
     assert classes.now(lead.code, "a").vote == 1
-    clock.now += 1
+    clock.now += 1.001
     for act in (lambda: classes.now(lead.code, "a"), lambda: classes.tally(lead, 3)):
         with pytest.raises(ClassOver, match="ended"):
             act()
@@ -126,6 +128,17 @@ def test_a_class_is_gone_when_it_ends_and_after_its_hours(classes, lead, clock):
     classes.end(again)
     with pytest.raises(ClassOver):
         classes.vote(again.code, "a", (1, 0), 0)
+
+
+def test_a_class_that_nobody_leads_any_more_gives_its_place_back(classes, lead, clock):
+    clock.now += room.ABSENT_SECONDS - 1
+    classes.move(lead, (4, 0))
+    clock.now += room.ABSENT_SECONDS - 1
+    assert classes.now(lead.code, "a").at == (4, 0)  # who is in does not keep it
+    clock.now += 1
+    with pytest.raises(ClassOver):
+        classes.now(lead.code, "a")
+    assert len(classes) == 0
 
 
 def test_a_class_goes_when_its_hours_are_over_though_nobody_asks(monkeypatch):
@@ -141,6 +154,7 @@ def test_a_class_goes_when_its_hours_are_over_though_nobody_asks(monkeypatch):
             pass
 
     monkeypatch.setattr(threading, "Timer", Timer)
+    monkeypatch.setattr(room, "ABSENT_SECONDS", 10**6)
     clock = Clock()
     classes = Classes(3, 1, clock)
     classes.begin("a")

@@ -1,6 +1,8 @@
-"""The Learn page in a real browser: the whole story, an answer opened, a slider moved, the keys."""
+"""The Learn page in a real browser: predictions, pictures that move, the keys, and a class."""
 
 from __future__ import annotations
+
+import re
 
 import pytest
 
@@ -51,6 +53,29 @@ def open_step(page, server, step):
     heading(page, step)
 
 
+def see(page, step):
+    """Commit to a prediction with the keyboard, and see what is."""
+    if step == 8:
+        page.get_by_role("radio", name="No.", exact=True).press("Space")
+    else:
+        page.get_by_test_id("stSlider").get_by_role("slider").first.press("ArrowLeft")
+    settle(page)
+    page.get_by_role("button", name="See what is").press("Enter")
+    page.get_by_text("You predicted").wait_for()
+    settle(page)
+
+
+def arrived(page, step):
+    """Wait until a picture that opens at its beginning has come to rest."""
+    page.locator(".aal[data-frames]").wait_for()
+    page.get_by_role("button", name="▶ Play").wait_for()
+    page.wait_for_function(
+        "() => +document.querySelector('.aal').dataset.value"
+        " > +document.querySelector('.aal-range').min"
+    )
+    page.get_by_role("button", name="▶ Play").wait_for()
+
+
 def follow(page, before):
     """Wait until the numbers differ from those before."""
     page.wait_for_function(
@@ -68,7 +93,7 @@ def _as_json(values):
 
 def move_dial(page, step):
     """Move the step's dial: picture and numbers follow, and the server runs nothing."""
-    page.locator(".aal[data-frames]").wait_for()
+    arrived(page, step)
     dial = page.locator(".aal-range")
     settle(page)
     count_runs(page)
@@ -86,23 +111,27 @@ def test_learn_from_first_to_last_step(page):
     for step in range(1, 9):
         heading(page, step)
         assert f"step={step}" in page.url
+        see(page, step)
         if step in (1, 8):
             figures(page, 1)
         else:
             move_dial(page, step)
+        if step == 8:
+            break
         question = page.get_by_test_id("stExpander").first
         answer = question.get_by_test_id("stMarkdownContainer").last
         question.locator("summary").click()
         answer.wait_for(state="visible")
         assert len(answer.inner_text()) > 80
-        if step < 8:
-            page.get_by_role("button", name="Next").click()
+        page.get_by_role("button", name="Next").click()
     assert page.get_by_role("button", name="Next").is_disabled()
     page.get_by_role("link", name="Load them").click()
     page.get_by_role("heading", name="Data", level=1).wait_for()
 
 
 def test_answers_stay_hidden_until_they_are_asked_for(page):
+    assert page.get_by_test_id("stExpander").count() == 0
+    see(page, 1)
     answer = page.get_by_text("Captions leave things out, so several pictures fit")
     assert not answer.is_visible()
     page.get_by_test_id("stExpander").locator("summary").press("Enter")
@@ -128,7 +157,7 @@ def test_the_class_taken_home_moves_with_the_network_cut(page, server, browser, 
         dial = part.locator(".aal-range").first
         dial.scroll_into_view_if_needed()
         before = part.locator(".aal-number").all_inner_texts()
-        dial.press("Home")
+        dial.press("End" if step in (2, 3) else "Home")  # training opens at its beginning
         home.wait_for_timeout(200)
         assert part.locator(".aal-number").all_inner_texts() != before
     answer = home.get_by_text("In these four runs, yes")
@@ -142,6 +171,7 @@ def test_the_class_taken_home_moves_with_the_network_cut(page, server, browser, 
 
 def test_the_ball_is_drawn_and_turns_with_its_slider(page, server):
     open_step(page, server, 6)
+    see(page, 6)
     page.get_by_role("radio", name="On a ball").press("Space")
     settle(page)
     page.wait_for_function(
@@ -178,6 +208,8 @@ def test_the_story_can_be_walked_with_the_keyboard_and_found_again(page):
 
 def test_a_moved_dial_keeps_its_place_when_one_comes_back(page, server):
     open_step(page, server, 5)
+    see(page, 5)
+    arrived(page, 5)
     dial = page.get_by_role("slider", name="Leading directions K")
     dial.press("ArrowRight")
     page.wait_for_timeout(200)
@@ -188,4 +220,40 @@ def test_a_moved_dial_keeps_its_place_when_one_comes_back(page, server):
     heading(page, 5)
     page.wait_for_timeout(500)
     assert live_numbers(page) == after
-    assert dial.input_value() == "4"
+    assert dial.input_value() == "11"
+
+
+def student(browser, server, code):
+    context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme="dark")
+    context.set_default_timeout(60_000)
+    opened = context.new_page()
+    opened.goto(f"{server}/learn?class={code}")
+    heading(opened, 3)
+    return opened
+
+
+def test_a_class_of_two_predicts_sees_and_follows(page, server, browser):
+    open_step(page, server, 3)
+    page.get_by_test_id("stPopoverButton").get_by_text("Class").click()
+    page.get_by_role("button", name="Begin a class").click()
+    found = page.get_by_role("heading", name=re.compile("^[A-Z0-9]{3} [A-Z0-9]{4}$"))
+    code = found.inner_text().replace(" ", "")
+    page.get_by_alt_text(f"QR code of {server}/learn?class={code}").wait_for()
+    assert page.evaluate("parseFloat(getComputedStyle(document.documentElement).fontSize)") > 20
+    one = student(browser, server, code)
+    one.get_by_test_id("stSlider").get_by_role("slider").press("ArrowLeft")
+    one.get_by_role("button", name="Vote").press("Enter")
+    one.get_by_text("Your vote: 0.6").wait_for()
+    one.reload()  # the same browser has the same vote
+    heading(one, 3)
+    one.get_by_text("Your vote: 0.6").wait_for()
+    page.get_by_text("1 of 1 here have voted").wait_for()
+    assert one.evaluate("document.documentElement.scrollWidth") == 390
+    page.get_by_role("button", name="Show what is").click()
+    one.get_by_text("Your vote was 0.6; it is 0.973, more than that.").wait_for()
+    arrived(one, 3)
+    page.get_by_role("button", name="Next").click()
+    heading(one, 4)
+    page.get_by_role("button", name="End the class").click()
+    one.get_by_text("This class has ended").wait_for()
+    one.context.close()

@@ -34,6 +34,7 @@ SLOW = (
     "test_advice.py",
     "test_cli_encoders.py",
     "test_falsifiers.py",
+    "test_installed.py",
     "test_leaderboard.py",
     "test_leaderboard_real_data.py",
     "test_notebooks.py",

@@ -60,18 +60,21 @@ def install(wheel: Path, folder: Path) -> Path:
     return folder
 
 
-def extras() -> dict[str, list[str]]:
-    """Return what the project asks for with each extra, and under "" without one."""
+def asks_for(extra: str = "") -> list[str]:
+    """Return what pyproject.toml asks for, with an extra of it."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    alone = project["dependencies"]
-    found = {"": alone}
-    return found | {
-        extra: [*alone, *given] for extra, given in project["optional-dependencies"].items()
-    }
+    return [*project["dependencies"], *project["optional-dependencies"].get(extra, ())]
 
 
-def asked_for(requirements: Iterable[str]) -> dict[str, metadata.Distribution]:
+def asked_for(requirements: Iterable[str], extra: str = "") -> dict[str, metadata.Distribution]:
     """Return what requirements ask for, and what that asks for in turn.
+
+    Parameters
+    ----------
+    requirements : iterable of str
+        As a distribution's metadata hold them.
+    extra : str
+        The extra of that distribution which is wanted.
 
     Raises
     ------
@@ -80,10 +83,10 @@ def asked_for(requirements: Iterable[str]) -> dict[str, metadata.Distribution]:
     """
     found: dict[str, metadata.Distribution] = {}
     done = set()
-    waiting = [(Requirement(one), "") for one in requirements]
+    waiting = [(Requirement(one), extra) for one in requirements]
     while waiting:
-        wanted, extra = waiting.pop()
-        if wanted.marker is not None and not wanted.marker.evaluate({"extra": extra}):
+        wanted, within = waiting.pop()
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": within}):
             continue
         for inner in {"", *wanted.extras} - {e for name, e in done if name == wanted.name}:
             done.add((wanted.name, inner))

@@ -11,7 +11,7 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 
@@ -20,7 +20,7 @@ MIB = 1 << 20
 
 
 class Server:
-    """``streamlit run app/Home.py`` on a free port; memory is looked at every so many seconds.
+    """The app on a free port; memory is looked at every so many seconds.
 
     Parameters
     ----------
@@ -30,12 +30,19 @@ class Server:
         On top of this process's own, without what would help it to find the library.
     every : float
         Seconds between two looks at the memory.
+    command : callable(port) → list of str, optional
+        What starts it, ``streamlit run app/Home.py`` of this checkout unless given.
     """
 
     def __init__(
-        self, keep: int, environment: Mapping[str, str] | None = None, every: float = 0.5
+        self,
+        keep: int,
+        environment: Mapping[str, str] | None = None,
+        every: float = 0.5,
+        command: Callable[[int], list[str]] | None = None,
     ) -> None:
         self.keep, self.every = keep, every
+        self.command = command or self._checkout
         self.environment = dict(environment or {})
         self.samples: list[tuple[float, float]] = []
         self._over = threading.Event()
@@ -48,21 +55,11 @@ class Server:
         self.folder = tempfile.TemporaryDirectory(prefix="load")
         self.log = Path(self.folder.name) / "server.log"
         self._sink = self.log.open("w")
-        options = {
-            "port": port,
-            "address": "127.0.0.1",
-            "headless": "true",
-            "fileWatcherType": "none",
-            "disconnectedSessionTTL": self.keep,
-        }
-        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "Home.py")]
-        for name, value in options.items():
-            command += [f"--server.{name}", str(value)]
         place = Path(self.folder.name) / "state"
         kept = {"ANISOALIGN_SESSION_ROOT": str(place), "ANISOALIGN_SESSION_HOURS": "24"}
         clean = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
         self.process = subprocess.Popen(
-            command,
+            self.command(port),
             cwd=self.folder.name,
             stdout=self._sink,
             stderr=subprocess.STDOUT,
@@ -89,6 +86,19 @@ class Server:
         """Stop, and forget the log."""
         self.end()
         self.folder.cleanup()
+
+    def _checkout(self, port: int) -> list[str]:
+        options = {
+            "port": port,
+            "address": "127.0.0.1",
+            "headless": "true",
+            "fileWatcherType": "none",
+            "disconnectedSessionTTL": self.keep,
+        }
+        command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "app" / "Home.py")]
+        for name, value in options.items():
+            command += [f"--server.{name}", str(value)]
+        return command
 
     def end(self) -> None:
         """End the process; its log stays."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.installed import asked_for, environment, extras
+from tests.installed import asked_for, asks_for, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 HEAVY = "torch,open_clip,umap,numba,dask"
@@ -112,7 +112,7 @@ def test_pages_load_nothing_heavy_by_being_opened():
 @pytest.fixture(scope="module")
 def light(tmp_path_factory):
     """What ``pip install "anisoalign-studio[app]"`` installs, and nothing else."""
-    packages = asked_for(extras()["app"])
+    packages = asked_for(asks_for("app"))
     return environment(tmp_path_factory.mktemp("light") / "site-packages", packages)
 
 

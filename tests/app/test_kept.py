@@ -183,6 +183,24 @@ def test_a_server_that_keeps_nothing_says_so(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_browser_that_has_a_key_or_takes_none_says_so(monkeypatch):
+    import streamlit as st
+
+    from app.widgets import kept as widget
+
+    first, held = new_key(), Keep(KEY, name=Token.new(KEY).name, stamp="a")
+    state = {"keep": held, widget.AT: {"other": first}}
+    monkeypatch.setattr(st, "session_state", state)
+    widget._other()  # another window was first: this session goes on under that key
+    assert (held.key, held.name, held.stamp) == (first, "", None)
+    for forged in (7, "", "../../etc", KEY + "x"):
+        state[widget.AT] = {"other": forged}
+        widget._other()
+        assert held.key == first
+    widget._refused()
+    assert held.off and "keeps no cookies" in held.problem
+
+
 # -- files ----------------------------------------------------------------------------------------
 
 

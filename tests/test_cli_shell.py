@@ -240,8 +240,12 @@ def test_a_recipe_of_the_app_says_what_it_needs(files, capsys):
     found = json.loads(capsys.readouterr().out)
     assert (found["kind"], found["method"], found["source"]) == ("recipe", "bounded", "text.npy")
     assert found["output"] == recipe.output_digest
-    assert main(["replay", "app.json", "--out", "z.npy", "--quiet"]) == 2
-    assert "Give --source and --target" in capsys.readouterr().err
+    (files / "elsewhere").mkdir()
+    (files / "elsewhere" / "app.json").write_text(recipe.to_json())
+    assert main(["replay", "elsewhere/app.json", "--out", "z.npy", "--quiet"]) == 2
+    assert "give --source and --target" in capsys.readouterr().err
+    assert main(["replay", "app.json", "--out", "z.npy", "--quiet"]) == 0  # they lie beside it
+    assert "identical to the recipe's output" in capsys.readouterr().out
     again = ["replay", "app.json", *SIDES, "--out", "z.npy", "--quiet"]
     assert main(again) == 0
     assert "identical to the recipe's output" in capsys.readouterr().out

@@ -25,7 +25,7 @@ def as_bytes(columns: dict[str, Any], **options: Any) -> bytes:
 @pytest.mark.parametrize("kind", ["fixed", "list", "large"])
 def test_every_list_type(array: NDArray[np.float32], element: Any, kind: str) -> None:
     types = {"fixed": pa.list_(element, 8), "list": pa.list_(element)}
-    rows = array.astype(element.to_pandas_dtype()).tolist()
+    rows = list(map(list, array.astype(element.to_pandas_dtype())))
     column = pa.array(rows, types.get(kind, pa.large_list(element)))
     loaded = load_bytes(as_bytes({"embedding": column}), "a.parquet", modality="image")
     np.testing.assert_allclose(loaded.vectors, array, atol=2e-3)

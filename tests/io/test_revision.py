@@ -166,6 +166,9 @@ def test_bad_records_are_named(
             read(missing)
 
 
+@pytest.mark.skipif(
+    pd.api.types.is_object_dtype(pd.Series(["a"])), reason="before 3, pandas keeps any text"
+)
 def test_half_a_surrogate_pair_in_a_label_is_said(array: NDArray[np.float32]) -> None:
     records = records_of(array)
     records[3]["source"] = "\ud800"

@@ -196,7 +196,11 @@ def price(advice: Advice, purpose: str) -> str:
     found = [
         f"{described(name).symbol} {signed(each)}" for name, each in advice.price(pick).items()
     ]
-    return f" Its rows elsewhere, against rows as they are: {'; '.join(found)}." if found else ""
+    return (
+        f" What is recommended without pairs, elsewhere, against rows as they are: {'; '.join(found)}."
+        if found
+        else ""
+    )
 
 
 def advised(advice: Advice) -> str:

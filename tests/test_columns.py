@@ -49,10 +49,11 @@ def test_what_looks_like_a_dimension_is_said(
     assert note in aa.diagnose(pair, parts=()).notes
     dropped = read(table(rows, whole, **{name: values}), tmp_path, drop_columns=[name])
     assert dropped.dim == 16
-    path = str(tmp_path / "a.csv")
+    path, other = str(tmp_path / "a.csv"), str(tmp_path / "b.npy")
+    np.save(other, draw.standard_normal((20, found.dim)))
     assert main(["info", path]) == 0
     assert "with --drop-columns NAME, or choose the ids" in capsys.readouterr().out
-    assert main(["diagnose", "--source", path, "--target", path, "--parts", "residual"]) == 0
+    assert main(["diagnose", "--source", path, "--target", other, "--parts", "residual"]) == 0
     told = capsys.readouterr()
     for words in (told.out, told.err):
         assert "among them with --id-column NAME" in words and "drop_columns" not in words
@@ -128,7 +129,8 @@ def test_one_empty_cell_is_a_row_that_is_missing(
         assert found.digest == again.digest and len(found) == 58
     assert found.provenance.dropped_rows == again.provenance.dropped_rows == (3, 7)
     assert any(note.startswith(where) for note in found.provenance.notes)
-    sides = ["--source", str(path), "--target", str(path)]
+    np.save(tmp_path / "b.npy", np.random.default_rng(2).standard_normal((20, found.dim)))
+    sides = ["--source", str(path), "--target", str(tmp_path / "b.npy")]
     assert main(["diagnose", *sides, "--parts", "residual"]) == 2
     told = capsys.readouterr().err
     assert "--drop-invalid" in told and where in told

@@ -91,7 +91,7 @@ def test_the_correct_page_shows_it_live_and_in_full():
     assert "Toy's length" in [one["label"] for one in live_facts(at)["cards"]]
     at.button(key="evaluate").click().run()
     assert not at.exception
-    assert "toy_length" in at.dataframe[0].value.index
+    assert "How long the toy is" in at.dataframe[0].value.index
 
 
 def test_the_compare_page_shows_it_and_draws_along_it():

@@ -66,10 +66,9 @@ class Procrustes(FromPairs):
     reference = "Schönemann 1966"
 
     def _fit_pairs(self, y: Float32, x: Float32, weights: Float64 | None) -> None:
-        if weights is None and 2 * len(y) >= y.shape[1]:  # else their span says it all
+        if weights is None and len(y) > max(BLOCK_ROWS, y.shape[1] // 2):
             source_mean, target_mean, cross = cross_scatter(y, x)
-            rounding = ROUNDING if len(y) > BLOCK_ROWS else 0.0
-            linear: Matrix = nearest_rotation(cross, rounding)
+            linear: Matrix = nearest_rotation(cross, ROUNDING)
         else:
             source_mean, target_mean = _means(y, x, weights)
             span, left, right = _centred(y - source_mean, x - target_mean)

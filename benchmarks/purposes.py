@@ -196,11 +196,8 @@ def price(advice: Advice, purpose: str) -> str:
     found = [
         f"{described(name).symbol} {signed(each)}" for name, each in advice.price(pick).items()
     ]
-    return (
-        f" What is recommended without pairs, elsewhere, against rows as they are: {'; '.join(found)}."
-        if found
-        else ""
-    )
+    words = "; ".join(found)
+    return f" The first elsewhere, against rows as they are: {words}." if found else ""
 
 
 def advised(advice: Advice) -> str:

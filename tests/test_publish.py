@@ -67,13 +67,20 @@ def test_the_command_builds_the_same_board(board, tmp_path):
 
 def test_markdown_and_latex_hold_one_table_per_group(board):
     text = render(board, ".md").decode()
-    for words in ("Semantics", "Support", "Residual", "Retrieval", "Use", "mixed gallery"):
+    for words in (
+        "Semantics",
+        "Support",
+        "Residual",
+        "Retrieval",
+        "Training on the other",
+        "mixed gallery",
+    ):
         assert words in text
     assert "| *chance* |" in text and "another encoder" in text
     assert "| the whole set, uncorrected | G_μ | 0.392 |" in text
     assert f"{board.gap['centroid_gap']:.3g}" in text.split("Published figures")[1]
     latex = render(board, ".tex").decode()
-    assert latex.count("\\begin{tabular}") == latex.count("\\end{tabular}") == 5
+    assert latex.count("\\begin{tabular}") == latex.count("\\end{tabular}") == 9
     assert "\\mathbf" in latex and "Ω" not in latex and "_k" not in latex.replace("\\_k", "")
 
 

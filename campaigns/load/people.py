@@ -23,6 +23,7 @@ from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.publish.tables import table
 from anisoalign_core.recipe import cook
 from app.widgets.common import three
+from app.widgets.spectra import in_words
 
 LAYOUTS = ("two .npy", "one .npz", "two .safetensors", "one .safetensors", "two .npz")
 HOLDOUTS = (0.15, 0.2, 0.25, 0.3)
@@ -141,20 +142,20 @@ def loaded(files: Mapping[str, tuple[str, bytes]]) -> EmbeddingPair:
 
 def home_facts(report: GapReport) -> Facts:
     """Return the cards of Home."""
-    residual, structure = report.residual, report.structure
+    residual, shown = report.residual, report.gallery()
     gap = report.bias.centroid_gap.value
-    if residual is None or structure is None:
+    if residual is None or shown is None:
         raise ValueError("The sets of this campaign are paired, and large enough for neighbours.")
-    share, found = residual.share, structure.recall_at_1["source_to_target"]
-    chance = f"{100 * structure.recall_chance:.2g}"
+    share, (size, hits) = residual.share, shown
+    found, chance = hits.recall_at_1["source_to_target"].value, f"{100 * hits.recall_chance:.2g}"
     cards = {
         "Gap between the means": (three(gap), f"{report.bias.floor:.2g}"),
-        "Residual share": (three(share.value, True), "95", f"{share.low:.3g}", f"{share.high:.3g}"),
+        "Residual share": (three(share.value, True), "95", three(share.low), three(share.high)),
         "Residual anisotropy": (
             three(residual.anisotropy.value),
             f"{residual.anisotropy_repaired:.3g}",
         ),
-        "Text finds its image": (three(found, True), chance),
+        "Text finds its image": (three(found, True), str(size), chance),
         "Told apart by a line": (three(report.separability), "0.5"),
     }
     return {("Home", label): " ".join(words) for label, words in cards.items()}
@@ -169,20 +170,21 @@ def spectra_facts(report: GapReport) -> Facts:
     q, shared = next(iter(report.subspaces.items()))
     cards = {
         "Gap between the means": (three(gap), f"{report.bias.floor:.2g}"),
-        "Residual share": (three(share.value), "95", f"{share.low:.3g}", f"{share.high:.3g}"),
+        "Residual share": (three(share.value), "95", three(share.low), three(share.high)),
         "Residual anisotropy": (
             three(residual.anisotropy.value),
             f"{residual.anisotropy_repaired:.3g}",
         ),
         "Residual dimension": (three(residual.effective_dimension_ratio), "1"),
-        f"Subspace overlap O_{q}": (
+        "Leading overlap": (
             three(shared.value),
+            str(q),
             f"{shared.random:.2g}",
             f"{shared.ceiling:.2g}",
         ),
     }
     facts = {("Spectra", label): " ".join(words) for label, words in cards.items()}
-    values = report.to_frame()["value"]
+    values = in_words(report)["value"]
     return facts | {("Spectra", str(name)): f"{value:.6g}" for name, value in values.items()}
 
 

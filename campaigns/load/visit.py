@@ -189,7 +189,7 @@ class Visit:
         self.page("Spectra", "open Spectra")
         facts = cards(self.session, "Spectra")
         for table in self.session.tables():
-            if "needs_pairs" in table:
+            if "read against" in table:
                 rows = table["value"].items()
                 facts |= {("Spectra", str(name)): f"{value:.6g}" for name, value in rows}
         self.log.check(self.person, facts)

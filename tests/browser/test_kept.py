@@ -94,6 +94,8 @@ def test_a_session_comes_back_to_its_browser_and_to_nobody_else(browser_context,
         for _ in range(5):
             dial.press("PageDown")
         settle(page)
+        page.wait_for_timeout(1500)  # the dial tells the server where it came to rest
+        settle(page)
         page.reload()
         trained(page)
         page.goto("about:blank")

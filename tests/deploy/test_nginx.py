@@ -300,9 +300,9 @@ def test_a_session_runs_its_script_and_takes_an_upload(visitor):
     assert visitor.errors() == []
     assert len(visitor.metrics()) >= 3
     visitor.go("Data")
-    rows = np.random.default_rng(0).normal(size=(300, 16)).astype(np.float32)
+    rng = np.random.default_rng(0)
     for key in ("target_0", "source_0"):
-        np.save(stream := io.BytesIO(), rows)
+        np.save(stream := io.BytesIO(), rng.normal(size=(300, 16)).astype(np.float32))
         visitor.upload(key, f"{key}.npy", stream.getvalue())
     visitor.click("two_load")
     assert visitor.errors() == []

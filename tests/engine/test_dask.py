@@ -2,6 +2,7 @@
 
 import os
 import signal
+from dataclasses import fields
 
 import numpy as np
 import pytest
@@ -31,9 +32,10 @@ def absolute(disk):
 
 
 def same_to_float64(one, other):
-    for key, value in vars(one.map_).items():
+    for each in fields(one.map_):
+        value = getattr(one.map_, each.name)
         if value is not None:
-            np.testing.assert_allclose(vars(other.map_)[key], value, rtol=1e-9, atol=1e-12)
+            np.testing.assert_allclose(getattr(other.map_, each.name), value, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize(

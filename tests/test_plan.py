@@ -11,12 +11,11 @@ from anisoalign_core.compare.plan import (
     Plan,
     Speed,
     Work,
-    askable,
     in_words,
     plan_advice,
     plan_board,
 )
-from anisoalign_core.compare.purposes import PURPOSES
+from anisoalign_core.compare.purposes import PURPOSES, askable
 from anisoalign_core.compare.use.use import Group
 
 SPEED = Speed(0.005, 0.002, 128)

@@ -171,7 +171,8 @@ def _questions(pair: EmbeddingPair, lessons: dict[str, Any]) -> int:
 
 def _say_plan(options: argparse.Namespace, pair: EmbeddingPair, lessons: dict[str, Any]) -> None:
     """Say what the advice will try, and for how long."""
-    from anisoalign_core.compare.plan import askable, plan_advice
+    from anisoalign_core.compare.plan import plan_advice
+    from anisoalign_core.compare.purposes import askable
 
     questions = _questions(pair, lessons)
     possible, _ = askable(pair.paired, questions or None, lessons["prompts"])

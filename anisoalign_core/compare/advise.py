@@ -7,7 +7,7 @@ So neither a fit nor the choice has seen the rows that speak for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,14 +18,14 @@ from anisoalign_core.compare.advice import Advice, Costs
 from anisoalign_core.compare.answer import READS, raced
 from anisoalign_core.compare.entries import BASELINE, FLOOR, Entry, default_names, entries, entry
 from anisoalign_core.compare.parallel import side_by_side
-from anisoalign_core.compare.purposes import PURPOSES, Purpose
+from anisoalign_core.compare.purposes import PURPOSES, Purpose, askable
 from anisoalign_core.compare.splits import Round, Run
 from anisoalign_core.compare.use.at_work import AtWork, Learnt
-from anisoalign_core.compare.use.labels import Classes, classes_of
+from anisoalign_core.compare.use.labels import classes_of
 from anisoalign_core.compare.use.names import accident
 from anisoalign_core.compare.use.use import Use, spread
 from anisoalign_core.compare.use.uses import USES
-from anisoalign_core.compare.values import Values
+from anisoalign_core.compare.values import longer
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.metrics.registry import applicable
@@ -126,9 +126,10 @@ def advise(
     board = tuple(sorted(board, key=lambda one: one.name != FLOOR))  # of equals, nothing is chosen
     classes = classes_of(pair, columns, keywords)
     run = Run(pair, HELD, 20, random_state, classes, given, prompts)
-    purposes, left_out = _answerable(asked, pair.paired, classes, prompts)
+    possible, left_out = askable(pair.paired, classes, prompts, asked)
+    purposes = [PURPOSES[name] for name in possible]
     found = Advice(
-        purposes=tuple(one.name for one in purposes),
+        purposes=possible,
         entries=board,
         held=HELD / 2,
         wanted=splits,
@@ -156,9 +157,9 @@ def advise(
         failures = found.failures | new.failures
         found = replace(
             found,
-            chosen_on=_longer(found.chosen_on, new.chosen_on, failures),
-            scored_on=_longer(found.scored_on, new.scored_on, failures),
-            by_chance=_longer(found.by_chance, new.by_chance, failures),
+            chosen_on=longer(found.chosen_on, new.chosen_on, failures),
+            scored_on=longer(found.scored_on, new.scored_on, failures),
+            by_chance=longer(found.by_chance, new.by_chance, failures),
             failures=failures,
         )
         if on_split is not None and number:
@@ -262,38 +263,6 @@ def _listed(purpose: str | Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _answerable(
-    asked: Sequence[str], paired: bool, classes: Classes | None, prompts: EmbeddingSet | None
-) -> tuple[list[Purpose], dict[str, str]]:
-    """Return the purposes that can be answered, and a sentence for each that cannot."""
-    kept, left_out = [], {}
-    for name in asked:
-        one = PURPOSES[name]
-        use = USES[one.measures[0]]
-        lacks = [
-            bool(use.wants) and classes is None,
-            use.wants == "prompts" and prompts is None,
-            use.needs == "paired" and not paired,
-        ]
-        if any(lacks):
-            left_out[name] = f"{one.label}: cannot be asked here; it needs {one.needs}."
-        else:
-            kept.append(one)
-    return kept, left_out
-
-
-def _longer(before: Values, now: Mapping[str, Numbers], failed: Collection[str]) -> Values:
-    """Return values with those of one more split."""
-    return {
-        name: {
-            measure: np.append(before.get(name, {}).get(measure, np.empty(0)), value)
-            for measure, value in scores.items()
-        }
-        for name, scores in now.items()
-        if name not in failed
-    }
-
-
 def _costs(run: Run, found: Advice, tell: Progress, workers: int | None) -> Costs:
     """Measure on the scored rows what recommendations cost besides their purposes."""
     answers = [
@@ -305,8 +274,8 @@ def _costs(run: Run, found: Advice, tell: Progress, workers: int | None) -> Cost
     wanted |= {FLOOR, BASELINE}
     board = [one for one in found.entries if one.name in wanted and one.name in found.scored_on]
     paired = run.pair.paired
-    others, _ = _answerable(list(PURPOSES), paired, run.classes, run.prompts)
-    uses = [USES[one.measures[0]] for one in others if one.name not in found.purposes]
+    others, _ = askable(paired, run.classes, run.prompts)
+    uses = [USES[PURPOSES[name].measures[0]] for name in others if name not in found.purposes]
     names = [metric.name for metric in applicable(paired, COSTS)]
 
     def one_split(number: int, here: Progress) -> dict[str, Numbers]:
@@ -326,5 +295,5 @@ def _costs(run: Run, found: Advice, tell: Progress, workers: int | None) -> Cost
 
     costs: Costs = {}
     for new in side_by_side(range(found.splits), one_split, at_the_end, workers):
-        costs = _longer(costs, new, ())
+        costs = longer(costs, new)
     return costs

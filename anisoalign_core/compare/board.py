@@ -22,6 +22,7 @@ from anisoalign_core.compare.use.at_work import AtWork
 from anisoalign_core.compare.use.gallery import mixed_curve
 from anisoalign_core.compare.use.labels import classes_of
 from anisoalign_core.compare.use.uses import measured, missing
+from anisoalign_core.compare.values import longer
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import AnisoAlignError, ParameterError
 from anisoalign_core.geometry.residual import Residual, weighted_sides
@@ -314,7 +315,6 @@ def _curve(one: Round, entry: Entry, method: Aligner, found: _Found, tell: Progr
 def _extended(board: Leaderboard, new: _Found) -> Leaderboard:
     """Return the board with one more split; an entry that failed leaves it on every split."""
     failures = board.failures | new.failures
-    values, floors = board.values, board.floors
     names = [one.name for one in board.entries if one.name not in failures]
     curves = {}
     for name, (label, at, scores) in new.curves.items():
@@ -326,8 +326,8 @@ def _extended(board: Leaderboard, new: _Found) -> Leaderboard:
         )
     return replace(
         board,
-        values={name: _appended(values.get(name), new.values[name]) for name in names},
-        floors={name: _appended(floors.get(name), new.floors[name]) for name in names},
+        values=longer(board.values, new.values, failures),
+        floors=longer(board.floors, new.floors, failures),
         curves=curves,
         mixed={
             name: np.vstack([*([board.mixed[name]] if name in board.mixed else []), row])
@@ -341,12 +341,6 @@ def _extended(board: Leaderboard, new: _Found) -> Leaderboard:
         },
         failures=failures,
     )
-
-
-def _appended(known: dict[str, Float64] | None, new: Numbers) -> dict[str, Float64]:
-    if known is None:
-        return {name: np.array([value]) for name, value in new.items()}
-    return {name: np.append(known[name], value) for name, value in new.items() if name in known}
 
 
 def _continued(previous: Leaderboard, planned: Leaderboard) -> Leaderboard:

@@ -18,7 +18,7 @@ import numpy as np
 
 from anisoalign_core.align import ALIGNERS
 from anisoalign_core.align.base import Aligner
-from anisoalign_core.compare.advise import HELD, SHARE_OF_COSTS, _answerable, candidates
+from anisoalign_core.compare.advise import HELD, SHARE_OF_COSTS, candidates
 from anisoalign_core.compare.entries import Entry, curve_owners, dial_of, entries
 from anisoalign_core.compare.purposes import PURPOSES
 from anisoalign_core.compare.splits import TAUGHT_ROWS
@@ -202,19 +202,6 @@ def plan_advice(
         speed=speed,
     )
     return Plan(len(chosen), splits, seconds / (1 - SHARE_OF_COSTS), _training(chosen))
-
-
-def askable(paired: bool, classes: Any, prompts: Any) -> tuple[tuple[str, ...], dict[str, str]]:
-    """Return the purposes that can be asked about, and a sentence for each that cannot.
-
-    Parameters
-    ----------
-    paired : bool
-    classes, prompts : object or None
-        Whether there are classes of both sides, and vectors of their names.
-    """
-    found, left_out = _answerable(list(PURPOSES), paired, classes, prompts)
-    return tuple(one.name for one in found), left_out
 
 
 def _training(chosen: Sequence[Entry]) -> tuple[str, ...]:

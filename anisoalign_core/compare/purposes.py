@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from anisoalign_core.compare.use.search import SCORED
@@ -73,6 +74,35 @@ PURPOSES: dict[str, Purpose] = {
     )
 }
 """Purposes by name, in the order in which they are asked about."""
+
+
+def askable(
+    paired: bool, classes: object, prompts: object, asked: Iterable[str] = tuple(PURPOSES)
+) -> tuple[tuple[str, ...], dict[str, str]]:
+    """Return the purposes that can be asked about, and a sentence for each that cannot.
+
+    Parameters
+    ----------
+    paired : bool
+    classes, prompts : object or None
+        Whether there are classes of both sides, and vectors of their names.
+    asked : iterable of str
+        Purposes to look at, all by default.
+    """
+    kept, left_out = [], {}
+    for name in asked:
+        one = PURPOSES[name]
+        use = USES[one.measures[0]]
+        lacks = [
+            bool(use.wants) and classes is None,
+            use.wants == "prompts" and prompts is None,
+            use.needs == "paired" and not paired,
+        ]
+        if any(lacks):
+            left_out[name] = f"{one.label}: cannot be asked here; it needs {one.needs}."
+        else:
+            kept.append(name)
+    return tuple(kept), left_out
 
 
 def scorer_of(measure: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -20,3 +20,17 @@ def lists(found: Values) -> dict[str, dict[str, list[float]]]:
 def arrays(found: Mapping[str, Mapping[str, Sequence[float]]]) -> Values:
     """Turn lists of numbers into arrays, two levels down."""
     return {e: {m: np.array(v) for m, v in scores.items()} for e, scores in found.items()}
+
+
+def longer(
+    before: Values, now: Mapping[str, Mapping[str, float]], failed: Collection[str] = ()
+) -> Values:
+    """Return values with those of one more split; what failed, or lacks a split, is left out."""
+    found: Values = {}
+    for name, scores in now.items():
+        if name not in failed:
+            known = before.get(name, dict.fromkeys(scores, np.empty(0)))
+            found[name] = {
+                m: np.append(known[m], value) for m, value in scores.items() if m in known
+            }
+    return found

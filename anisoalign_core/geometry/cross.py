@@ -13,8 +13,8 @@ ROUNDING = 1e-7
 def cross_scatter(y: Float32, x: Float32) -> tuple[Float64, Float64, Float64]:
     """Means of two sets, and ``Σ_i (y_i − μ_y)(x_i − μ_x)ᵀ``.
 
-    Products run in float32 over blocks of rows centred at their own means (in float64 where all
-    rows are one block); sums over blocks run in float64. As a scatter splits into those within
+    Products run in float32 over blocks of rows centred at their own means; sums over blocks run in
+    float64. As a scatter splits into those within
     blocks and that between them, so does this one.
 
     Parameters
@@ -28,15 +28,14 @@ def cross_scatter(y: Float32, x: Float32) -> tuple[Float64, Float64, Float64]:
     scatter : (d, d) float64
     """
     n, d = y.shape
-    dtype = np.dtype(np.float64 if n <= BLOCK_ROWS else np.float32)
     within = np.zeros((d, d))
     counts, means = [], []
-    rooms = np.empty((2, min(n, BLOCK_ROWS), d), dtype=dtype)
+    rooms = np.empty((2, min(n, BLOCK_ROWS), d), dtype=np.float32)
     for part in blocks(n):
         count = part.stop - part.start
-        ones, rests, centred, centres = np.ones(count, dtype=dtype), [], [], []
+        ones, rests, centred, centres = np.ones(count, dtype=np.float32), [], [], []
         for rows, room in zip((y, x), rooms, strict=True):
-            centre = (ones.astype(np.float32) @ rows[part]) / np.float32(count)
+            centre = (ones @ rows[part]) / np.float32(count)
             tile = np.subtract(rows[part], centre, out=room[:count])
             rests.append((ones @ tile).astype(np.float64) / count)
             centres.append(centre.astype(np.float64) + rests[-1])

@@ -11,7 +11,8 @@ from streamlit.delta_generator import DeltaGenerator
 from anisoalign_core.compare import PURPOSES, Advice, advise
 from anisoalign_core.compare.answer import Candidate
 from anisoalign_core.compare.entries import FLOOR
-from anisoalign_core.compare.plan import askable, plan_advice
+from anisoalign_core.compare.plan import plan_advice
+from anisoalign_core.compare.purposes import askable
 from anisoalign_core.compare.use import described
 from anisoalign_core.metrics.intervals import Interval
 from anisoalign_core.numerics import Progress

@@ -12,7 +12,7 @@ from app.widgets.lessons import Lessons
 from tests.app.test_pages import open_page, pair_of, words
 
 METHODS = ["mean-shift", "bounded", "permuted"]
-KEY = ("board", tuple(METHODS), Lessons(("half",)), None, 0.25, 0)
+KEY = repr((tuple(METHODS), Lessons(("half",)), None, 0.25, 0))
 """What the board of these choices is kept under."""
 
 

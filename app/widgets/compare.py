@@ -111,9 +111,10 @@ def kept_results() -> dict[Hashable, object]:
     Not among the session's results, where other pages' newer ones push out the oldest: a board
     may have taken minutes. Boards and advice lie under texts, which can be written down.
     """
-    if st.session_state.get("compared_of") is not loaded():
-        st.session_state["compared_of"], st.session_state["compared"] = loaded(), {}
-    found: dict[Hashable, object] = st.session_state["compared"]
+    state = st.session_state
+    if state.get("compared_of") is not loaded() or "compared" not in state:
+        state["compared_of"], state["compared"] = loaded(), {}
+    found: dict[Hashable, object] = state["compared"]
     return found
 
 

@@ -14,6 +14,7 @@ from anisoalign_core.metrics import Scores
 from app.session import already, long_result, require_pair, result, split
 from app.widgets.common import plain
 from app.widgets.parameters import choose_parameters, set_parameters
+from app.widgets.tables import table_to_read
 
 
 @dataclass(frozen=True)
@@ -223,16 +224,5 @@ def all_metrics(trial: Trial, choice: Choice, values: Mapping[str, Any]) -> None
             _with_gallery(name, str(frame["label"][name]), scores) for name in frame.index
         ]
         table = frame.rename(columns=COLUMNS)[list(COLUMNS.values())]
-        st.dataframe(
-            table.set_index(COLUMNS["label"]),
-            width="stretch",
-            height="content",
-            column_config={
-                COLUMNS["label"]: st.column_config.Column(width="large"),
-                **{
-                    COLUMNS[name]: st.column_config.NumberColumn(format="%.3g")
-                    for name in ("value", "low", "high", "floor")
-                },
-            },
-        )
+        table_to_read(table.set_index(COLUMNS["label"]), "scores")
         st.caption(f"95 % intervals from balanced half-samples. {scores.rows_note}")

@@ -60,9 +60,12 @@ class Walk:
         settle(self.page)
 
     def open(self, word):
-        self.page.get_by_role("combobox", name=word).click()
+        settle(self.page)  # a run of the page would close it
+        self.box = self.page.get_by_role("combobox", name=word)
+        self.box.click()
 
     def choose(self, word):
+        self.box.fill(word)  # long lists show a part of themselves only
         self.page.get_by_role("option", name=word, exact=True).click()
         settle(self.page)
 

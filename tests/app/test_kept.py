@@ -139,6 +139,16 @@ def test_what_compare_found_is_shown_again_for_the_same_rows_alone(kept, compare
     assert sorted(name.partition("-")[0] for name in kept.read(written(back)).parts) == ["pair"]
 
 
+def test_the_step_of_learn_comes_back(kept):
+    at = open_page("learn", **{KEY_OF_BROWSER: KEY})
+    at.button(key="learn_next").click().run()
+    at.button(key="learn_next").click().run()
+    back = take_up(written(at).name, page="home")
+    back.switch_page("../pages/learn.py").run()
+    assert back.query_params["step"] in ("3", ["3"])
+    assert back.subheader[0].value.startswith("3 of 8")
+
+
 def test_a_board_that_is_none_is_refused_in_a_sentence(compared, tmp_path):
     _, found = compared
     sound = json.dumps(found[KEY_OF_BOARD].to_dict())

@@ -168,7 +168,7 @@ class Walk:
         self.page.mouse.move(x, spot(0, float(word))[1], steps=10)
         self.page.mouse.up()
         self.exact()
-        assert self.card("Neighbours kept") == pytest.approx(float(word), abs=0.02)
+        assert self.card("Neighbours kept") == pytest.approx(float(word), abs=0.05)  # a hand
 
     def automatic(self, word):
         before = self.page.get_by_role("slider", name="Bound α").input_value()

@@ -26,7 +26,9 @@ STYLE = f"""<style>
 :is([data-testid=stBaseButton-primary], [data-tag]) :is(p, span, svg) {{
   color: var(--page-colour);
 }}
+.stButtonGroup [role=radiogroup] {{ flex-wrap: wrap; }}
 @media (max-width: 480px) {{
+  .stMarkdown :is(th, td) {{ padding: .25rem .35rem; font-size: .8rem; }}
   {_CARDS} {{ width: calc(50% - .5rem) !important; min-width: 0; flex: none; }}
   {_CARDS} > .stVerticalBlock {{ width: 100% !important; padding: .5rem; gap: .25rem; }}
   {_CARDS}:has(.stPageLink) [data-testid=stCaptionContainer] {{ display: none; }}
@@ -36,7 +38,7 @@ STYLE = f"""<style>
 </style>"""
 """Words on buttons and tags of the leading colour have the page's, which is told from it in light
 and in dark. On a telephone cards lie in two columns, those that lead to pages hold their name
-alone, and figures of many panels keep their width and are moved sideways."""
+alone, and figures of many panels keep their width and are moved sideways. Choices wrap."""
 FIGURE_FORMATS = ("svg", "png")
 ARROWS = {"higher": "↑ better", "lower": "↓ better", "neutral": ""}
 

@@ -191,7 +191,6 @@ def plane(study: Study) -> Plane:
         label_visibility="collapsed",
         key="plane",
         bind="query-params",
-        wrap=True,
     )
     kind = PLANES[chosen or "Gap × leading residual"]
     key = ("plane", kind, st.session_state["split_seed"], st.session_state["holdout"])

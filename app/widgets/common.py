@@ -23,7 +23,7 @@ _CARD = ".stHorizontalBlock > [data-testid=stLayoutWrapper]:has(> .stVerticalBlo
 _CARDS = ":is({}, {})".format(*map(_CARD.format, (".stMetric", ".stPageLink")))
 WIDE = "wide"
 STYLE = f"""<style>
-:is([data-testid=stBaseButton-primary], [data-tag]) :is(p, span, svg) {{
+:is([data-testid^=stBaseButton-primary]:enabled, [data-tag]) :is(p, span, svg) {{
   color: var(--page-colour);
 }}
 .stButtonGroup [role=radiogroup] {{ flex-wrap: wrap; }}

@@ -270,7 +270,7 @@ class Walk:
 
     def tab(self, word):
         self.page.get_by_role("tab", name=word).click()
-        self.page.locator("code", has_text="anisoalign").first.wait_for()
+        self.page.locator("code:visible", has_text="anisoalign").first.wait_for()
 
     def model(self, word):
         self.page.get_by_role("radio", name=word).first.wait_for()

@@ -20,7 +20,7 @@ from playwright.sync_api import Page, sync_playwright
 
 import anisoalign_core as aa
 
-WIDTH, SCALE = 1080, 1.4
+WIDTH, SCALE = 1160, 1.3
 LARGEST = 1.5
 UP, BACK = 28, 14
 """Frames of the way up and of the way back."""

@@ -127,7 +127,9 @@ def test_what_the_wheel_says_of_itself(wheel, place):
     assert found.version == version
     assert wheel.name == f"anisoalign_studio-{version}-py3-none-any.whl"
     cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    assert f"\nversion: {version}\n" in cited
+    (day,) = re.findall(rf"^version: {version}\ndate-released: (\S+)$", cited, re.MULTILINE)
+    assert f"\n## {version} – {day}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert wheel.name in (ROOT / "docs" / "INSTALL.md").read_text(encoding="utf-8")
     assert found.metadata["License-Expression"] == "Apache-2.0"
     licence = next(file for file in found.files if file.name == "LICENSE")
     assert licence.read_text(encoding="utf-8") == (ROOT / "LICENSE").read_text(encoding="utf-8")

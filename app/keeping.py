@@ -38,7 +38,7 @@ KEY = re.compile(r"[A-Za-z0-9_-]{43}")
 NAME = re.compile(r"[A-Za-z0-9_-]{22}")
 """What is in the address: 128 bits."""
 MANIFEST = "session.json"
-PART = re.compile(r"[a-z]{1,20}-[0-9a-f]{16}\.(npz|zip)")
+PART = re.compile(r"[a-z]{1,20}-[0-9a-f]{16}\.(npz|zip|json)")
 MOST_MANIFEST = 64 * MIB
 VERSION = 1
 MOST_SESSIONS = 10_000

@@ -17,6 +17,7 @@ from typing import Any
 
 import streamlit as st
 
+from anisoalign_core.compare import Advice, Leaderboard
 from anisoalign_core.errors import AnisoAlignError, LimitError
 from anisoalign_core.files.source import Source
 from anisoalign_core.io.pair_file import write_pair
@@ -31,13 +32,26 @@ from app.keeping import (
     new_key,
 )
 from app.loading import turned
-from app.packed import ChoiceSaid, Contents, Pages, PairSaid, SelectionSaid, TrainingSaid, new_part
+from app.packed import (
+    COMPARED,
+    ChoiceSaid,
+    Compared,
+    ComparedSaid,
+    Contents,
+    Pages,
+    PairSaid,
+    SelectionSaid,
+    TrainingSaid,
+    new_part,
+    write_compared,
+)
 from app.pen import Pen
 from app.places import bytes_of
 from app.private import private_folder
 from app.session import DEFAULT_SAMPLE, KEY_OF_BROWSER, Loaded, loaded
 from app.settings import settings
 from app.widgets.bench import BENCH_WAITS, bench, own
+from app.widgets.compare import kept_results
 
 LOG = logging.getLogger("anisoalign")
 COOKIE = "anisoalign_session"
@@ -47,6 +61,10 @@ ADDRESS = "session"
 LINKED = {"data", "name", "sample", "turned", "seed", "holdout", ADDRESS}
 """What an address holds besides settings of the page."""
 MOST_SETTINGS, LONGEST_SETTING = 100, 2000
+MOST_COMPARED = 12
+"""Boards and advice that are kept: the latest."""
+NUMBER_BYTES = 24
+"""A number of a board takes as many as text."""
 TOUCH_SECONDS = 600.0
 CLEAN_SECONDS = 900.0
 
@@ -125,7 +143,7 @@ class Keep:
         Files of what the session holds, by what it is.
     files : dict
         Files that were not opened yet: where each is, and its size.
-    trainings, bench
+    trainings, compared, bench
         What those files hold.
     wants : Wants or None
     """
@@ -144,6 +162,7 @@ class Keep:
     known: dict[str, tuple[Any, str]] = field(default_factory=dict)
     files: dict[str, tuple[Callable[[], Source], int]] = field(default_factory=dict)
     trainings: tuple[TrainingSaid, ...] = ()
+    compared: tuple[ComparedSaid, ...] = ()
     bench: str | None = None
     wants: Wants | None = None
 
@@ -242,11 +261,19 @@ def said_now() -> tuple[Contents, dict[str, Piece]]:
         trainings.append(
             TrainingSaid(chosen, seed, holdout, learned.seconds, file, learned.trained_at)
         )
+    digest = "" if current is None else current.pair.digest
+    unread = tuple(one for one in held.compared if one.digest == digest)
+    compared = list(unread)
+    for kind, asked, found in _compared_now():
+        piece = Piece(partial(write_compared, found), NUMBER_BYTES * bytes_of([found]) // 8)
+        file = part(f"{kind} {asked}", found, ".json", piece)
+        compared.append(ComparedSaid(kind, asked, digest, file))
     bench_file = held.bench if BENCH_WAITS in state else None
     if "bench" in state and (mine := own(bench())).entries + mine.runs:
         mark = (tuple(map(id, (*mine.entries, *mine.runs))), mine.baseline)
         bench_file = part("bench", mark, ".zip", Piece(mine.save, bytes_of([mine])))
-    needed = {one.part for one in held.trainings} | ({bench_file} if bench_file else set())
+    needed = {one.part for one in held.trainings} | {one.part for one in unread}
+    needed |= {bench_file} if bench_file else set()
     waiting = needed if held.wants is None else {*needed, *held.wants.contents.files}
     held.files = {name: found for name, found in held.files.items() if name in waiting}
     for name in needed & held.files.keys():
@@ -266,7 +293,19 @@ def said_now() -> tuple[Contents, dict[str, Piece]]:
             for name, one in state.get("selections", {}).items()
         },
         {name: dict(found) for name, found in held.pages.items()},
+        tuple(compared),
     ), pieces
+
+
+def _compared_now() -> list[tuple[Compared, str, Leaderboard | Advice]]:
+    """Return what Compare found for the loaded set: kind, what it was asked under, and itself."""
+    found = [
+        (kind, asked, one)
+        for asked, one in kept_results().items()
+        for kind, of in COMPARED.items()
+        if isinstance(asked, str) and isinstance(one, of)
+    ]
+    return found[-MOST_COMPARED:]
 
 
 def _copy(source: Callable[[], Source], size: int, path: Path) -> None:

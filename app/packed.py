@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import tempfile
 import zipfile
@@ -15,9 +16,11 @@ from xxhash import xxh3_128
 from anisoalign_core.align import ALIGNERS
 from anisoalign_core.align.saved import load_aligner
 from anisoalign_core.bench import Bench
+from anisoalign_core.compare import Advice, Leaderboard
+from anisoalign_core.compare.entries import CEILING
 from anisoalign_core.compare.study import Study, Trial
 from anisoalign_core.errors import FormatError, LimitError
-from anisoalign_core.files.atomic import atomic_path
+from anisoalign_core.files.atomic import atomic_path, atomic_write_text
 from anisoalign_core.files.digests import file_digest
 from anisoalign_core.files.limits import Limits, check_bytes
 from anisoalign_core.files.source import Source, malformed, printable
@@ -138,6 +141,49 @@ class SelectionSaid:
         return Selection(self.target, self.source, self.origin)
 
 
+Compared = Literal["board", "advice"]
+COMPARED: dict[Compared, type[Leaderboard] | type[Advice]] = {
+    "board": Leaderboard,
+    "advice": Advice,
+}
+"""What Compare found, by what its files are called."""
+
+
+@dataclass(frozen=True)
+class ComparedSaid:
+    """A board or advice, what it was asked under, and the file that holds its JSON."""
+
+    kind: Compared
+    asked: str
+    digest: str
+    """Of the pair that it is of."""
+    part: str
+
+    def read(self, fetch: Fetch) -> Leaderboard | Advice:
+        """Return what was found.
+
+        Raises
+        ------
+        FormatError, ParameterError
+            If its file does not hold it, or names methods that are not here.
+        """
+        source = fetch(self.part)
+        wrong = (ValueError, TypeError, LookupError, AttributeError, RecursionError)
+        with malformed(source.name, "what Compare found", *wrong):
+            with source.open() as stream:
+                found = COMPARED[self.kind].from_dict(json.loads(stream.read()))
+            for one in found.entries:
+                if one.method != CEILING:
+                    one.build()
+            _ = found.sentences
+        return found
+
+
+def write_compared(found: Leaderboard | Advice, path: Path) -> None:
+    """Write what :meth:`ComparedSaid.read` reads."""
+    atomic_write_text(path, json.dumps(found.to_dict()))
+
+
 @dataclass(frozen=True)
 class Contents:
     """All that is said of a session, apart from its files."""
@@ -150,12 +196,14 @@ class Contents:
     bench: str | None = None
     selections: dict[str, SelectionSaid] = field(default_factory=dict)
     pages: Pages = field(default_factory=dict)
+    compared: tuple[ComparedSaid, ...] = ()
 
     @property
     def files(self) -> tuple[str, ...]:
         """Names of the files that this needs."""
         pair = None if self.pair is None else self.pair.part
-        named = (pair, self.bench, *(one.part for one in self.trainings))
+        trained = (one.part for one in self.trainings)
+        named = (pair, self.bench, *trained, *(one.part for one in self.compared))
         return tuple(name for name in named if name is not None)
 
     def without_vectors(self) -> Contents:
@@ -278,6 +326,8 @@ def unpack(source: Source, most_bytes: int) -> Opened:
         load_aligner(Source(f"{name}: {one.part}", data=files[one.part]))
     if contents.bench is not None:
         read_bench(Source(f"{name}: {contents.bench}", data=files[contents.bench]))
+    for found in contents.compared:
+        found.read(lambda part: Source(f"{name}: {part}", data=files[part]))
     return Opened(contents, pair, files)
 
 

@@ -22,6 +22,7 @@ from app.packed import Contents, Opened, contents_of
 from app.session import Loaded, ask_for_room, loaded, turn_round, use_pair, use_sample
 from app.widgets.bench import BENCH_WAITS
 from app.widgets.common import plain
+from app.widgets.compare import kept_results
 from app.widgets.correct import Choice, current_study
 from app.widgets.learned import Learned, split_settings
 
@@ -126,6 +127,7 @@ def _put(contents: Contents, current: Loaded | None) -> None:
     state["seed_input"], state["holdout_slider"] = contents.seed, contents.holdout
     state.pop("choice", None)
     held.trainings, state["trainings"] = contents.trainings, []
+    held.compared = contents.compared
     now = loaded()
     if now is None:
         return
@@ -174,6 +176,23 @@ def take_trainings(page: str) -> None:
                 held.known[f"training {id(found[-1])}"] = found[-1], one.part
     held.trainings = ()
     state["trainings"] = [*found, *state.get("trainings", [])]
+    if was_said:
+        held.said = said_now()[0]
+
+
+def take_compared(page: str) -> None:
+    """Read boards and advice of the loaded set, where the page that shows them is opened."""
+    held, current = keeping(), loaded()
+    if not held.compared or held.wants is not None or page != "compare" or current is None:
+        return
+    was_said = held.said == said_now()[0]
+    for one in held.compared:
+        if one.digest == current.pair.digest:
+            with saying("What Compare found is left out of what was kept."):
+                found = one.read(lambda name: held.files[name][0]())
+                kept_results()[one.asked] = found
+                held.known[f"{one.kind} {one.asked}"] = found, one.part
+    held.compared = ()
     if was_said:
         held.said = said_now()[0]
 

@@ -1,8 +1,8 @@
 """Screenshots of the app, in a headless Chromium against a running server.
 
 Run ``streamlit run app/Home.py`` in one terminal and ``python -m benchmarks.pictures`` in another:
-that makes the README's pictures. ``--review FOLDER`` takes every page whole, light and dark, wide
-and narrow, to be looked at.
+that makes the README's pictures. ``--review FOLDER`` takes every page whole, light and dark, wide,
+narrow and as a telephone has it, to be looked at.
 """
 
 from __future__ import annotations
@@ -13,9 +13,22 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-README_PAGES = ("spectra", "directions", "correct", "learn")
-PAGES = ("", "data", "encode", "spectra", "directions", "correct", "compare", "export", "learn")
-WIDTHS = (1440, 900)
+README_PAGES = {"spectra": "", "directions": "", "correct": "", "learn": "?step=6"}
+"""Pages of the README's pictures, and what their addresses ask for."""
+SHOW = "Show it without a prediction"
+PAGES = (
+    "",
+    "data",
+    "encode",
+    "spectra",
+    "directions",
+    "correct",
+    "compare",
+    "export",
+    "encoders",
+    "learn",
+)
+WIDTHS = (1440, 900, 390)
 TALLEST = 8000
 READY = (
     "() => document.querySelector('[data-testid=\"stApp\"]')"
@@ -33,12 +46,17 @@ def settle(page: Page) -> None:
 
 def for_readme(browser: Browser, url: str, out: Path) -> None:
     """Take the README's pictures: the top of some pages."""
-    page = browser.new_page(viewport={"width": 1440, "height": 1180})
-    for name in README_PAGES:
-        page.goto(f"{url}/{name}")
+    for name, query in README_PAGES.items():
+        page = browser.new_page(viewport={"width": 1440, "height": 1180})  # a visit of its own
+        page.goto(f"{url}/{name}{query}")
         settle(page)
+        for button in page.get_by_role("button", name=SHOW).all():
+            button.click()
+            settle(page)
+            page.wait_for_timeout(6000)  # its picture runs once by itself
         page.screenshot(path=out / f"{name}.png")
         print(out / f"{name}.png")
+        page.close()
 
 
 def for_review(browser: Browser, url: str, out: Path) -> None:

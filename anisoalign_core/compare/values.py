@@ -18,8 +18,19 @@ def lists(found: Values) -> dict[str, dict[str, list[float]]]:
 
 
 def arrays(found: Mapping[str, Mapping[str, Sequence[float]]]) -> Values:
-    """Turn lists of numbers into arrays, two levels down."""
-    return {e: {m: np.array(v) for m, v in scores.items()} for e, scores in found.items()}
+    """Turn lists of numbers into arrays, two levels down.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If they are not lists of numbers, all of one length.
+    """
+    made = {
+        e: {m: np.asarray(v, np.float64) for m, v in scores.items()} for e, scores in found.items()
+    }
+    if len({v.shape for scores in made.values() for v in scores.values()}) > 1:
+        raise ValueError("values of measures are not one number for each split")
+    return made
 
 
 def longer(

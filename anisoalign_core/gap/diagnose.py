@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +15,7 @@ from anisoalign_core.gap.curves import Subspaces, curves, subspaces
 from anisoalign_core.gap.distribution import distribution
 from anisoalign_core.gap.facts import (
     Bias,
+    Gallery,
     ResidualFacts,
     SideSpectrum,
     SpectraFacts,
@@ -197,7 +198,7 @@ def diagnose(
         separability=auc,
         residual=residual,
         structure=structure,
-        verdict=_verdict(pair, parts, found, structure, sample.size),
+        verdict=_verdict(pair, parts, found, structure, sample.size, sizes),
         notes=(*told, *notes_of(pair, len(sample.y), len(sample.x))),
         curves=drawn.result(),
         distribution=spread,
@@ -214,11 +215,12 @@ def _verdict(
     found: Subspaces,
     structure: Structure | None,
     rows: int,
+    sizes: Mapping[int, Gallery],
 ) -> Verdict:
     if same_rows(pair):
         return Verdict("nothing", "There is nothing to align: both sides are the same rows.", ())
     if {"subspaces", "structure"} <= set(parts):
-        return judge(found.at_ranks, structure, rows)
+        return judge(found.at_ranks, structure, rows, sizes)
     return Verdict("unknown", "Not judged: parts of the diagnosis were left out.", ())
 
 

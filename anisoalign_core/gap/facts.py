@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from anisoalign_core.metrics.intervals import Interval
+from anisoalign_core.metrics.retrieval import GALLERY
 from anisoalign_core.numerics import Float64
 
 Level = Literal["unknown", "nothing", "weak", "shared"]
@@ -162,6 +164,12 @@ class Gallery:
     mutual_knn: float
     mutual_knn_chance: float
     neighbours: int
+
+
+def gallery_of(known: Mapping[int, Gallery], size: int = GALLERY) -> tuple[int, Gallery] | None:
+    """Return the gallery of ``size`` things, or the largest below; None where there is none."""
+    sizes = [each for each in known if each <= size]
+    return (max(sizes), known[max(sizes)]) if sizes else None
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from anisoalign_core.gap.facts import (
     SpectraFacts,
     Structure,
     Verdict,
+    gallery_of,
 )
 from anisoalign_core.metrics.intervals import Interval
 from anisoalign_core.metrics.retrieval import GALLERY
@@ -188,8 +189,7 @@ class GapReport(Shown):
 
         The size that is returned is that of the gallery, to be said beside its numbers.
         """
-        known = [each for each in self.galleries if each <= size]
-        return (max(known), self.galleries[max(known)]) if known else None
+        return gallery_of(self.galleries, size)
 
     def to_frame(self) -> pd.DataFrame:
         """Return one row per headline number, indexed by name, with its interval and its null."""

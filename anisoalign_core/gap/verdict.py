@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from anisoalign_core.gap.facts import Overlap, Structure, Verdict
+from collections.abc import Mapping
+
+from anisoalign_core.gap.facts import Gallery, Overlap, Structure, Verdict, gallery_of
 
 OVERLAP_EVIDENCE = 0.1
 """Share of the way from random to ceiling that O_q must exceed to count as shared directions."""
@@ -11,7 +13,12 @@ FEWEST_ROWS = 5
 """With fewer, neighbours and leading directions say nothing."""
 
 
-def judge(subspaces: dict[int, Overlap], structure: Structure | None, rows: int) -> Verdict:
+def judge(
+    subspaces: dict[int, Overlap],
+    structure: Structure | None,
+    rows: int,
+    galleries: Mapping[int, Gallery],
+) -> Verdict:
     """Decide whether there is anything to align, from overlap and retrieval against their nulls.
 
     A gap and perfect separability are *not* evidence: random-weight encoders show both.
@@ -23,6 +30,8 @@ def judge(subspaces: dict[int, Overlap], structure: Structure | None, rows: int)
         None when there are no pairs.
     rows : int
         Rows behind the retrieval numbers.
+    galleries : mapping of int to Gallery
+        Retrieval by the size of the gallery, to be told at the size that everything is told at.
     """
     if rows < FEWEST_ROWS:
         return Verdict(
@@ -57,14 +66,7 @@ def judge(subspaces: dict[int, Overlap], structure: Structure | None, rows: int)
             "the two sets overlap no more than random ones.",
             tuple(reasons),
         )
-    forward = structure.recall_at_1["source_to_target"]
-    backward = structure.recall_at_1["target_to_source"]
-    reasons.insert(
-        0,
-        f"The right partner is nearest for {backward:.1%} of target and {forward:.1%} of source "
-        f"rows; chance among {rows} is {structure.recall_chance:.2%} "
-        f"({_p_words(structure.recall_p_value)}).",
-    )
+    reasons.insert(0, _found(structure, rows, galleries))
     null, spread = structure.mutual_knn_null
     reasons.append(
         f"Neighbourhoods agree {structure.mutual_knn:.3f} (mutual k-NN; shuffled pairs "
@@ -90,6 +92,21 @@ def judge(subspaces: dict[int, Overlap], structure: Structure | None, rows: int)
         "separates two spaces that share no meaning."
     )
     return Verdict("nothing", headline, tuple(reasons))
+
+
+def _found(structure: Structure, rows: int, galleries: Mapping[int, Gallery]) -> str:
+    """Say how often partners find each other; of so few that there is no gallery, among all."""
+    shown = gallery_of(galleries)
+    size, hits, chance = rows, structure.recall_at_1, structure.recall_chance
+    if shown is not None:
+        size, chance = shown[0], shown[1].recall_chance
+        hits = {way: found.value for way, found in shown[1].recall_at_1.items()}
+    backward, forward = hits["target_to_source"], hits["source_to_target"]
+    return (
+        f"Among {size} the right partner is nearest for {backward:.1%} of target and {forward:.1%} "
+        f"of source rows; chance is {100 * chance:.2g}% "
+        f"({_p_words(structure.recall_p_value)}, told on all {rows:,})."
+    )
 
 
 def _p_words(p_value: float) -> str:

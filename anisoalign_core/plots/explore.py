@@ -105,6 +105,7 @@ def linked(
         shared_yaxes="all",
         horizontal_spacing=0.02,
         subplot_titles=titles,
+        x_title=as_text(axis_labels[0]),  # once: two would run into each other on a telephone
     )
     by_label = target.groups is not None or source.groups is not None
     layers = [(target, 0, TARGET, range(1, panels + 1)), (source, 1, SOURCE, (1,))]
@@ -127,9 +128,10 @@ def linked(
                 figure.add_trace(_rings(layer), row=1, col=panel)
     every = np.concatenate([layer.xy for layer, *_ in layers])
     spans = ranges or tuple(span(every[:, axis]) for axis in (0, 1))
-    figure.update_xaxes(title=axis_labels[0], range=spans[0])
+    figure.update_xaxes(range=spans[0])
     figure.update_yaxes(range=spans[1])
-    figure.update_yaxes(title=axis_labels[1], row=1, col=1)
+    figure.update_yaxes(title=as_text(axis_labels[1]), row=1, col=1)
+    figure.update_annotations(font_size=14)
     figure = layout(figure, height=540, dragmode="lasso")
     figure.update_layout(margin={"t": 84 if panels == 2 else 56}, legend={"y": 1.06})
     return figure

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 import numpy as np
 import plotly.graph_objects as go
@@ -30,6 +31,8 @@ COLOURS = (CORRECTED, TARGET, RESIDUAL, WARNING, GAP, NULL)
 PLOT_PIXELS = np.array([480.0, 360.0])
 """A cautious guess of the area between the axes, in which names must not cover each other."""
 CHARACTER_PIXELS = 6.5
+TITLE_LINE = 44
+"""Letters in a line of an axis' title."""
 DASHES = ("solid", "dash", "dot", "dashdot")
 ROLE_MARKS = {
     "floor": ("square", SOURCE),
@@ -48,11 +51,12 @@ ROLE_WORDS = {
 
 
 def axis_title(metric: str) -> str:
-    """Words, symbol, and which way is better."""
+    """Words, symbol, and which way is better; in lines that fit a telephone."""
     shown = described(metric)
     arrow = {"higher": " ↑", "lower": " ↓", "neutral": ""}[shown.direction]
     symbol = "" if shown.symbol.lower() in shown.label.lower() else f" ({shown.symbol})"
-    return as_text(f"{shown.label}{symbol}{arrow}")
+    lines = wrap(f"{shown.label}{symbol}{arrow}", TITLE_LINE)
+    return "<br>".join(map(as_text, lines))
 
 
 def tradeoff_board(

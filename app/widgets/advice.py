@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 
 import streamlit as st
@@ -49,10 +48,10 @@ class Question:
     place: DeltaGenerator
 
     @property
-    def key(self) -> tuple[Hashable, ...]:
+    def key(self) -> str:
         """What advice is kept under."""
         vectors = None if self.vectors is None else self.vectors.key
-        return "advice", self.purposes, self.splits, self.lessons, vectors, self.seed
+        return repr((self.purposes, self.splits, self.lessons, vectors, self.seed))
 
 
 def choose_question(pair: EmbeddingPair) -> Question:

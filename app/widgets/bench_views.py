@@ -94,6 +94,7 @@ def table_section(shown: Bench) -> EncoderComparison:
         + plain(comparison.sentences[0]),
         alt="One row per encoder and one panel per measure, with intervals and nulls",
         key="bench_table",
+        wide=True,
     )
     header, rows = comparison_table(comparison)
     table = pd.DataFrame(rows, columns=header).set_index("encoder")
@@ -150,6 +151,7 @@ def parts_section(comparison: EncoderComparison) -> None:
             f"{three(one.null)} chance.",
             alt="Agreement of leading residual directions of every two encoders",
             key="bench_agreement",
+            wide=True,
         )
 
 
@@ -311,6 +313,7 @@ def runs_section(found: Bench) -> None:
         "chance or sampling alone gives.",
         alt="Numbers of training runs along their steps",
         key="bench_run_lines",
+        wide=True,
     )
     at = pd.DataFrame(
         {

@@ -24,6 +24,7 @@ from anisoalign_core.publish.tables import (
     table,
 )
 from app.widgets.common import figure, plain
+from app.widgets.tables import table_to_read
 
 GAINS = ("support", *get_args(Group))
 """Groups of what a correction may buy."""
@@ -87,30 +88,10 @@ def tables(board: Leaderboard) -> None:
     header, rows = table(board, group)
     metrics = board.metrics(group)
     heads = _told_apart(header[2:], metrics)
-    frame = pd.DataFrame(rows, columns=["method", "reads", *metrics])
-    frame["method"] = frame["method"].str.strip("*")
     st.markdown(f"**{GROUP_WORDS[group]}**")
-    st.dataframe(
-        frame,
-        width="stretch",
-        height="content",
-        hide_index=True,
-        column_config={
-            "method": st.column_config.TextColumn("method", pinned=True, width=180),
-            "reads": st.column_config.TextColumn(
-                "reads", width=145, help="What the method reads when it is fitted or applied."
-            ),
-            **{
-                name: st.column_config.TextColumn(
-                    head,
-                    width=168,
-                    help=f"{plain(described(name).label)}. {plain(described(name).description)} "
-                    f"Needs: {described(name).needs}.",
-                )
-                for name, head in zip(metrics, heads, strict=True)
-            },
-        },
-    )
+    frame = pd.DataFrame(rows, columns=["method", "reads", *heads])
+    frame["method"] = frame["method"].str.strip("*")
+    table_to_read(frame.set_index("method"), "board")
     st.caption(f"{LEGEND} Needs: {plain(needs_line(board, group))}")
     with st.expander("In words"):
         for name in metrics:
@@ -225,13 +206,8 @@ def beside(board: Leaderboard) -> None:
     if not rows:
         st.caption("None of the published methods is on this board.")
         return
-    st.dataframe(
-        pd.DataFrame(rows, columns=header),
-        width="stretch",
-        height="content",
-        hide_index=True,
-        column_config={"metric": st.column_config.TextColumn(width=260)},
-    )
+    frame = pd.DataFrame(rows, columns=header)
+    table_to_read(frame.set_index(header[0]), "published")
     st.caption(
         f"Published: {plain(published.ENCODER)}. Another encoder and other data: compare orders, "
         "never values."

@@ -21,14 +21,24 @@ LOG = logging.getLogger("anisoalign")
 CARD_WIDTH = 186
 _CARD = ".stHorizontalBlock > [data-testid=stLayoutWrapper]:has(> .stVerticalBlock > * {})"
 _CARDS = ":is({}, {})".format(*map(_CARD.format, (".stMetric", ".stPageLink")))
-NARROW = f"""<style>
+WIDE = "wide"
+STYLE = f"""<style>
+:is([data-testid^=stBaseButton-primary]:enabled, [data-tag]) :is(p, span, svg) {{
+  color: var(--page-colour);
+}}
+.stButtonGroup [role=radiogroup] {{ flex-wrap: wrap; }}
 @media (max-width: 480px) {{
+  .stMarkdown :is(th, td) {{ padding: .25rem .35rem; font-size: .8rem; }}
   {_CARDS} {{ width: calc(50% - .5rem) !important; min-width: 0; flex: none; }}
   {_CARDS} > .stVerticalBlock {{ width: 100% !important; padding: .5rem; gap: .25rem; }}
   {_CARDS}:has(.stPageLink) [data-testid=stCaptionContainer] {{ display: none; }}
+  [class*="st-key-{WIDE}_"] {{ overflow-x: auto; }}
+  [class*="st-key-{WIDE}_"] > * {{ min-width: 44rem; }}
 }}
 </style>"""
-"""On a telephone cards lie in two columns, and those that lead to pages hold their name alone."""
+"""Words on buttons and tags of the leading colour have the page's, which is told from it in light
+and in dark. On a telephone cards lie in two columns, those that lead to pages hold their name
+alone, and figures of many panels keep their width and are moved sideways. Choices wrap."""
 FIGURE_FORMATS = ("svg", "png")
 ARROWS = {"higher": "↑ better", "lower": "↓ better", "neutral": ""}
 
@@ -52,9 +62,16 @@ def three(value: float | None, percent: bool = False) -> str:
     return card.three(value)
 
 
+def page_colour() -> str:
+    """Return what the page is painted with: of the theme that the person has."""
+    kind = "dark" if st.context.theme.type == "dark" else "light"
+    return str(st.get_option(f"theme.{kind}.backgroundColor"))
+
+
 def page_header(title: str, question: str) -> None:
     """Open a page: its name and the question it answers."""
-    st.html(NARROW)
+    st.html(STYLE)
+    st.html(f"<style>:root {{ --page-colour: {page_colour()}; }}</style>")
     st.title(title, anchor=False)
     st.markdown(f"*{question}*")
 
@@ -69,11 +86,14 @@ def number_row(numbers: list[Number]) -> None:
             st.caption(" · ".join(part for part in (number.beside, arrow) if part) or "\u00a0")
 
 
-def figure(fig: go.Figure, *, caption: str, alt: str, key: str, select: bool = False) -> object:
+def figure(
+    fig: go.Figure, *, caption: str, alt: str, key: str, select: bool = False, wide: bool = False
+) -> object:
     """Show a figure with its caption; returns the selection event when ``select``.
 
     The camera in its toolbar saves a picture, of the kind that the session prefers; the menu
-    beside the caption changes that, and saves a page that can still be moved.
+    beside the caption changes that, and saves a page that can still be moved. One of many panels
+    is ``wide``: it keeps its width on a telephone.
     """
     config = {
         "displaylogo": False,
@@ -89,10 +109,11 @@ def figure(fig: go.Figure, *, caption: str, alt: str, key: str, select: bool = F
 
         shown = in_dark(fig)
     event: Any
+    place = st.container(key=f"{WIDE}_{key}") if wide else st
     if select:
-        event = st.plotly_chart(shown, key=key, config=config, alt=alt, on_select="rerun")
+        event = place.plotly_chart(shown, key=key, config=config, alt=alt, on_select="rerun")
     else:
-        event = st.plotly_chart(shown, key=key, config=config, alt=alt)
+        event = place.plotly_chart(shown, key=key, config=config, alt=alt)
     row = st.container(horizontal=True, vertical_alignment="top", gap="small", wrap=False)
     row.caption(caption, width="stretch")
     with row.popover("Save", icon=":material/download:", type="tertiary"):

@@ -34,10 +34,10 @@ class Contest:
     vectors: ClassVectors | None = None
 
     @property
-    def key(self) -> tuple[Hashable, ...]:
+    def key(self) -> str:
         """What boards are kept under; more splits continue the same board."""
         vectors = None if self.vectors is None else self.vectors.key
-        return "board", self.methods, self.lessons, vectors, self.holdout, self.seed
+        return repr((self.methods, self.lessons, vectors, self.holdout, self.seed))
 
 
 def choose_splits() -> int:
@@ -105,15 +105,16 @@ def _say_who_trains(idle: Sequence[Entry], splits: int) -> None:
         )
 
 
-def kept_results() -> dict[tuple[object, ...], object]:
+def kept_results() -> dict[Hashable, object]:
     """Return what this page computed for the loaded set; that of another set is let go.
 
     Not among the session's results, where other pages' newer ones push out the oldest: a board
-    may have taken minutes.
+    may have taken minutes. Boards and advice lie under texts, which can be written down.
     """
-    if st.session_state.get("compared_of") is not loaded():
-        st.session_state["compared_of"], st.session_state["compared"] = loaded(), {}
-    found: dict[tuple[object, ...], object] = st.session_state["compared"]
+    state = st.session_state
+    if state.get("compared_of") is not loaded() or "compared" not in state:
+        state["compared_of"], state["compared"] = loaded(), {}
+    found: dict[Hashable, object] = state["compared"]
     return found
 
 

@@ -10,9 +10,11 @@ import streamlit as st
 
 from anisoalign_core.align import ALIGNERS, USUAL, Aligner
 from anisoalign_core.compare.study import Plane, PlaneKind, Study, Trial
+from anisoalign_core.metrics import Scores
 from app.session import already, long_result, require_pair, result, split
 from app.widgets.common import plain
 from app.widgets.parameters import choose_parameters, set_parameters
+from app.widgets.tables import table_to_read
 
 
 @dataclass(frozen=True)
@@ -195,6 +197,14 @@ def plane(study: Study) -> Plane:
     return result(key, lambda: study.plane(kind))
 
 
+def _with_gallery(name: str, label: str, scores: Scores) -> str:
+    """Return what a score is called, with the size of the gallery that R@5 and R@10 search."""
+    if not name.startswith(("recall_at_5_", "recall_at_10_")):
+        return label
+    rows = scores.rows_used[0 if name.endswith("source") else 1]
+    return label.replace("places", f"places of {rows:,}")
+
+
 def all_metrics(trial: Trial, choice: Choice, values: Mapping[str, Any]) -> None:
     """Every metric with interval and floor, on request."""
     with st.expander("Every metric, with intervals and floors"):
@@ -208,21 +218,10 @@ def all_metrics(trial: Trial, choice: Choice, values: Mapping[str, Any]) -> None
         scores = long_result(
             key, "Evaluation", lambda tell: trial.view(values).evaluate(progress=tell)
         )
-        table = (
-            scores.to_frame()
-            .drop(index=list(OF_ALL), errors="ignore")
-            .rename(columns=COLUMNS)[list(COLUMNS.values())]
-        )
-        st.dataframe(
-            table.set_index(COLUMNS["label"]),
-            width="stretch",
-            height="content",
-            column_config={
-                COLUMNS["label"]: st.column_config.Column(width="large"),
-                **{
-                    COLUMNS[name]: st.column_config.NumberColumn(format="%.3g")
-                    for name in ("value", "low", "high", "floor")
-                },
-            },
-        )
+        frame = scores.to_frame().drop(index=list(OF_ALL), errors="ignore")
+        frame["label"] = [
+            _with_gallery(name, str(frame["label"][name]), scores) for name in frame.index
+        ]
+        table = frame.rename(columns=COLUMNS)[list(COLUMNS.values())]
+        table_to_read(table.set_index(COLUMNS["label"]), "scores")
         st.caption(f"95 % intervals from balanced half-samples. {scores.rows_note}")

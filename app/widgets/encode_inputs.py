@@ -316,7 +316,11 @@ def _from_file() -> Chosen | None:
     )
     root = data_root()
     if root is not None and weights is None:
-        named = st.text_input("or a checkpoint below the server's folder", key="encode_weights")
+        named = st.text_input(
+            "or a checkpoint below the server's folder",
+            key="encode_weights",
+            bind="query-params",
+        )
         if named.strip():
             path = within(root, named.strip())
             return ("file", str(path)), {"checkpoint": path}, {}
@@ -334,16 +338,24 @@ def _of_backend(backend: Backend) -> Chosen | None:
     st.caption(f"{backend.summary} Weights are downloaded once and kept; nothing in them is run.")
     left, right = st.columns(2)
     name = left.text_input(
-        "Name on the Hugging Face hub", key=f"encode_name_{backend.name}", placeholder="OWNER/NAME"
+        "Name on the Hugging Face hub",
+        key=f"encode_name_{backend.name}",
+        placeholder="OWNER/NAME",
+        bind="query-params",
     ).strip()
     revision = right.text_input(
-        "Revision (optional)", key=f"encode_revision_{backend.name}", placeholder=backend.weights
+        "Revision (optional)",
+        key=f"encode_revision_{backend.name}",
+        placeholder=backend.weights,
+        bind="query-params",
     ).strip()
     root = data_root()
     folder = ""
     if root is not None and not name:
         folder = st.text_input(
-            "or a folder below the server's folder", key=f"encode_folder_{backend.name}"
+            "or a folder below the server's folder",
+            key=f"encode_folder_{backend.name}",
+            bind="query-params",
         ).strip()
     options: dict[str, Any] = {"backend": backend.name}
     if name:

@@ -266,23 +266,21 @@ def _write_on_server(cooked: Cooked, data: EmbeddingSet, file: str, dtype: Dtype
 
 def offer_recipe(cooked: Cooked, name: str) -> None:
     """Offer the recipe and the fitted model."""
-    left, right, _ = st.columns([1, 1, 2])
-    left.download_button(
+    row = st.container(horizontal=True)  # wraps on narrow screens, unlike columns
+    row.download_button(
         "Recipe (JSON)",
         data=cooked.recipe.to_json(),
         file_name=f"{Path(name).stem}.recipe.json",
         mime="application/json",
         key="download_recipe",
         on_click="ignore",
-        width="stretch",
     )
-    right.download_button(
+    row.download_button(
         "Fitted model (.npz)",
         data=lambda: _model_bytes(cooked.method),
         file_name="model.npz",
         key="download_model",
         on_click="ignore",
-        width="stretch",
         help="For anisoalign apply, or aa.load_aligner.",
     )
 
@@ -319,7 +317,9 @@ def reproduce(cooked: Cooked, name: str) -> None:
     if recipe.pairing == "id":
         st.caption("Ids are read from the files, or from NAME.ids.txt beside them.")
     try:
-        python.code(recipe.python_lines(names[0], names[1], name), language="python")
-        shell.code(recipe.cli_lines(names[0], names[1], name), language="bash")
+        python.code(
+            recipe.python_lines(names[0], names[1], name), language="python", wrap_lines=True
+        )
+        shell.code(recipe.cli_lines(names[0], names[1], name), language="bash", wrap_lines=True)
     except FormatError as error:
         st.caption(plain(str(error)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import streamlit as st
 
@@ -12,10 +12,9 @@ from anisoalign_core.numerics import Progress
 from app.session import already, long_result, require_pair
 from app.widgets.common import plain
 from app.widgets.learned import Learned
+from app.widgets.tables import table_to_read
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from anisoalign_core.compare import Falsification
 
 SPLITS = (3, 5, 10)
@@ -72,23 +71,13 @@ def _table(found: Falsification) -> None:
     frame = found.to_frame().round(ROUNDING)
     gains = [name for name in frame.columns if GAIN in name]
     st.markdown("**Means over the splits, on held-out rows**")
-    _numbers(frame.drop(columns=gains))
+    table_to_read(frame.drop(columns=gains), "falsified")
     if gains:
         st.markdown("**Gains over BoundedTransport at equal Ω, with 95 % intervals**")
-        _numbers(frame[gains].dropna(how="all"))
+        named = frame[gains].dropna(how="all").rename(columns=lambda name: name.replace(GAIN, ""))
+        table_to_read(named, "falsified_gains")
+    symbols = {name.partition(GAIN)[0] for name in frame.columns}
+    known = {metric.symbol: metric.label for metric in METRICS.values()}
+    st.caption(plain("; ".join(f"{one}: {known[one]}" for one in known if one in symbols)))
     for note in found.notes:
         st.caption(plain(note))
-
-
-def _numbers(frame: pd.DataFrame) -> None:
-    known = {metric.symbol: metric for metric in METRICS.values()}
-    metrics = {name: known.get(name.partition(GAIN)[0]) for name in frame.columns}
-    columns: dict[str, Any] = {
-        name: st.column_config.NumberColumn(
-            name.replace(GAIN, ""),
-            format="%.3g",
-            help=None if metric is None else f"{metric.label}: {metric.description}",
-        )
-        for name, metric in metrics.items()
-    }
-    st.dataframe(frame, width="stretch", height="content", column_config=columns)

@@ -65,7 +65,7 @@ def _first_numbers(found: GapReport, share: float | None, pair: EmbeddingPair) -
     quick = _numbers(found, pair)[:1]
     if pair.paired:
         finds = f"{pair.source.modality.capitalize()} finds its {pair.target.modality}"
-        quick.append(Number("Residual share", share, f"95 % {SOON}", percent=True))
+        quick.append(Number("Residual share", share, f"95 %: {SOON}", percent=True))
         quick += [Number("Residual anisotropy", None, SOON), Number(finds, None, SOON)]
     return [*quick, Number("Told apart by a line", None, SOON)]
 
@@ -82,11 +82,12 @@ def _numbers(found: GapReport, pair: EmbeddingPair) -> list[Number]:
         )
     ]
     if found.residual is not None and found.structure is not None:
+        share = found.residual.share
         numbers += [
             Number(
                 "Residual share",
-                found.residual.share.value,
-                f"95 % {three(found.residual.share.low)} to {three(found.residual.share.high)}",
+                share.value,
+                f"95 %: {three(share.low, percent=True)} to {three(share.high, percent=True)}",
                 "Share of the mean squared distance between partners that the means do not "
                 "explain: trΣ_r / (G_μ² + trΣ_r). Neither way is better (Yu et al. 2026).",
                 percent=True,

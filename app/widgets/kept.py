@@ -10,7 +10,7 @@ import streamlit as st
 
 from app.keeping import Token
 from app.kept import ADDRESS, COOKIE, Keep, cookie_parts, keep, keep_under, keeping, store
-from app.taken import SAYS, put_back, settle_page, take_back, take_trainings
+from app.taken import SAYS, put_back, settle_page, take_back, take_compared, take_trainings
 from app.widgets.common import plain
 
 CARRIER = st.components.v2.component(
@@ -26,6 +26,7 @@ def begin_kept(page: Any) -> None:
     put_back()
     settle_page(page, name)
     take_trainings(name)
+    take_compared(name)
 
 
 def end_kept(page: Any) -> None:

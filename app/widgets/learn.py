@@ -144,7 +144,6 @@ def choose_step(leads: bool) -> int:
             key=ROW,
             on_change=lambda: _go(st.session_state[ROW]),
             label_visibility="collapsed",
-            wrap=True,
         )
         st.button(
             "Back",

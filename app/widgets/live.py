@@ -95,8 +95,7 @@ def live_picture(
     released = None if dial is None else lambda value: _set(dial.settings(value))
     exact = at or 0.0, view.scores | view.floors
     drawn = show(made, "live", now=exact, note=note, released=released)
-    left, _ = st.columns([1, 2])
-    left.download_button(
+    st.download_button(
         "Take this picture home (HTML)",
         lambda: str((made if at is None else made.at(at)).to_html()),
         f"{choice.method}.html",

@@ -44,9 +44,10 @@ def _how_it_is_kept() -> None:
     else:
         row = st.container(horizontal=True, vertical_alignment="center")
         row.caption(
-            "Rows, split, choices, encoders on the bench and what was trained are kept on this "
-            f"server for {here.hours} hours after their last use, for this browser alone: a "
-            "reload, a second tab of this address and a restart of the server bring them back.",
+            "Rows, split, choices, encoders on the bench, what was trained and what Compare found "
+            f"are kept on this server for {here.hours} hours after their last use, for this "
+            "browser alone: a reload, a second tab of this address and a restart of the server "
+            "bring them back.",
             width="stretch",
         )
         if row.button(

@@ -11,7 +11,7 @@ KEY = "verdict_line"
 STAYS = f"""<style>
 :root {{ --page-line: 3.6rem; }}
 div:has(> .st-key-{KEY}) {{ position: sticky; top: 3.75rem; z-index: 90; }}
-.st-key-{KEY} {{ background: var(--st-background-color); }}
+.st-key-{KEY} {{ background: var(--page-colour); }}
 </style>"""
 """The app's header of 3.75rem lies over what scrolls; a picture's dial stays below both."""
 

@@ -11,17 +11,22 @@ import pytest
 
 import anisoalign_core as aa
 from anisoalign_core.bench import Bench
+from anisoalign_core.compare import leaderboard
 from anisoalign_core.errors import FormatError, LimitError
 from anisoalign_core.files.source import Source
 from anisoalign_core.samples import load_bench
 from app.keeping import MANIFEST, Token, new_key
 from app.kept import Keep, pen, store
-from app.packed import unpack
+from app.packed import ComparedSaid, unpack
 from app.session import KEY_OF_BROWSER, LET_GO
 from app.settings import settings
 from app.widgets.correct import Choice
+from app.widgets.lessons import Lessons
 from app.widgets.selections import Selection
 from app.widgets.session_file import _packed
+from tests.app.test_compare import KEY as KEY_OF_BOARD
+from tests.app.test_compare import METHODS, small
+from tests.app.test_compare import ready as compare_page
 from tests.app.test_pages import HOME, npy, open_page, pair_of, upload, words
 from tests.conftest import paired_world
 
@@ -95,6 +100,71 @@ def test_a_session_is_taken_up_by_its_token_and_by_no_other(kept):
         assert not other.exception and not other.error
         assert other.session_state["loaded"].sample == "scenes"
         assert "mine" not in words(other)
+
+
+@pytest.fixture(scope="module")
+def compared():
+    """A board and an advice on a small pair, under what the page asks by default."""
+    pair = small()
+    board = leaderboard(pair, METHODS, splits=3, columns=["half"])
+    advice = aa.compare.advise(pair, ["mixed"], METHODS, splits=3, workers=1)
+    asked = repr((("mixed",), 3, Lessons(("half",)), None, 0))
+    return pair, {KEY_OF_BOARD: board, asked: advice}
+
+
+def test_what_compare_found_is_shown_again_for_the_same_rows_alone(kept, compared, tmp_path):
+    pair, found = compared
+    at = compare_page(pair, purposes=["mixed"], **{KEY_OF_BROWSER: KEY})
+    at.session_state["compared"].update(found)
+    token = written(at.run())
+    assert sorted(name.partition("-")[0] for name in kept.read(token).parts) == [
+        "advice",
+        "board",
+        "pair",
+    ]
+    parts = kept.read(token).parts.keys()
+    back = take_up(token.name, page="data")
+    assert "compared" not in back.session_state or not back.session_state["compared"]
+    assert kept.read(written(back)).parts.keys() == parts  # what was not opened stays
+    back.switch_page("../pages/compare.py").run()
+    assert not back.exception and not back.error
+    assert not [b for b in back.button if b.key in ("compare_run", "advice_run")]
+    said = words(back)
+    assert found[KEY_OF_BOARD].sentences[0].split(";")[0] in said.replace("\\", "")
+    assert back.session_state["compared"].keys() == found.keys()
+    assert kept.read(written(back)).parts.keys() == parts
+    y, x = paired_world(90, 10)
+    back.switch_page("../pages/data.py").run()
+    upload(back, npy(x), npy(y))
+    assert sorted(name.partition("-")[0] for name in kept.read(written(back)).parts) == ["pair"]
+
+
+def test_the_step_of_learn_comes_back(kept):
+    at = open_page("learn", **{KEY_OF_BROWSER: KEY})
+    at.button(key="learn_next").click().run()
+    at.button(key="learn_next").click().run()
+    back = take_up(written(at).name, page="home")
+    back.switch_page("../pages/learn.py").run()
+    assert back.query_params["step"] in ("3", ["3"])
+    assert back.subheader[0].value.startswith("3 of 8")
+
+
+def test_a_board_that_is_none_is_refused_in_a_sentence(compared, tmp_path):
+    _, found = compared
+    sound = json.dumps(found[KEY_OF_BOARD].to_dict())
+    for wrong in (
+        "[]",
+        "{}",
+        "no JSON",
+        sound.replace('"mean-shift"', '"os.system"'),
+        sound.replace('"omega": [', '"omega": [[1], ', 1),
+        sound.replace('"omega": [', '"omega": [1, ', 1),
+    ):
+        with pytest.raises(aa.errors.AnisoAlignError) as caught:
+            ComparedSaid("board", "", "", "board-1.json").read(
+                lambda name, data=wrong: Source(name, data=data.encode())
+            )
+        assert str(caught.value).endswith(".")
 
 
 def test_only_what_was_done_is_kept_and_a_sample_takes_no_rows(kept):

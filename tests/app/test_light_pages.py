@@ -71,7 +71,7 @@ go("correct")
 for method in ("realign", "coral", "sinkhorn", "procrustes", "bounded"):
     settled(at.selectbox(key="method").set_value(method).run())
 settled(at.button(key="evaluate").click().run())
-found["correct"] = at.dataframe[0].value["value"].dropna().tolist()
+found["correct"] = [v for v in at.table[0].value["value"] if v != "–"]
 settled(at.selectbox(key="method").set_value("anisoalign").run())
 found["anisoalign"] = said(), [one.key for one in at.button]
 settled(at.selectbox(key="method").set_value("bounded").run())
@@ -80,7 +80,7 @@ at.session_state["compare_splits"] = 3
 go("compare")
 found["captions"] = said()
 settled(at.button(key="compare_run").click().run())
-found["compare"] = at.dataframe[0].value["method"].tolist()
+found["compare"] = at.table[0].value.index.tolist()
 go("export")
 found["export"] = [one.proto.label for one in at.get("download_button")]
 print(json.dumps(found))

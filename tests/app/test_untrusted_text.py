@@ -68,3 +68,22 @@ def test_a_caption_of_several_lines_is_shown_in_one(text):
 
 def test_markup_and_references_are_shown_as_they_are_written():
     assert plain("&lt; <b> $x$ [a](b)") == r"\&lt; \<b\> \$x\$ \[a\]\(b\)"
+
+
+def test_a_table_to_read_shows_names_as_they_are_written():
+    def script():
+        import pandas as pd
+
+        from app.widgets.tables import table_to_read
+
+        frame = pd.DataFrame({'</style>*"x': ["*a*", 0.12345]}, index=["_b_", "c"])
+        table_to_read(frame, "some")
+
+    from streamlit.testing.v1 import AppTest
+
+    at = AppTest.from_function(script).run()
+    (style,), (table,) = at.get("html"), at.table
+    assert style.proto.body.count("<") == 2  # its own, and no name's
+    shown = table.value.rename(columns=lambda name: name.replace("\\", ""))
+    assert shown['</style>*"x'].tolist() == [r"\*a\*", "0.123"]
+    assert table.value.index.tolist() == [r"\_b\_", "c"]

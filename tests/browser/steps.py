@@ -115,3 +115,23 @@ def count_runs(page):
                               attributeFilter: ["data-test-script-state"] });
         }"""
     )
+
+
+def cut_off(page):
+    """Return what is wider than the page, or ends in dots, other than what the browser scrolls."""
+    return page.evaluate(
+        """() => {
+            const main = document.querySelector('[data-testid=stMain]'), found = [];
+            if (main.scrollWidth > main.clientWidth + 1) found.push('the page');
+            const own = ['stDataFrame', 'stFileUploader', 'stFileUploaderDropzone', 'stCode'];
+            for (const one of main.querySelectorAll('*')) {
+                const wide = one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0;
+                if (!wide || own.some(id => one.closest(`[data-testid=${id}]`))) continue;
+                const style = getComputedStyle(one), words = (one.innerText || '').trim();
+                if (words && style.textOverflow === 'ellipsis') found.push(words);
+                if (one.matches('.stTable, .stTable *') && style.overflowX !== 'visible')
+                    found.push('a table: ' + words.slice(0, 40));
+            }
+            return found;
+        }"""
+    )

@@ -13,6 +13,7 @@ from tests.conftest import paired_world
 
 pytestmark = pytest.mark.browser
 PAIR = "600 pairs × 20 dimensions"
+MODEL = "transformers, by name"
 
 
 def opened(context, url):
@@ -78,6 +79,13 @@ def test_a_session_comes_back_to_its_browser_and_to_nobody_else(browser_context,
         go(page, "Export")
         page.get_by_text("float16", exact=True).click()
         settle(page)
+        go(page, "Encode")
+        page.get_by_role("radio", name=MODEL, exact=True).click()
+        settle(page)
+        name = page.get_by_label("Name on the Hugging Face hub")
+        name.fill("somebody/something")
+        name.press("Enter")
+        settle(page)
         go(page, "Correct")
         page.get_by_role("combobox", name="Method").click()
         page.get_by_role("option", name="AnisoAlign").click()
@@ -117,6 +125,10 @@ def test_a_session_comes_back_to_its_browser_and_to_nobody_else(browser_context,
         go(page, "Export")
         page.get_by_text("10 steps of the prior, 10 steps of the refinement").wait_for()
         assert page.get_by_role("radio", name="float16").is_checked()
+        go(page, "Encode")
+        assert page.get_by_role("radio", name=MODEL, exact=True).is_checked()
+        name = page.get_by_label("Name on the Hugging Face hub")
+        assert name.input_value() == "somebody/something"
         go(page, "Data")
         assert page.get_by_role("spinbutton", name="Seed").input_value() == "3"
         page.get_by_role("button", name="Forget this session").click()

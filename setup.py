@@ -3,6 +3,7 @@
 In a checkout they stand beside the library, where ``streamlit run app/Home.py`` finds them.
 """
 
+import re
 import shutil
 from pathlib import Path
 
@@ -26,4 +27,20 @@ class BuildWithStudio(build_py):
             shutil.copytree(folder, studio / folder, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-setup(cmdclass={"build_py": BuildWithStudio})
+def readme() -> str:
+    """Return README.md for a package index, where its neighbours are not.
+
+    Pictures and links within the checkout would be broken there: the former go, of the latter the
+    words stay.
+    """
+    text = Path("README.md").read_text(encoding="utf-8")
+    within = r"\((?![a-z]+:)[^)]*\)"
+    text = re.sub(rf"!\[[^]]*\]{within}\n\n", "", text)
+    return re.sub(rf"\[([^]]*)\]{within}", r"\1", text)
+
+
+setup(
+    cmdclass={"build_py": BuildWithStudio},
+    long_description=readme(),
+    long_description_content_type="text/markdown",
+)

@@ -13,7 +13,7 @@ import lazy_loader as _lazy
 
 from anisoalign_core import moved as _moved
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
 
 _find, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 _sys.meta_path.append(_moved.MovedModules())

@@ -35,8 +35,13 @@ def lacking(what: str, extra: str, *packages: str) -> str | None:
     )
 
 
-def need(what: str, extra: str, *packages: str) -> None:
+def need(what: str, extra: str, *packages: str, otherwise: str = "") -> None:
     """Refuse where something is missing; arguments as for :func:`lacking`.
+
+    Parameters
+    ----------
+    otherwise : str
+        A sentence on what can be done without.
 
     Raises
     ------
@@ -44,4 +49,4 @@ def need(what: str, extra: str, *packages: str) -> None:
     """
     words = lacking(what, extra, *packages)
     if words is not None:
-        raise AnisoAlignError(words)
+        raise AnisoAlignError(f"{words} {otherwise}".rstrip())

@@ -129,7 +129,7 @@ def load_sample(name: str = "scenes") -> EmbeddingPair:
     )
 
 
-def sample_report(name: str = "scenes") -> GapReport:
+def sample_report(name: str = "scenes", pair: EmbeddingPair | None = None) -> GapReport:
     """Return what :func:`~anisoalign_core.diagnose` says of a bundled pair; it is kept beside it.
 
     It is measured anew where what is kept is of other rows or of another version of reports.
@@ -138,6 +138,8 @@ def sample_report(name: str = "scenes") -> GapReport:
     ----------
     name : str
         As :func:`load_sample` takes it.
+    pair : EmbeddingPair, optional
+        What :func:`load_sample` gave, where it is loaded already.
 
     Raises
     ------
@@ -147,7 +149,7 @@ def sample_report(name: str = "scenes") -> GapReport:
     from anisoalign_core.gap.diagnose import diagnose
     from anisoalign_core.gap.report import GapReport
 
-    pair, kept = load_sample(name), report_place(name)
+    pair, kept = pair or load_sample(name), report_place(name)
     if kept.is_file():
         try:
             found = GapReport.load(kept)

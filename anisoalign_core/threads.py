@@ -140,14 +140,6 @@ def largest_eigenvalue(matrix: Float64) -> float:
     return float(top[0])
 
 
-def singular_values(matrix: Float64) -> Float64:
-    """Singular values of an (n, m) matrix, descending."""
-    from scipy import linalg
-
-    with one_thread():
-        return np.asarray(linalg.svdvals(matrix, check_finite=False))
-
-
 def psd_factor(matrix: Float64) -> Float64:
     """Factor F, (d, r), with ``F Fᵀ = matrix``: pivoted Cholesky, so rank r < d is no error."""
     from scipy.linalg import lapack

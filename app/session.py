@@ -62,7 +62,9 @@ def _turned_sample(name: str) -> EmbeddingPair:
 
 @st.cache_resource(show_spinner="Measuring the bundled sample …")
 def _sample_report(name: str, turned_round: bool) -> GapReport:
-    return diagnose(_turned_sample(name)) if turned_round else sample_report(name)
+    if turned_round:
+        return diagnose(_turned_sample(name))
+    return sample_report(name, sample_pair(name))
 
 
 def start_session() -> None:

@@ -77,12 +77,24 @@ AUDIT = """### Known vulnerabilities of what it depends on
 
 `pip-audit` compares installed versions with a database of advisories, and has no database of its
 own: it asks a service, and reads none from disk. Where this document was made no service gave an
-answer. The service of OSV (`--vulnerability-service osv`) could not be reached: its name did not
-resolve. The package index that was in use hands out packages without advisories: pip-audit 2.10.1
-said "could not be audited" of each package, and ended with "No known vulnerabilities found" and
-exit code 0 all the same, which is no finding; with `--strict` it ended with exit code 1. So **no
-audit has been done**, and `.ci/run` does not do one. With a connection, in the environment to be
-audited:
+answer, last on 2026-11-30. The service of OSV (`--vulnerability-service osv`) could not be reached:
+its name did not resolve. The package index that was in use hands out packages without advisories:
+pip-audit 2.10.1 said "could not be audited" of each package, and ended with "No known
+vulnerabilities found" and exit code 0 all the same, which is no finding; with `--strict` it ended
+with exit code 1. So **no audit has been done**, and `.ci/run` does not do one. Instead, advisories
+of the packages that pyproject.toml names were looked up, and its lower bounds raised above those
+that were found:
+
+| package | from | because of |
+|---|---|---|
+| torch | 2.11 | CVE-2025-32434, CVE-2026-24747: ways round `weights_only`; PYSEC-2026-139 |
+| transformers | 5.10 | CVE-2026-4372, CVE-2026-5241: configurations that run code; CVE-2026-9856 |
+| pillow | 12.3 | CVE-2026-25990, CVE-2026-40192, PYSEC-2026-2253 to 2257, 3451 to 3453 |
+| pyarrow | 23.0.1 | CVE-2026-25087: IPC files, by a way that Python does not open |
+| dask, distributed | 2026.1.1 | CVE-2026-23528: the dashboard behind a Jupyter proxy |
+
+What these packages ask for in turn has no bounds here: keep it up to date. With a connection, in
+the environment to be audited:
 
 ```
 pip install pip-audit

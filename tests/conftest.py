@@ -15,6 +15,7 @@ import pytest
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.pairs import EmbeddingPair
+from tests.browser.steps import CHROMIUM
 from tests.sentences import doubled
 
 SLOW = (
@@ -98,6 +99,24 @@ def real_data() -> Path:
     if not folder:
         pytest.skip("ANISOALIGN_REAL_DATA does not point at the reference embeddings")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Return a real Chromium."""
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("Chromium is not installed; under CI the browser tests must run")
+        pytest.skip("Chromium is not installed")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
+        )
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,8 @@ BUILT_FROM = (
     "app",
     "pages",
     "sample_data",
+    "CHANGELOG.md",
+    "CITATION.cff",
     "LICENSE",
     "MANIFEST.in",
     "README.md",
@@ -35,8 +37,11 @@ BUILT_FROM = (
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build the wheel from a copy, so that nothing is left in the checkout, and return it."""
+def build(folder: Path) -> tuple[Path, Path]:
+    """Build the sdist, and from that the wheel, and return both.
+
+    A copy is built, so that nothing is left in the checkout, with the setuptools that is here.
+    """
     copy = folder / "source"
     copy.mkdir(parents=True)
     for name in BUILT_FROM:
@@ -46,11 +51,12 @@ def build_wheel(folder: Path) -> Path:
         else:
             shutil.copy(ROOT / name, copy / name)
     out = folder / "dist"
-    build = [*PIP, "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-w", str(out), "."]
-    subprocess.run(build, cwd=copy, check=True)
-    (wheel,) = out.iterdir()
+    both = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), "."]
+    done = subprocess.run(both, cwd=copy, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     shutil.rmtree(copy)
-    return wheel
+    (sdist,), (wheel,) = out.glob("*.tar.gz"), out.glob("*.whl")
+    return sdist, wheel
 
 
 def install(wheel: Path, folder: Path) -> Path:

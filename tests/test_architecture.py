@@ -91,6 +91,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     },
     "align": {
         "errors",
+        "extras",
         "arrays",
         "card",
         "threads",
@@ -118,6 +119,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     },
     "engine": {
         "errors",
+        "extras",
         "threads",
         "numerics",
         "matrices",
@@ -165,6 +167,7 @@ MAY_IMPORT = {  # room: the rooms of the library below it
     },
     "compare": {
         "errors",
+        "extras",
         "card",
         "moved",
         "threads",

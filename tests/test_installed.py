@@ -1,17 +1,35 @@
 """The wheel, installed away from the checkout: one word starts the app, with the sample."""
 
 import json
+import os
 import re
+import shlex
+import subprocess
+import sys
+import tarfile
 import zipfile
 from importlib import metadata
 
+import numpy as np
 import pytest
 
 import anisoalign_core
+from anisoalign_core.cli.parser import build_parser
 from anisoalign_core.samples import SAMPLES
 from campaigns.load.client import Session
 from campaigns.load.server import Server
-from tests.installed import PROJECT, ROOT, Installed, asked_for, build_wheel, environment, install
+from tests.browser.steps import settle
+from tests.conftest import paired_world
+from tests.installed import (
+    BUILT_FROM,
+    PROJECT,
+    ROOT,
+    Installed,
+    asked_for,
+    build,
+    environment,
+    install,
+)
 
 STUDIO = ("app", "pages", "sample_data")
 SAMPLE = ["--target", "sample:scenes", "--source", "sample:scenes", "--paired"]
@@ -24,9 +42,21 @@ print(json.dumps([aa.__file__, str(samples.ROOT), sys.path, rows, training]))
 """
 
 
+LIBRARY = re.compile(r"```python\n(.*?)```", re.DOTALL)
+SHELL = re.compile(r"```(?:bash)?\n(anisoalign .*?)```", re.DOTALL)
+ELSEWHERE = re.compile(r"^anisoalign (?:encode|atlas|falsify) (?:.*\\\n)*.*\n", re.MULTILINE)
+"""Lines that need weights of a hub, or minutes: see tests/encode, bench and test_falsifiers.py."""
+
+
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory):
-    return build_wheel(tmp_path_factory.mktemp("wheel"))
+def built(tmp_path_factory):
+    """The sdist, and the wheel that was built from it."""
+    return build(tmp_path_factory.mktemp("built"))
+
+
+@pytest.fixture(scope="module")
+def wheel(built):
+    return built[1]
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +102,34 @@ def test_the_wheel_holds_every_file_once_and_nothing_else(wheel):
     assert "anisoalign_core/py.typed" in found
 
 
+def test_the_sdist_holds_what_builds_the_wheel_and_what_it_says(built):
+    with tarfile.open(built[0]) as opened:
+        parts = [name.split("/", 2)[1:] for name in opened.getnames()]
+    expected = {*BUILT_FROM, "PKG-INFO", "setup.cfg", "anisoalign_studio.egg-info"}
+    assert {part[0] for part in parts if part} == expected
+
+
+def test_an_index_would_take_both_and_show_no_broken_link(built, place):
+    check = [sys.executable, "-m", "twine", "--no-color", "check", "--strict", *map(str, built)]
+    done = subprocess.run(check, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    assert done.stdout.count("PASSED") == 2
+    (found,) = metadata.distributions(name=PROJECT, path=[str(place)])
+    text = found.metadata["Description"] or found.metadata.get_payload()
+    assert "anisoalign apply" in text and "Five minutes with it go" in text
+    assert [to for to in re.findall(r"\]\(([^)]*)\)", text) if "://" not in to] == []
+    assert "<img" not in text
+
+
 def test_what_the_wheel_says_of_itself(wheel, place):
     (found,) = metadata.distributions(name=PROJECT, path=[str(place)])
     version = anisoalign_core.__version__
     assert found.version == version
     assert wheel.name == f"anisoalign_studio-{version}-py3-none-any.whl"
     cited = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
-    assert f"\nversion: {version}\n" in cited
+    (day,) = re.findall(rf"^version: {version}\ndate-released: (\S+)$", cited, re.MULTILINE)
+    assert f"\n## {version} – {day}\n" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert wheel.name in (ROOT / "docs" / "INSTALL.md").read_text(encoding="utf-8")
     assert found.metadata["License-Expression"] == "Apache-2.0"
     licence = next(file for file in found.files if file.name == "LICENSE")
     assert licence.read_text(encoding="utf-8") == (ROOT / "LICENSE").read_text(encoding="utf-8")
@@ -106,6 +157,98 @@ def test_the_command_line_measures_the_sample_and_says_what_the_app_needs(librar
         "anisoalign studio: The app needs streamlit, which is not installed. "
         'Run pip install "anisoalign-studio[app]".\n'
     )
+
+
+def lines(name, found):
+    """What a page shows to type, from its blocks of one kind."""
+    return "".join(found.findall((ROOT / name).read_text(encoding="utf-8")))
+
+
+@pytest.fixture
+def rows(tmp_path):
+    """A folder with the files that README.md and docs/COMMANDS.md name."""
+    for suffix, seed in (("", 0), ("_eval", 1)):
+        y, x = paired_world(120, 16, seed)
+        np.save(tmp_path / f"text{suffix}.npy", y)
+        np.save(tmp_path / f"image{suffix}.npy", x)
+    return tmp_path
+
+
+def typed(installed, script, folder):
+    """Run lines of a shell as they stand, where ``anisoalign`` is the installed one."""
+    program = folder / "bin" / "anisoalign"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.join(installed.anisoalign())} "$@"\n')
+    program.chmod(0o755)
+    path = f"{program.parent}{os.pathsep}{os.environ['PATH']}"
+    given = installed.variables | {"PATH": path, "OMP_NUM_THREADS": "1"}
+    del given["PYTHONDONTWRITEBYTECODE"]  # twenty processes compile the library once
+    return subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],  # noqa: S607
+        cwd=folder,
+        env=given,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+
+
+def test_the_lines_of_the_readme_run(library, rows):
+    script = lines("README.md", SHELL)
+    assert script.count("anisoalign ") == 6
+    done = typed(library, script, rows)
+    assert done.returncode == 0, done.stderr
+    by_shell = np.load(rows / "aligned.npy")
+    assert (rows / "live.html").stat().st_size > 1 << 14
+    (rows / "aligned.npy").unlink()
+    code = lines("README.md", LIBRARY)
+    done = library.run(library.python("-c", code), rows)
+    assert done.returncode == 0, done.stderr
+    assert "centroid_gap" in done.stdout
+    np.testing.assert_array_equal(np.load(rows / "aligned.npy"), by_shell)
+
+
+def test_the_lines_of_the_page_of_commands_run_or_are_tested_elsewhere(library, rows):
+    script = lines("docs/COMMANDS.md", SHELL)
+    elsewhere = ELSEWHERE.findall(script)
+    assert [line.split()[1] for line in elsewhere] == ["falsify", "encode", "atlas"]
+    for line in elsewhere:
+        given = shlex.split(line.replace("\\\n", " "))[1:]
+        assert build_parser().parse_args(given).verb == given[0]
+    here = ELSEWHERE.sub("", script)
+    shown = {*re.findall(r"^anisoalign (\S+)", script, re.MULTILINE), "studio"}
+    assert [shown] == [set(one.choices) for one in build_parser()._actions if one.dest == "verb"]
+    done = typed(library, here, rows)
+    assert done.returncode == 0, done.stderr
+    made = "report.json aligned.npy live.html board.html again.npy rows.npy encoders.html"
+    assert [name for name in made.split() if not (rows / name).is_file()] == []
+    np.testing.assert_array_equal(np.load(rows / "again.npy"), np.load(rows / "aligned.npy"))
+
+
+@pytest.mark.browser
+def test_every_page_opens_in_a_browser_and_asks_nobody_else(light, browser):
+    names = sorted(path.stem for path in (ROOT / "pages").glob("*.py"))
+    command = lambda port: light.anisoalign("studio", "--headless", "--port", str(port))  # noqa: E731
+    with Server(keep=1, environment=light.variables, command=command) as server:
+        page = browser.new_page(viewport={"width": 1440, "height": 1000})
+        page.set_default_timeout(120_000)
+        faults, asked = [], set()
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("request", lambda request: asked.add(request.url))
+        for name in names:
+            page.goto(f"{server.url}/{'' if name == 'home' else name}")
+            heading = page.get_by_role("heading", level=1).first
+            heading.wait_for()
+            settle(page)
+            title = "AnisoAlign Studio" if name == "home" else name.capitalize()
+            assert heading.inner_text() == title
+            assert page.get_by_test_id("stException").count() == 0, name
+            assert page.get_by_text("Something unexpected went wrong").count() == 0, name
+        page.close()
+        server.end()
+        assert server.faults() == []
+    assert faults == []
+    assert {url for url in asked if not url.startswith((server.url, "data:", "blob:"))} == set()
 
 
 def test_one_word_starts_the_app_and_every_page_opens(light, place, tmp_path):

@@ -19,6 +19,7 @@ from anisoalign_core.engine.outputs import Output, OutputPlan
 from anisoalign_core.engine.passes import Pass, Piece, Total, cut, over_piece
 from anisoalign_core.engine.write import Change, Written, write_output
 from anisoalign_core.errors import AnisoAlignError
+from anisoalign_core.extras import need
 from anisoalign_core.io.shards import ShardedSet
 from anisoalign_core.numerics import Progress
 from anisoalign_core.threads import one_thread
@@ -44,13 +45,9 @@ def connected(scheduler: str | None, workers: int | None = None) -> Iterator[Das
     AnisoAlignError
         If Dask is not installed or the scheduler does not answer.
     """
-    try:
-        from distributed import Client, LocalCluster
-    except ImportError as error:
-        raise AnisoAlignError(
-            "A cluster needs Dask, which is not installed. Run pip install "
-            '"anisoalign-studio[distributed]".'
-        ) from error
+    need("A cluster", "distributed", "dask", "distributed")
+    from distributed import Client, LocalCluster
+
     if scheduler is None:
         with (
             LocalCluster(  # type: ignore[no-untyped-call]

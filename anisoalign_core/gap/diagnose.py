@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -47,14 +47,13 @@ from anisoalign_core.metrics.structure import (
     alignment,
     hubness_of,
     rmg,
-    shuffled_null,
+    shuffled_nulls,
     uniformity_of,
 )
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import (
     Float32,
     Float64,
-    Integers,
     Progress,
     generator,
     row_norms,
@@ -368,19 +367,22 @@ def _structure(sample: Sample, seed: int) -> Structure | None:
     shared = SharedStructure(own_x, own_y)
     k = min(10, shared.size - 2)
 
-    def null(function: Callable[[Integers], float]) -> tuple[float, float]:
-        return shuffled_null(function, shared.size, NULL_PERMUTATIONS, seed)
-
+    nulls = shuffled_nulls(
+        lambda order: (shared.mutual_knn(k, order), shared.debiased_cka(order), shared.rsa(order)),
+        shared.size,
+        NULL_PERMUTATIONS,
+        seed,
+    )
     return Structure(
         recall_at_1={"target_to_source": backward, "source_to_target": forward},
         recall_chance=chance,
         recall_p_value=p_value,
         mutual_knn=shared.mutual_knn(k),
-        mutual_knn_null=null(lambda order: shared.mutual_knn(k, order)),
+        mutual_knn_null=nulls[0],
         debiased_cka=shared.debiased_cka(),
-        debiased_cka_null=null(shared.debiased_cka),
+        debiased_cka_null=nulls[1],
         rsa=shared.rsa(),
-        rsa_null=null(shared.rsa),
+        rsa_null=nulls[2],
         rmg=rmg(x, y, things),
         alignment=alignment(x, y, things=things),
     )

@@ -174,15 +174,27 @@ class MatchedCosines:
         return PairSums((rows[0], rows[1]), (squares[0], squares[1]), product)
 
     def sums_of(self, order: Integers | None) -> PairSums:
-        """Return the sums with row i of the first matched with row ``order[i]`` of the second."""
+        """Return the sums with row i of the first matched with row ``order[i]`` of the second.
+
+        Those of the last order are kept, since several measures ask for the same.
+        """
         if order is None:
             return self.sums
+        for known, sums in self._last:
+            if known is order:
+                return sums
         again = self._blocks(self.second.take(order, order))
-        return PairSums(
+        sums = PairSums(
             (self.sums.rows[0], self.sums.rows[1][order]),
             self.sums.squares,
             sum(float(np.vdot(a, b)) for _, a, b in again),
         )
+        self._last[:] = [(order, sums)]
+        return sums
+
+    @cached_property
+    def _last(self) -> list[tuple[Integers, PairSums]]:
+        return []
 
     def _blocks(self, second: Cosines) -> Iterator[tuple[slice, Float64, Float64]]:
         """Yield rows and their entries less the pilots, in float64, with zeros on the diagonal."""

@@ -11,7 +11,7 @@ from anisoalign_core.metrics.cosines import Cosines
 from anisoalign_core.metrics.metric import Metric
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, generator
-from anisoalign_core.threads import eigenvalues, psd_factor, singular_values
+from anisoalign_core.threads import eigenvalues, psd_factor
 
 PROJECTIONS = 128
 """Random directions of the sliced Wasserstein distance."""
@@ -74,9 +74,15 @@ def frechet_of_rows(x: Float32, z: Float32) -> float:
 
 
 def squared_bures_of_rows(x: Float32, z: Float32) -> float:
-    """:func:`squared_bures` from fewer rows than dimensions."""
+    """:func:`squared_bures` from few rows.
+
+    Singular values come from the eigenvalues of a Gram matrix, which leaves 1e-8 of the largest.
+    """
     centred = [(rows - rows.mean(axis=0, dtype=np.float64)) / np.sqrt(len(rows)) for rows in (x, z)]
-    shared = singular_values(centred[0] @ centred[1].T).sum()
+    fewer, more = sorted(centred, key=len)
+    product = fewer @ more.T
+    most = min(len(fewer), x.shape[1])  # the rank; beyond it is rounding
+    shared = np.sqrt(np.maximum(eigenvalues(product @ product.T)[:most], 0.0)).sum()
     spread = sum(float(np.sum(rows**2)) for rows in centred)
     return max(spread - 2.0 * float(shared), 0.0)
 

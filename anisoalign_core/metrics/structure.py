@@ -60,13 +60,6 @@ class SharedStructure:
         return MatchedCosines(self.x, self.y)
 
     @cached_property
-    def _centred(self) -> MatchedCosines:
-        first, second = (
-            rows - mean_rows(rows).astype(np.float32) for rows in (self.x.queries, self.y.queries)
-        )
-        return MatchedCosines(Cosines(first, first), Cosines(second, second))
-
-    @cached_property
     def _near(self) -> dict[int, tuple[Integers, Integers]]:
         return {}
 
@@ -89,7 +82,7 @@ class SharedStructure:
         n = self.size
         if n < 4:
             raise ParameterError(f"Debiased CKA needs at least 4 matched rows, not {n}.")
-        (rows_x, rows_y), squares, product = self._centred.sums_of(order)
+        (rows_x, rows_y), squares, product = self._cosines.sums_of(order)
 
         def hsic(trace: float, rows_k: Float64, rows_l: Float64) -> float:
             both = rows_k.sum() * rows_l.sum() / ((n - 1) * (n - 2))
@@ -105,7 +98,8 @@ def debiased_cka(x: Float32, y: Float32) -> float:
     ``CKA = HSIC₁(K,L)/√(HSIC₁(K,K) HSIC₁(L,L))`` with ``K = X Xᵀ``, ``L = Y Yᵀ``, zero diagonals
     and ``HSIC₁ = [tr KL + 1ᵀK1·1ᵀL1/((n−1)(n−2)) − 2·1ᵀKL1/(n−2)]/(n(n−3))``. Centred on 0 for
     unrelated rows, unlike the plain estimate, which tends to 1 when d exceeds n. HSIC₁ does not
-    change when a number is taken from all entries off the diagonal.
+    change when ``a_i + a_j`` is taken from all entries off the diagonal, for any a: so rows need
+    no centring.
 
     Parameters
     ----------
@@ -270,11 +264,21 @@ def shuffled_null(
     random_state: int | np.random.Generator = 0,
 ) -> tuple[float, float]:
     """:func:`permuted_null` of a measure of n matched rows that takes the order of the second."""
+    return shuffled_nulls(lambda order: (function(order),), n, n_permutations, random_state)[0]
+
+
+def shuffled_nulls(
+    measures: Callable[[Integers], tuple[float, ...]],
+    n: int,
+    n_permutations: int = 20,
+    random_state: int | np.random.Generator = 0,
+) -> list[tuple[float, float]]:
+    """:func:`shuffled_null` of several measures, each under the same orders."""
     if n_permutations < 2:
         raise ParameterError(f"n_permutations is {n_permutations}; a spread needs at least 2.")
     rng = generator(random_state)
-    values = [function(rng.permutation(n)) for _ in range(n_permutations)]
-    return float(np.mean(values)), float(np.std(values, ddof=1))
+    values = np.array([measures(rng.permutation(n)) for _ in range(n_permutations)])
+    return [(float(np.mean(each)), float(np.std(each, ddof=1))) for each in values.T]
 
 
 def _half_distance(cosine: float) -> float:

@@ -319,10 +319,8 @@ def test_without_refinement_nothing_needs_torch(sides, monkeypatch):
 
 
 def test_training_without_torch_says_what_to_install(sides, monkeypatch):
-    from anisoalign_core.align.anisoalign import estimator
-
-    monkeypatch.setattr(estimator, "find_spec", lambda name: None)
-    with pytest.raises(aa.AnisoAlignError, match="pip install torch"):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(aa.AnisoAlignError, match=r'pip install "anisoalign-studio\[train\]"'):
         made(**QUICK).fit(*sides)
 
 

@@ -1,13 +1,11 @@
-"""One real server in a clean process, and a real browser, for all tests of this folder."""
+"""One real server in a clean process for all tests of this folder."""
 
 from __future__ import annotations
-
-import os
 
 import pytest
 
 from campaigns.load.server import Server
-from tests.browser.steps import CHROMIUM, settle
+from tests.browser.steps import settle
 
 KEEP = 120
 """Seconds that the session of a lost connection is kept: Streamlit's default."""
@@ -20,23 +18,6 @@ def server():
         yield running.url
         running.end()
         assert "Traceback" not in running.log.read_text()
-
-
-@pytest.fixture(scope="session")
-def browser():
-    if CHROMIUM is None:
-        if os.environ.get("CI"):
-            pytest.fail("Chromium is not installed; under CI the browser tests must run")
-        pytest.skip("Chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as driver:
-        chromium = driver.chromium.launch(
-            executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-background-networking"],
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-import pytest
 
 import anisoalign_core as aa
 
@@ -19,7 +18,6 @@ def test_the_table_has_every_scorer():
 
 
 def test_the_index_of_the_example_gives_the_scores():
-    pytest.importorskip("faiss", reason="faiss is not installed (pip install faiss-cpu)")
     (code,) = re.findall(r"```python scores\n(.*?)```", SECTION, re.DOTALL)
     rng = np.random.default_rng(0)
     sizes = {"queries": 20, "gallery": 50, "reference_queries": 60}

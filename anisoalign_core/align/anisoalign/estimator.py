@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -32,7 +31,8 @@ from anisoalign_core.align.anisoalign.refine import Problem, train_refinement
 from anisoalign_core.align.bounded import BoundedTransport
 from anisoalign_core.align.estimating import Rows
 from anisoalign_core.align.knobs import Values
-from anisoalign_core.errors import AnisoAlignError, NotFittedError, ParameterError
+from anisoalign_core.errors import NotFittedError, ParameterError
+from anisoalign_core.extras import need
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Progress, blocks, one_torch_thread
 
@@ -216,11 +216,8 @@ class AnisoAlign(GroupedAligner):
         )
         self.score_ = self.refiner_ = None
         if self.training_steps:
-            if find_spec("torch") is None:
-                raise AnisoAlignError(
-                    "Training AnisoAlign needs torch, which is not installed. Install it with "
-                    "pip install torch, or stop at the start with Training(refine=False)."
-                )
+            without = "Training(refine=False) stops at the start, without it."
+            need("Training AnisoAlign", "train", "torch", otherwise=without)
             with one_torch_thread():
                 self._train(y, x, radii, phases, progress)
         self._calibrate(y)

@@ -6,19 +6,18 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from importlib.util import find_spec
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from anisoalign_core.errors import (
-    AnisoAlignError,
     InvalidRowsError,
     NotFittedError,
     ParameterError,
     ShapeError,
 )
+from anisoalign_core.extras import need
 from anisoalign_core.numerics import (
     Float32,
     Integers,
@@ -155,11 +154,7 @@ class CaptionDecoder:
         """
         _check(rows)
         split = _split(captions, len(rows))
-        if find_spec("torch") is None:
-            raise AnisoAlignError(
-                "Training a caption decoder needs torch, which is not installed. Install it with "
-                "pip install torch."
-            )
+        need("Training a caption decoder", "train", "torch")
         longest = self.max_words or max(map(len, split))
         counts = Counter(word for caption in split for word in caption)
         kept = sorted((w for w in counts if counts[w] >= self.min_count), key=lambda w: -counts[w])

@@ -7,7 +7,13 @@ import pytest
 
 from anisoalign_core.compare.use import CaptionDecoder
 from anisoalign_core.compare.use.decoder import words
-from anisoalign_core.errors import InvalidRowsError, NotFittedError, ParameterError, ShapeError
+from anisoalign_core.errors import (
+    AnisoAlignError,
+    InvalidRowsError,
+    NotFittedError,
+    ParameterError,
+    ShapeError,
+)
 from anisoalign_core.numerics import unit_rows
 
 torch = pytest.importorskip("torch")
@@ -160,7 +166,6 @@ def test_noise_on_the_rows_is_seeded_and_changes_what_is_learned():
 
 
 def test_missing_torch_is_said(monkeypatch):
-    module = CaptionDecoder.__module__
-    monkeypatch.setattr(f"{module}.find_spec", lambda name: None)
-    with pytest.raises(Exception, match="pip install torch"):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(AnisoAlignError, match=r'pip install "anisoalign-studio\[train\]"'):
         CaptionDecoder().fit(*((places(10, 0)[0]), ["a"] * 10))

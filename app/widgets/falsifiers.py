@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 SPLITS = (3, 5, 10)
 GAIN = " at equal Ω"
 """What marks a column of gains; its bounds carry ", low" and ", high" after it."""
+OWN_WORDS = {"R@10": "Partner found in the first 10 places, mean of both ways"}
 ROUNDING = 6
 """Decimals kept: below are float32 differences of nothing."""
 TRAININGS = 8
@@ -77,7 +78,7 @@ def _table(found: Falsification) -> None:
         named = frame[gains].dropna(how="all").rename(columns=lambda name: name.replace(GAIN, ""))
         table_to_read(named, "falsified_gains")
     symbols = {name.partition(GAIN)[0] for name in frame.columns}
-    known = {metric.symbol: metric.label for metric in METRICS.values()}
+    known = {metric.symbol: metric.label for metric in METRICS.values()} | OWN_WORDS
     st.caption(plain("; ".join(f"{one}: {known[one]}" for one in known if one in symbols)))
     for note in found.notes:
         st.caption(plain(note))

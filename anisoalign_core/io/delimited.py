@@ -63,7 +63,13 @@ def open_file(source: Source, limits: Limits) -> WholeFile:
             f"{source.name} has no column of numbers that could be dimensions. Write one number in "
             "each cell, or a list of numbers in one column."
         )
-    return WholeFile(source.name, tuple(found.keys), read, found.meanings)
+    return WholeFile(
+        source.name,
+        tuple(found.keys),
+        read,
+        found.meanings,
+        lambda key: (found.shape(key), {}),
+    )
 
 
 def read_table(source: Source, limits: Limits) -> Wide:

@@ -201,7 +201,11 @@ def open_file(source: Source, limits: Limits) -> ParquetTable | WholeFile:
     if not found.keys:
         return table  # which says what it lacks
     return WholeFile(
-        source.name, tuple(found.keys), lambda key: (found.read(key), {}), found.meanings
+        source.name,
+        tuple(found.keys),
+        lambda key: (found.read(key), {}),
+        found.meanings,
+        lambda key: (found.shape(key), {}),
     )
 
 

@@ -1,0 +1,61 @@
+"""What was understood of several files, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from app.proposal import WAYS, Proposal
+from app.recognise import Seen
+
+
+def in_words(
+    seen: Sequence[Seen], proposal: Proposal, turned: bool, bold: Callable[[str], str] = str
+) -> str:
+    """Say what was understood, in a sentence or two; empty while a side lacks."""
+    named = [bold(one.name) for one in seen]
+    if proposal.act == "open":
+        (first,) = [i for i, one in enumerate(seen) if one.kind == "session"][:1]
+        return (
+            f"{named[first]} is a saved session. It takes the place of what is loaded, chosen and "
+            "trained now."
+        )
+    if proposal.act is None or len(proposal.sides) < 2:
+        return ""
+    told = []
+    if proposal.act == "load":
+        sizes = {
+            way: "" if side.array is None else f"({side.array.size}) "
+            for way, side in proposal.sides.items()
+        }
+        said_of = {
+            way: f"{sizes[way]}as {proposal.names[way]}"
+            if proposal.one_file
+            else f"{named[side.file or 0]} {sizes[way]}as {proposal.names[way]}"
+            for way, side in proposal.sides.items()
+        }
+        whole = f"{said_of['target']} and {said_of['source']}"
+        if proposal.one_file:
+            whole = f"{named[proposal.sides['target'].file or 0]} holds both, {whole}"
+        told.append(f"{whole}, {_partners(proposal)}")
+    for i, part in enumerate(proposal.parts):
+        if part.role in ("captions", "ids", "pictures"):
+            of = "" if part.of == "both" else f" of {proposal.names[part.of]}"
+            how = {"id": " by id", "row": " in order", None: ""}[part.by]
+            told.append(f"{part.role}{of} from {named[i]}{how}")
+        elif part.role == "none":
+            told.append(f"{named[i]} is left out")
+    if proposal.act == "add":
+        return f"{'; '.join(told)}, for the rows that are loaded."
+    way = [proposal.names[one] for one in (WAYS if turned else WAYS[::-1])]
+    return f"{'; '.join(told)}. The {way[0]} rows become stand-ins for {way[1]} rows."
+
+
+def _partners(proposal: Proposal) -> str:
+    if proposal.by == "row" and proposal.one_file and proposal.sides["target"].ids:
+        return "partners row by row, or by id where ids say otherwise"
+    return {
+        "row": "partners row by row",
+        "id": "partners by id",
+        "none": "unpaired",
+        None: "partners not said",
+    }[proposal.by]

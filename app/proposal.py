@@ -6,14 +6,13 @@ question, in one sentence; it is never guessed.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from anisoalign_core.io.keys import find_key
-from app.recognise import MODALITIES, Array, Seen, said
+from app.recognise import CAPTION_WORDS, MODALITIES, Array, Seen, said
 
 Role = Literal["target", "source", "both", "captions", "ids", "pictures", "none"]
 Of = Literal["both", "target", "source"]
@@ -23,8 +22,6 @@ WAYS: tuple[Way, Way] = ("target", "source")
 OTHER: dict[Way, Way] = {"target": "source", "source": "target"}
 SOURCES = ("sequence", "text")
 """Modalities that are the source also where the other side does not say what it is."""
-OF_WORDS = re.compile(r"captions?|titles?|sentences?")
-"""Words of what a file of captions holds, which say nothing of whose they are."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +146,8 @@ def propose(
         return Proposal(tuple(parts), names, sides, None, "load", tuple(asked))
     parts = _belonging(seen, parts, sides, names, corrected, asked)
     sides = _with_ids(sides, parts)
-    by = corrected.get(("by", -1)) or _pairing(sides)
+    shared = any(part.role == "ids" and part.of == "both" for part in parts)
+    by = corrected.get(("by", -1)) or _pairing(sides, shared)
     if by is None and not asked:
         rows = [f"{_name(seen, sides[way])} has {_rows(sides[way]):,} rows" for way in WAYS]
         asked.append(
@@ -287,8 +285,11 @@ def _belonging(
             found[i] = replace(part, of=of, by=by)
             if by is None:
                 asked.append(
-                    f"{one.name} names its {role}, and the rows have no ids. Say that they belong "
-                    "to rows in order, or add ids."
+                    f"The rows have no ids that the names in {one.name} could be, and there is not "
+                    "one picture for each row. Add ids, or leave the pictures out."
+                    if role == "pictures"
+                    else f"{one.name} says whose its captions are, and the rows have no ids. Choose "
+                    "below that they belong to the rows in order, or add ids."
                 )
         sides = _with_ids(sides, found)
     for role in ("ids", "captions"):
@@ -301,7 +302,7 @@ def _belonging(
 
 def _whose(one: Seen, role: str, sides: Mapping[Way, Side], names: Mapping[Way, str]) -> Of:
     """Tell by the name, by how many there are, or by which side has ids; else they are of both."""
-    bare = OF_WORDS.sub(" ", PurePosixPath(one.name).name.lower())
+    bare = CAPTION_WORDS.sub(" ", PurePosixPath(one.name).stem.lower())
     called = [way for way in WAYS if names[way] in said(bare)]
     if len(called) != 1 and (role == "ids" or not one.ids):
         called = [way for way in WAYS if _rows(sides[way]) in (one.count, one.count - 1)]
@@ -310,9 +311,10 @@ def _whose(one: Seen, role: str, sides: Mapping[Way, Side], names: Mapping[Way, 
     return called[0] if len(called) == 1 else "both"
 
 
-def _pairing(sides: Mapping[Way, Side]) -> Literal["row", "id"] | None:
+def _pairing(sides: Mapping[Way, Side], shared: bool) -> Literal["row", "id"] | None:
+    """Say how rows correspond: by id where both sides have ids, but for those that they share."""
     target, source = sides["target"], sides["source"]
-    if target.file == source.file:
+    if target.file == source.file or (shared and _rows(target) == _rows(source)):
         return "row"
     if target.ids and source.ids:
         return "id"
@@ -350,15 +352,17 @@ def _lacking(
             "of the other side."
         ]
     if unsaid:
-        odd = [i for i in unsaid if said(seen[i].name) and seen[i].kind == "vectors"]
-        why = "Their names say the same" if len(odd) == len(unsaid) else "Nothing says so"
         if len(used) > 2:
             return [
                 f"{len(used)} files hold vectors, and a pair has two. Say which is "
                 f"{names['target']} and which {names['source']}, and leave the others out."
             ]
+        both = {seen[i].modality for i in used}
+        why = "Neither names nor content tell"
+        if len(both) == 1 and both != {""}:
+            why = f"Both say {both.pop()}"
         whole = f"Which of {_and(seen, used)} is {names['target']}, and which {names['source']}?"
-        return [f"{whole} {why} clearly: choose below."]
+        return [f"{whole} {why}: choose below."]
     lost = [names[way] for way in WAYS if way not in sides]
     twice = any(sum(part.role in (way, "both") for part in parts) > 1 for way in WAYS)
     return [] if twice or not lost else [f"No file is given as {lost[0]}. Choose one below."]
@@ -371,8 +375,8 @@ def _alone(seen: Sequence[Seen], parts: Sequence[Part]) -> list[str]:
         return []
     what = parts[held[0]].role
     return [
-        f"{_and(seen, held)}: {what}, and no rows that they belong to. Add embeddings: two files, "
-        "or one with both sides."
+        f"{_and(seen, held)} {'holds' if len(held) == 1 else 'hold'} {what}, and there are no rows "
+        "that they belong to. Add embeddings: two files, or one with both sides."
     ]
 
 

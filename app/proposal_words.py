@@ -23,20 +23,19 @@ def in_words(
         return ""
     told = []
     if proposal.act == "load":
-        sizes = {
-            way: "" if side.array is None else f"({side.array.size}) "
-            for way, side in proposal.sides.items()
-        }
-        said_of = {
-            way: f"{sizes[way]}as {proposal.names[way]}"
-            if proposal.one_file
-            else f"{named[side.file or 0]} {sizes[way]}as {proposal.names[way]}"
-            for way, side in proposal.sides.items()
-        }
-        whole = f"{said_of['target']} and {said_of['source']}"
+        whole = []
+        for way in WAYS:
+            side = proposal.sides[way]
+            one = seen[side.file or 0]
+            several = side.array is not None and len(one.arrays) > 1 and one.kind != "pair"
+            words = [] if proposal.one_file else [named[side.file or 0]]
+            words += [bold(side.array.key)] if several and side.array else []
+            words += [f"({side.array.size})"] if side.array else []
+            whole.append(f"{' '.join(words)} as {proposal.names[way]}")
+        begins = ""
         if proposal.one_file:
-            whole = f"{named[proposal.sides['target'].file or 0]} holds both, {whole}"
-        told.append(f"{whole}, {_partners(proposal)}")
+            begins = f"{named[proposal.sides['target'].file or 0]} holds both: "
+        told.append(f"{begins}{whole[0]} and {whole[1]}, {_partners(proposal)}")
     for i, part in enumerate(proposal.parts):
         if part.role in ("captions", "ids", "pictures"):
             of = "" if part.of == "both" else f" of {proposal.names[part.of]}"
@@ -46,8 +45,8 @@ def in_words(
             told.append(f"{named[i]} is left out")
     if proposal.act == "add":
         return f"{'; '.join(told)}, for the rows that are loaded."
-    way = [proposal.names[one] for one in (WAYS if turned else WAYS[::-1])]
-    return f"{'; '.join(told)}. The {way[0]} rows become stand-ins for {way[1]} rows."
+    ends = [proposal.names[one] for one in (WAYS if turned else WAYS[::-1])]
+    return f"{'; '.join(told)}. The {ends[0]} rows become stand-ins for {ends[1]} rows."
 
 
 def _partners(proposal: Proposal) -> str:

@@ -19,7 +19,9 @@ from anisoalign_core.io import captions, npy, parquet
 from anisoalign_core.io.beside import read_ids
 from anisoalign_core.io.captions import TABLES, Captions, is_picture, read_captions
 from anisoalign_core.io.chunks import table_shape
-from anisoalign_core.io.columns import Meaning
+from anisoalign_core.io.cells import cells, read_text
+from anisoalign_core.io.columns import Meaning, meaning
+from anisoalign_core.io.delimited import NoVectors
 from anisoalign_core.io.named import BY_ID
 from anisoalign_core.io.registry import files_in, format_of
 
@@ -36,6 +38,7 @@ MODALITIES: dict[str, str] = {
 }
 """Words that name a modality; of two files, the one whose modality stands first is the target."""
 MEANS = {word: each for each, words in MODALITIES.items() for word in words.split()}
+CAPTION_WORDS = re.compile(r"captions?|titles?|sentences?")
 IDS_WORDS = re.compile(r"ids?|keys?|(file)?names?")
 SHARD = re.compile(r"(img_emb|text_emb|metadata)_(\d{1,9})\.(npy|parquet)")
 LINES = frozenset((*TABLES, *captions.LINES, ".json", ".jsonl", ".token")) - {""}
@@ -111,7 +114,7 @@ class Seen:
 def said(name: str) -> frozenset[str]:
     """Return the modalities that the words of a name mean; its folder speaks where it is silent."""
     for part in reversed(PurePosixPath(name).parts[-2:]):
-        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", part).lower()
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", PurePosixPath(part).stem).lower()
         found = frozenset(MEANS[word] for word in re.findall("[a-z]+", words) if word in MEANS)
         if found:
             return found
@@ -177,7 +180,7 @@ def _look(source: Source, limits: Limits) -> Seen:
         except AnisoAlignError as error:
             problem = error
     try:
-        return _words(source)
+        return _words(source, ids=problem is None or isinstance(problem, NoVectors))
     except AnisoAlignError as error:
         raise (problem or error) from error
 
@@ -229,12 +232,13 @@ def captions_of(source: Source) -> Captions:
     return Captions(source.name, names, tuple(about.captions))
 
 
-def _words(source: Source) -> Seen:
+def _words(source: Source, ids: bool) -> Seen:
     """Tell captions from ids: by the name, else ids are unlike each other and have no spaces."""
     name = source.name
     words = re.findall("[a-z]+", PurePosixPath(name).stem.lower())
     ids_named = any(IDS_WORDS.fullmatch(word) for word in words)
-    captions_named = any("text" in said(word) for word in words)
+    captions_named = any(CAPTION_WORDS.fullmatch(word) for word in words)
+    captions_named = captions_named or (not ids_named and any("text" in said(w) for w in words))
     found: Captions | None = None
     problem: AnisoAlignError | None = None
     try:
@@ -250,9 +254,13 @@ def _words(source: Source) -> Seen:
         names = found.names or ()
         numbered = bool(names) and all(one.isdigit() for one in names)
         return Seen(name, "captions", count=len(found.texts), ids=bool(names), numbered=numbered)
-    if problem is not None and (captions_named or _suffix(name) == ".parquet"):
+    if problem is not None and (captions_named or not ids):
         raise problem
     try:
+        if problem is not None and not ids_named and _suffix(name) in TABLES:
+            titles = next(cells(read_text(source, Limits.from_env()), source)[0])[1]
+            if not any(meaning(title) == "id" for title in titles):
+                raise problem
         return Seen(name, "ids", count=len(read_ids(source)))
     except AnisoAlignError as error:
         raise (problem or error) from error

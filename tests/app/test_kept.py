@@ -22,7 +22,7 @@ from app.settings import settings
 from app.widgets.correct import Choice
 from app.widgets.selections import Selection
 from app.widgets.session_file import _packed
-from tests.app.test_pages import HOME, npy, open_page, pair_of, upload, words
+from tests.app.test_pages import HOME, give, npy, open_page, pair_of, upload, words
 from tests.conftest import paired_world
 
 KEY = new_key()
@@ -219,9 +219,7 @@ def file_of(at, bare=False):
 
 
 def open_file(at, data, name="mine.studio.zip"):
-    turn = at.session_state["session_round"] if "session_round" in at.session_state else 0
-    at.file_uploader(key=f"session_file_{turn}").upload(name, data, "application/zip").run()
-    return at.button(key="session_open").click().run()
+    return give(at, {name: data}).button(key="load").click().run()
 
 
 @pytest.fixture(scope="module")

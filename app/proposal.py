@@ -288,7 +288,7 @@ def _belonging(
                     f"The rows have no ids that the names in {one.name} could be, and there is not "
                     "one picture for each row. Add ids, or leave the pictures out."
                     if role == "pictures"
-                    else f"{one.name} says whose its captions are, and the rows have no ids. Choose "
+                    else f"{one.name} says whose its captions are, and the rows have no ids. Say "
                     "below that they belong to the rows in order, or add ids."
                 )
         sides = _with_ids(sides, found)

@@ -18,8 +18,8 @@ from anisoalign_core.files.source import Source
 from anisoalign_core.io import captions, npy, parquet
 from anisoalign_core.io.beside import read_ids
 from anisoalign_core.io.captions import TABLES, Captions, is_picture, read_captions
-from anisoalign_core.io.chunks import table_shape
 from anisoalign_core.io.cells import cells, read_text
+from anisoalign_core.io.chunks import table_shape
 from anisoalign_core.io.columns import Meaning, meaning
 from anisoalign_core.io.delimited import NoVectors
 from anisoalign_core.io.named import BY_ID

@@ -137,8 +137,8 @@ def test_words_of_names_mean_modalities(name, modalities):
                 "text-ids.txt": b"a\n" * 100,
                 "lines.txt": b"a b\n" * 100,
             },
-            "by id; ids of image from ids.image.txt in order; ids of text from text-ids.txt in order; "
-            "captions of text from lines.txt in order.",
+            "by id; ids of image from ids.image.txt in order; ids of text from text-ids.txt in "
+            "order; captions of text from lines.txt in order.",
         ),
         (
             BOTH | {"text captions.txt": LINES},
@@ -188,7 +188,7 @@ def test_what_stays_open_is_asked_and_never_guessed(files, words):
         ("image.npy", b"\x93NUMPY\x01\x00v\x00{'descr'", "cannot be read as a .npy file"),
         ("image.npy", npy(np.ones(9)), "1 axes"),
         ("image.pkl", b"\x80\x04", "never loaded because they can run code"),
-        ("notes.csv", b"a,b\nhello,you\nthere,now\n", "no column that is called caption"),
+        ("notes.csv", b"a,b\nhello,you\nthere,now\n", "no column of numbers"),
         (
             "cut.csv",
             b"id,embedding\n1,[0.1 ... 0.3]\n2,[0.2 ... 0.1]\n",

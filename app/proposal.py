@@ -135,12 +135,11 @@ def propose(
         elif files:
             one = seen[files[0]]
             array = _array(one, way, names[way], corrected.get((way, files[0])))
-            if array is None:
-                keys = ", ".join(each.key for each in one.arrays[:8])
-                asked.append(
-                    f"{one.name} holds several arrays ({keys}). Say which is {names[way]}."
-                )
             sides[way] = Side(files[0], array, one.ids)
+    for i in {side.file for side in sides.values() if side.array is None}:
+        which = " and which is ".join(names[way] for way, side in sides.items() if side.file == i)
+        keys = ", ".join(each.key for each in seen[i or 0].arrays[:8])
+        asked.append(f"{seen[i or 0].name} holds several arrays ({keys}). Say which is {which}.")
     asked += _lacking(seen, parts, used, sides, names)
     if len(sides) < 2:
         return Proposal(tuple(parts), names, sides, None, "load", tuple(asked))
@@ -207,7 +206,7 @@ def _ways(
         if len(seen[i].arrays) > 1:
             why = "it is a saved pair" if seen[i].kind == "pair" else "it holds several arrays"
             return [(i, "both", why)]
-        return [(i, _alone_way(modality[i]), _why(modality[i]))]
+        return [(i, _alone_way(modality[i]), _why(seen[i]))]
     if len(sides) == 1:
         fitting = [i for i in known if _alone_way(modality[i]) == sides[0]]
         chosen = free if len(free) == 1 else fitting
@@ -218,13 +217,13 @@ def _ways(
     if len(known) == 1 and len(free) == 2:
         (i,), (j,) = known, [j for j in free if j not in known]
         own = _alone_way(modality[i]) or "target"
-        return [(i, own, _why(modality[i])), (j, OTHER[own], "it is the other one")]
+        return [(i, own, _why(seen[i])), (j, OTHER[own], "it is the other one")]
     if len(known) == 2 and len({modality[i] for i in known}) == 2:
         first, second = sorted(known, key=lambda i: list(MODALITIES).index(modality[i]))
         rest = [(i, "none", "both sides have their rows") for i in free if i not in known]
         told = [
-            (first, "target", _why(modality[first])),
-            (second, "source", _why(modality[second])),
+            (first, "target", _why(seen[first])),
+            (second, "source", _why(seen[second])),
         ]
         return [*told, *rest]  # type: ignore[list-item]
     return []
@@ -234,8 +233,11 @@ def _alone_way(modality: str) -> Way | None:
     return None if not modality else "source" if modality in SOURCES else "target"
 
 
-def _why(modality: str) -> str:
-    return f"it says {modality}" if modality else ""
+def _why(one: Seen) -> str:
+    if not one.modality:
+        return ""
+    where = "its name" if one.modality in said(one.name) else "what is inside"
+    return f"{where} says {one.modality}"
 
 
 def _array(one: Seen, way: Way, name: str, key: str | None) -> Array | None:

@@ -44,9 +44,11 @@ def drop_zone(current: Loaded | None) -> None:
     """
     for note in st.session_state.pop("drop_notes", ()):
         st.caption(plain(note))
-    given = together(_files(st.session_state.get("drop_round", 0)))
+    spot = st.container()
+    row = st.container(horizontal=True, vertical_alignment="center")
+    given = together(_files(spot, row, st.session_state.get("drop_round", 0)))
     if not given:
-        _samples()
+        _samples(row)
         return
     seen = [_seen(one) for one in given]
     loaded = None if current is None else {way: _side_of(current, way) for way in WAYS}
@@ -86,10 +88,8 @@ def drop_zone(current: Loaded | None) -> None:
             _carry_out(given, proposal, choices, current, encoder, drop)
 
 
-def _files(turn: int) -> list[tuple[str, Source]]:
+def _files(spot: Any, row: Any, turn: int) -> list[tuple[str, Source]]:
     """Ask for files, a folder, and places on the server."""
-    spot = st.container()
-    row = st.container(horizontal=True, vertical_alignment="bottom")
     folder = row.toggle(
         "Choose a whole folder",
         key="drop_folder",
@@ -97,10 +97,12 @@ def _files(turn: int) -> list[tuple[str, Source]]:
         "is in it.",
     )
     uploaded = spot.file_uploader(
-        "Embeddings of both sides, in two files or in one; with them ids, captions, pictures",
+        "Drop embeddings of both sides, in two files, one, or a folder; with them ids, captions, "
+        "pictures",
         accept_multiple_files="directory" if folder else True,
         key=f"{'folder' if folder else 'drop'}_{turn}",
-        help="Also a folder of clip-retrieval, or a saved session. Which file is which is told by "
+        help="A folder is one that clip-retrieval wrote. Captions and pictures alone are added to "
+        "what is loaded; a saved session (.studio.zip) is opened. Which file is which is told by "
         "names and content, and can be corrected below.",
     )
     found = [(one.file_id, Source(one.name, data=one.getvalue())) for one in uploaded]
@@ -121,8 +123,7 @@ def _files(turn: int) -> list[tuple[str, Source]]:
     return found
 
 
-def _samples() -> None:
-    row = st.container(horizontal=True, vertical_alignment="center")
+def _samples(row: Any) -> None:
     row.caption("or a bundled sample:", width="content")
     for name, sample in SAMPLES.items():
         if row.button(sample.title, key=f"open_{name}", help=sample.description, type="tertiary"):

@@ -172,7 +172,8 @@ def corrections(
                 side = proposal.sides.get(way)
                 if side is not None and side.file == i:
                     value = None if side.array is None else side.array.key
-                    asked(way, value, keys, f"Which array is {names[way]}", index=None, width=150)
+                    which = f"Which array is {names[way]}"
+                    asked(way, value, keys, which, index=None, placeholder=which, width=190)
         if here.columns and part.role in (*WAYS, "both"):
             choices[i] = column_choice(here.name, here.columns, f"drop_{one.identity}")
     if proposal.act == "load":

@@ -141,6 +141,8 @@ def read_sides(
         if side.array is not None and side.array.key in PAIR_KEYS and proposal.one_file:
             whole = whole or read_pair(given[side.file].source)
             sides[way] = getattr(whole, way)
+            if proposal.names[way] != way:
+                sides[way] = replace(sides[way], modality=proposal.names[way])
         else:
             lines = [read_ids(given[i].source) for i in proposal.given("ids", way)]
             choice = choices.get(side.file, Choice())
@@ -163,7 +165,7 @@ def read_sides(
         sides[way], said = _furnished(sides[way], way, given, proposal, tell)
         notes += said
     first, second = sides["source"], sides["target"]
-    if whole is not None:
+    if whole is not None and proposal.by == "row":
         return replace(whole, source=first, target=second), notes
     if proposal.one_file and proposal.by == "row":
         return paired(first, second), notes

@@ -168,7 +168,9 @@ def _names(seen: Sequence[Seen], corrected: Corrections) -> dict[Way, str]:
         known = {seen[i].modality for i in _vectors(seen)} - {""}
     ranked = [each for each in MODALITIES if each in known]
     found = {"target": "image", "source": "text"}
-    if len(ranked) == 2:
+    if any(one.kind == "pair" for one in seen):
+        found = {"target": "target", "source": "source"}  # whatever it calls them itself
+    elif len(ranked) == 2:
         found = {"target": ranked[0], "source": ranked[1]}
     elif len(ranked) == 1:
         found["source" if ranked[0] in SOURCES else "target"] = ranked[0]

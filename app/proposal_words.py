@@ -35,7 +35,7 @@ def in_words(
         begins = ""
         if proposal.one_file:
             begins = f"{named[proposal.sides['target'].file or 0]} holds both: "
-        told.append(f"{begins}{whole[0]} and {whole[1]}, {_partners(proposal)}")
+        told.append(f"{begins}{whole[0]} and {whole[1]}, {_partners(seen, proposal)}")
     for i, part in enumerate(proposal.parts):
         if part.role in ("captions", "ids", "pictures"):
             of = "" if part.of == "both" else f" of {proposal.names[part.of]}"
@@ -49,7 +49,9 @@ def in_words(
     return f"{'; '.join(told)}. The {ends[0]} rows become stand-ins for {ends[1]} rows."
 
 
-def _partners(proposal: Proposal) -> str:
+def _partners(seen: Sequence[Seen], proposal: Proposal) -> str:
+    if proposal.by == "row" and seen[proposal.sides["target"].file or 0].kind == "pair":
+        return "partners as they were saved"
     if proposal.by == "row" and proposal.one_file and proposal.sides["target"].ids:
         return "partners row by row, or by id where ids say otherwise"
     return {

@@ -79,6 +79,8 @@ class Seen:
         Whether the names of its captions are whole numbers, as those of rows are.
     model : str
         The encoder, where the file says it.
+    inside : str
+        The modality, where the file says it.
     columns : mapping of str to Meaning
     problem : str
         Why it cannot be used: one sentence.
@@ -91,6 +93,7 @@ class Seen:
     ids: bool = False
     numbered: bool = False
     model: str = ""
+    inside: str = ""
     columns: Mapping[str, Meaning] = field(default_factory=dict)
     problem: str = ""
 
@@ -103,7 +106,7 @@ class Seen:
     def modality(self) -> str:
         """What it says it is, inside or by its name; empty where it says nothing, or two things."""
         named = said(self.name)
-        inside = {each for one in self.arrays for each in said(one.key)}
+        inside = {each for one in self.arrays for each in said(one.key)} or said(self.inside)
         if len(named) != 1:
             named = frozenset(inside & named if named else inside)
         elif len(inside) == 1 and inside != named:
@@ -190,7 +193,7 @@ def _vectors(source: Source, limits: Limits, folder: Path | None) -> Seen:
     inside = [] if folder is None else files_in(folder)
     found = Source(source.name, inside[0]) if len(inside) == 1 else source
     opened: Any = format_of(found).open(found, limits)
-    arrays, model = [], ""
+    arrays, model, modality = [], "", ""
     for key in opened.keys:
         head = getattr(opened, "head", None)
         shape, metadata = (None, {}) if head is None else head(key)
@@ -200,6 +203,7 @@ def _vectors(source: Source, limits: Limits, folder: Path | None) -> Seen:
             table, metadata = (facts.rows, facts.dim), facts.metadata
         arrays.append(Array(key, *table))
         model = model or str(metadata.get("model", ""))
+        modality = modality or str(metadata.get("modality", ""))
     if not arrays:
         raise FormatError(f"{source.name} holds no array of numbers with rows and columns.")
     columns = dict(getattr(opened, "meanings", dict)())
@@ -209,7 +213,15 @@ def _vectors(source: Source, limits: Limits, folder: Path | None) -> Seen:
         return Seen(source.name, "pair", both, ids=True)
     ids = "id" in columns.values() or keys == {BY_ID}
     ids = ids or (folder is not None and (folder / "metadata").is_dir())
-    return Seen(source.name, "vectors", tuple(arrays), ids=ids, model=model, columns=columns)
+    return Seen(
+        source.name,
+        "vectors",
+        tuple(arrays),
+        ids=ids,
+        model=model,
+        inside=modality if len(arrays) == 1 else "",
+        columns=columns,
+    )
 
 
 def captions_of(source: Source) -> Captions:

@@ -12,12 +12,14 @@ from anisoalign_core.encode.images import thumbnail_side
 from anisoalign_core.errors import InvalidRowsError, LimitError
 from anisoalign_core.files.source import Choice, Source
 from anisoalign_core.gap.diagnose import refuse_same_rows
+from anisoalign_core.io.captions import PICTURES
+from anisoalign_core.io.registry import suffixes
 from anisoalign_core.numerics import Progress
 from anisoalign_core.samples import SAMPLES
 from app.loading import Given, add_to, data_root, listing, read_sides, together, turned, within
 from app.proposal import WAYS, Proposal, Side, Way, propose
 from app.proposal_words import in_words
-from app.recognise import SESSION, Array, Seen
+from app.recognise import LINES, SESSION, Array, Seen
 from app.session import Loaded, ask_for_room, use_pair, use_sample
 from app.widgets.common import guard, plain
 from app.widgets.drop_corrections import (
@@ -99,6 +101,7 @@ def _files(spot: Any, row: Any, turn: int) -> list[tuple[str, Source]]:
     uploaded = spot.file_uploader(
         "Drop embeddings of both sides, in two files, one, or a folder; with them ids, captions, "
         "pictures",
+        type=sorted({*suffixes(uploads=True), *LINES, *PICTURES, ".zip"}) if folder else None,
         accept_multiple_files="directory" if folder else True,
         key=f"{'folder' if folder else 'drop'}_{turn}",
         help="A folder is one that clip-retrieval wrote. Captions and pictures alone are added to "

@@ -231,6 +231,17 @@ def test_captions_by_name_find_rows_in_any_order_and_only_by_ids():
     assert pair.target.captions[0] == f"thing {ORDER[0]}"
 
 
+def test_the_modality_written_inside_stands_where_the_name_is_silent():
+    sides = [
+        aa.EmbeddingSet.from_array(rows, modality=name)
+        for rows, name in ((Y, "text"), (X, "image"))
+    ]
+    files = {f"{i}.parquet": aa.io.to_bytes(one, ".parquet") for i, one in enumerate(sides)}
+    assert "1.parquet (60 × 8) as image and 0.parquet (60 × 8) as text" in sentence(files)
+    files = {"image.parquet": files["0.parquet"], "b.npy": npy(Y)}
+    assert "Which of image.parquet and b.npy" in dropped(files)[2].questions[0]
+
+
 def test_several_captions_of_a_picture_are_one_thing():
     ids = [f"i{k // 5}" for k in range(N)]
     files = {"im.parquet": parquet(X[:12], id=IDS[:12]), "tx.parquet": parquet(Y, id=ids)}
@@ -272,9 +283,13 @@ def test_a_saved_pair_is_itself_again(tmp_path):
         paired=True,
     )
     data = write_pair(pair, tmp_path / "pair.npz").read_bytes()
-    assert "pair.npz holds both: (60 × 8) as image" in sentence({"pair.npz": data})
+    words = "pair.npz holds both: (60 × 8) as target and (60 × 8) as source, partners as they were"
+    assert words in sentence({"pair.npz": data})
     again = loaded({"pair.npz": data})
     assert again.digest == pair.digest and again.target.modality == "scan"
+    otherwise = loaded({"pair.npz": data}, {("by", -1): "none", ("target", -1): "image"})
+    assert not otherwise.paired and otherwise.target.modality == "image"
+    assert otherwise.source.modality == "sound"
 
 
 def test_a_persons_word_stands_before_names():

@@ -92,11 +92,8 @@ def together(files: Sequence[tuple[str, Source]]) -> list[Given]:
     ]
     if len({_parts(source.name)[-1].partition("_")[0] for _, source in shards}) < 2:
         shards = []
-    found = [
-        Given(identity, source)
-        for identity, source in files
-        if (identity, source) not in [*pictures, *shards]
-    ]
+    grouped = {identity for identity, _ in (*pictures, *shards)}
+    found = [Given(identity, source) for identity, source in files if identity not in grouped]
     for what, group in ((f"{len(pictures):,} pictures", pictures), (SHARDS, shards)):
         if len(group) == 1:
             found.append(Given(*group[0]))

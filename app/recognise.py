@@ -171,7 +171,14 @@ def _look(source: Source, limits: Limits) -> Seen:
         from anisoalign_core.encode.images import ImageLimits
         from anisoalign_core.encode.search import find_images
 
-        return Seen(name, "pictures", count=len(find_images([source], ImageLimits())), ids=True)
+        try:
+            count = len(find_images([source], ImageLimits()))
+        except FormatError as error:
+            if suffix != ".zip":
+                raise
+            words = "Embeddings are not read from a zip: unpack it, and drop its folder."
+            raise FormatError(f"{error} {words}") from error
+        return Seen(name, "pictures", count=count, ids=True)
     if (suffix not in LINES and suffix != ".parquet") or folder is not None:
         return _vectors(source, limits, folder)
     problem: AnisoAlignError | None = None
@@ -270,7 +277,8 @@ def _words(source: Source, ids: bool) -> Seen:
         raise problem
     try:
         if problem is not None and not ids_named and _suffix(name) in TABLES:
-            titles = next(cells(read_text(source, Limits.from_env()), source)[0])[1]
+            rows = cells(read_text(source, Limits.from_env()), source)[0]
+            titles = next(rows, (0, list[str]()))[1]
             if not any(meaning(title) == "id" for title in titles):
                 raise problem
         return Seen(name, "ids", count=len(read_ids(source)))

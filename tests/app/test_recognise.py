@@ -196,7 +196,8 @@ def test_what_stays_open_is_asked_and_never_guessed(files, words):
         ),
         ("meta.parquet", parquet(None, kind=["a", "b"]), "no column of number lists"),
         ("some.bench.zip", b"", "opened on the page Encoders"),
-        ("docs.zip", b"PK", "zip"),
+        ("docs.zip", b"PK", "unpack it, and drop its folder"),
+        ("empty.csv", b"\n\n", "is empty"),
         ("notes.docx", b"PK", "no known suffix"),
     ],
 )

@@ -44,7 +44,7 @@ def in_words(
         elif part.role == "none":
             told.append(f"{named[i]} is left out")
     if proposal.act == "add":
-        return f"{'; '.join(told)}, for the rows that are loaded."
+        return f"For the rows that are loaded: {'; '.join(told)}."
     ends = [proposal.names[one] for one in (WAYS if turned else WAYS[::-1])]
     return f"{'; '.join(told)}. The {ends[0]} rows become stand-ins for {ends[1]} rows."
 

@@ -116,7 +116,9 @@ def _files(spot: Any, row: Any, turn: int) -> list[tuple[str, Source]]:
             listing(root),
             key=f"server_{turn}",
             accept_new_options=True,
-            help="A file or a folder; names of others in that folder can be typed.",
+            placeholder="or a file or folder on the server: choose, or type its name",
+            label_visibility="collapsed",
+            width=440,
         )
         for name in names:
             with guard():
@@ -127,6 +129,8 @@ def _files(spot: Any, row: Any, turn: int) -> list[tuple[str, Source]]:
 
 
 def _samples(row: Any) -> None:
+    if data_root() is not None:  # whose choice takes the room beside
+        row = st.container(horizontal=True, vertical_alignment="center")
     row.caption("or a bundled sample:", width="content")
     for name, sample in SAMPLES.items():
         if row.button(sample.title, key=f"open_{name}", help=sample.description, type="tertiary"):

@@ -282,7 +282,8 @@ def test_captions_and_pictures_are_added_to_a_loaded_pair_by_row():
     words_given = "\n".join(f"a thing called {i}" for i in range(60)).encode()
     tiles = zipped({f"shots/{i}.png": picture((i, 0, 0)) for i in range(1, 61)})
     give(at, {"captions.txt": words_given, "shots.zip": tiles})
-    assert "pictures from **shots\\.zip** in order, for the rows that are loaded" in words(at)
+    assert "the rows that are loaded: captions from" in words(at)
+    assert "pictures from **shots\\.zip** in order" in words(at)
     at.button(key="load").click().run()
     assert not at.exception and not at.error
     now = at.session_state["loaded"].pair

@@ -320,7 +320,7 @@ def test_captions_alone_go_to_what_is_loaded():
     sides = {way: Side(None, Array("", N, D), False) for way in ("target", "source")}
     _, seen, proposal = dropped({"captions.txt": LINES}, None, sides)
     assert proposal.act == "add" and not proposal.questions
-    words = "captions from captions.txt in order, for the rows that are loaded."
+    words = "For the rows that are loaded: captions from captions.txt in order."
     assert in_words(seen, proposal, False) == words
     assert dropped({"ids.txt": b"a\nb"}, None, sides)[2].act is None
 

@@ -59,6 +59,6 @@ def test_one_file_with_both_is_loaded_and_a_second_drop_can_be_added_to(page, fi
     page.get_by_text("300 pairs × 24 dimensions").wait_for()
     settle(page)
     page.locator(".st-key-drop_1 input[type=file]").set_input_files(files / "captions.csv")
-    page.get_by_text("by id, for the rows that are loaded").wait_for()
+    page.get_by_text("For the rows that are loaded: captions from").wait_for()
     page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_role("row", name="captions yes yes").wait_for()

@@ -165,24 +165,25 @@ class Session:
         self.rerun(node.fragment, wait)
         self.states.pop(node.proto.id, None)
 
-    def upload(self, key: str, name: str, data: bytes) -> None:
-        """Give a file to an uploader, as dropping it there does."""
+    def upload(self, key: str, *files: tuple[str, bytes]) -> None:
+        """Give files, each a name and bytes, to an uploader, as dropping them there does."""
         node = self.widget(key)
         message = BackMsg()
         request = message.file_urls_request
         request.request_id, request.session_id = str(uuid.uuid4()), self.id
-        request.file_names.append(name)
-        urls = self.ask(message, request.request_id).file_urls[0]
-        self.http.put(
-            self.url + urls.upload_url,
-            files={"file": (name, data)},
-            headers={"X-Xsrftoken": self.xsrf},
-            timeout=self.timeout,
-        ).raise_for_status()
+        request.file_names.extend(name for name, _ in files)
+        places = self.ask(message, request.request_id).file_urls
         state = WidgetState(id=node.proto.id)
-        state.file_uploader_state_value.uploaded_file_info.append(
-            UploadedFileInfo(name=name, size=len(data), file_id=urls.file_id, file_urls=urls)
-        )
+        for (name, data), urls in zip(files, places, strict=True):
+            self.http.put(
+                self.url + urls.upload_url,
+                files={"file": (name, data)},
+                headers={"X-Xsrftoken": self.xsrf},
+                timeout=self.timeout,
+            ).raise_for_status()
+            state.file_uploader_state_value.uploaded_file_info.append(
+                UploadedFileInfo(name=name, size=len(data), file_id=urls.file_id, file_urls=urls)
+            )
         self.states[node.proto.id] = state
         self.rerun(node.fragment)
 

@@ -75,12 +75,9 @@ class Stay:
         """Load what holds no embeddings: it is refused, and the loaded set stays."""
         visit, session = self.visit, self.visit.session
         session.go("Data")
-        session.choose("upload_layout", "Two files")
         names = list(WRONG_FILES)
-        for role in ("target", "source"):
-            name = names[self.rng.integers(len(names))]
-            session.upload(f"{role}_{visit.loads}", name, WRONG_FILES[name])
-        session.click("two_load")
+        name = names[self.rng.integers(len(names))]
+        session.upload(f"drop_{visit.loads}", (name, WRONG_FILES[name]))
         if not session.errors():
             visit.log.trouble(visit.person, "a wrong file was not refused")
         visit.log.card(visit.person, session)

@@ -34,13 +34,19 @@ def workbench() -> None:
     """Everything that moves with the bounds."""
     place().touch()
     with guard():
-        values, basis = live_control(trial, choice, learned)
+        # each in a place of its own: what shows its progress moves nothing that a person opened
+        control, picture, prior, scores = (st.container() for _ in range(4))
+        with control:
+            values, basis = live_control(trial, choice, learned)
         view = trial.view(values)
-        note = "" if learned is None else lesson(study, learned, view)
-        live_picture(trial, choice, learned, view, values, basis, note)
+        with picture:
+            note = "" if learned is None else lesson(study, learned, view)
+            live_picture(trial, choice, learned, view, values, basis, note)
         if taught is not None:
-            prior_section(taught, view)
-        all_metrics(trial, choice if learned is None else learned.shown_as, values)
+            with prior:
+                prior_section(taught, view)
+        with scores:
+            all_metrics(trial, choice if learned is None else learned.shown_as, values)
     keep("correct")
 
 

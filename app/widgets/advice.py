@@ -13,6 +13,7 @@ from anisoalign_core.compare.entries import FLOOR
 from anisoalign_core.compare.plan import plan_advice
 from anisoalign_core.compare.purposes import askable
 from anisoalign_core.compare.use import described
+from anisoalign_core.compare.use.uses import USES
 from anisoalign_core.metrics.intervals import Interval
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
@@ -49,8 +50,9 @@ class Question:
 
     @property
     def key(self) -> str:
-        """What advice is kept under."""
-        vectors = None if self.vectors is None else self.vectors.key
+        """What advice is kept under; vectors of class names count where they are asked for."""
+        read = any(USES[PURPOSES[name].measures[0]].wants == "prompts" for name in self.purposes)
+        vectors = self.vectors.key if read and self.vectors is not None else None
         return repr((self.purposes, self.splits, self.lessons, vectors, self.seed))
 
 

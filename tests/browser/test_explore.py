@@ -6,12 +6,11 @@ import io
 import zipfile
 
 import numpy as np
-import pandas as pd
 import pytest
 from PIL import Image
 
 import anisoalign_core as aa
-from tests.browser.steps import download, figures, go, select_rows, settle
+from tests.browser.steps import download, figures, go, settle
 
 pytestmark = pytest.mark.browser
 ROWS = 60
@@ -57,25 +56,6 @@ def test_a_small_zip_is_encoded_and_seen_on_every_page(page, tmp_path):
     go(page, "Directions")
     pick(page, "Look along", "A text's direction")
     page.get_by_text("distance from what it is told from").wait_for()
-
-
-def test_a_lasso_leads_to_a_table_neighbours_a_selection_and_a_direction(page):
-    go(page, "Directions")
-    figures(page, 1)
-    select_rows(page)
-    page.get_by_text("kept (").first.wait_for()
-    page.get_by_label("Keep this selection as").fill("mine")
-    page.get_by_role("button", name="Keep", exact=True).click()
-    page.get_by_text("Kept selections (1)").click()
-    with page.expect_download() as caught:
-        page.locator(".st-key-selection_csv_0 button").click()
-    table = pd.read_csv(caught.value.path())
-    captions = aa.load_sample("scenes").target.captions
-    assert len(table) > 100 and set(table["modality"]) == {"image"}
-    assert table["caption"].tolist() == captions[table["row"]].tolist()
-    pick(page, "Look along", "Difference of two selections")
-    page.get_by_text("everything else → mine").first.wait_for()
-    assert page.get_by_text("Something unexpected went wrong").count() == 0
 
 
 def test_a_link_opened_in_a_fresh_session_restores_the_settings(page, browser):

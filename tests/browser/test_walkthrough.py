@@ -10,8 +10,10 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
+import anisoalign_core as aa
 from anisoalign_core.cli import main
 from tests.browser.steps import (
     ROOT,
@@ -102,7 +104,19 @@ class Walk:
 
     def kept(self, word):
         self.press(word)
-        self.page.get_by_text("Kept selections (1)").wait_for()
+        self.page.get_by_text("Kept selections (1)").click()
+        with self.page.expect_download() as caught:
+            self.page.locator(".st-key-selection_csv_0 button").click()
+        table = pd.read_csv(caught.value.path())
+        pair = aa.load_sample("scenes")
+        for side in (pair.target, pair.source):  # the lasso's points are rows of both
+            drawn = table[table["modality"] == side.modality]
+            assert len(drawn) > 100
+            assert drawn["caption"].tolist() == side.captions[drawn["row"]].tolist()
+
+    def told_apart(self, word):
+        self.choose(word)
+        self.page.get_by_text("everything else → mine").first.wait_for()
 
     def encoder(self, word):
         self.page.get_by_role("button", name=re.compile(word)).click()
@@ -256,7 +270,7 @@ class Walk:
 
     def tab(self, word):
         self.page.get_by_role("tab", name=word).click()
-        self.page.locator("code", has_text="anisoalign").first.wait_for()
+        self.page.locator("code:visible", has_text="anisoalign").first.wait_for()
 
     def model(self, word):
         self.page.get_by_role("radio", name=word).first.wait_for()
@@ -276,7 +290,7 @@ STEPS = (
     ("Keep this selection as", Walk.drawn),
     ("Keep", Walk.kept),
     ("Look along", Walk.open),
-    ("Difference of two selections", Walk.choose),
+    ("Difference of two selections", Walk.told_apart),
     ("load the sample's encoder", Walk.encoder),
     ("A text's direction", Walk.text_direction),
     ("Correct", Walk.visit),

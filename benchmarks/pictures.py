@@ -1,7 +1,7 @@
 """Screenshots of the app, in a headless Chromium against a running server.
 
 Run ``streamlit run app/Home.py`` in one terminal and ``python -m benchmarks.pictures`` in another:
-that makes the README's pictures. ``--review FOLDER`` takes every page whole, light and dark, wide
+that makes the pictures of docs/WALKTHROUGH.md. ``--review FOLDER`` takes every page whole, light and dark, wide
 and narrow, to be looked at.
 """
 
@@ -13,7 +13,7 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-README_PAGES = ("spectra", "directions", "correct", "learn")
+WALKED = ("spectra", "directions", "correct", "learn")
 PAGES = ("", "data", "encode", "spectra", "directions", "correct", "compare", "export", "learn")
 WIDTHS = (1440, 900)
 TALLEST = 8000
@@ -31,10 +31,10 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(1500)
 
 
-def for_readme(browser: Browser, url: str, out: Path) -> None:
-    """Take the README's pictures: the top of some pages."""
+def for_walkthrough(browser: Browser, url: str, out: Path) -> None:
+    """Take the walk-through's pictures: the top of some pages."""
     page = browser.new_page(viewport={"width": 1440, "height": 1180})
-    for name in README_PAGES:
+    for name in WALKED:
         page.goto(f"{url}/{name}")
         settle(page)
         page.screenshot(path=out / f"{name}.png")
@@ -77,7 +77,7 @@ def main() -> None:
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        (for_review if options.review else for_readme)(browser, options.url, out)
+        (for_review if options.review else for_walkthrough)(browser, options.url, out)
         browser.close()
 
 

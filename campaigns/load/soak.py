@@ -13,7 +13,8 @@ import numpy as np
 import requests
 
 from campaigns.load.campaign import common_failures, forgotten, outcome, prepare, summary, warm_up
-from campaigns.load.client import ClientError, Session
+from campaigns.load.client import Session
+from campaigns.load.page import ClientError
 from campaigns.load.people import Person
 from campaigns.load.server import Server
 from campaigns.load.visit import Files, Log, Visit

@@ -19,7 +19,8 @@ from anisoalign_core.align import ALIGNERS
 from anisoalign_core.metrics import METRICS
 from anisoalign_core.plots.live.pack import unpack
 from app.widgets.common import three
-from campaigns.load.client import ClientError, Session
+from campaigns.load.client import Session
+from campaigns.load.page import ClientError
 from campaigns.load.people import CONTEST, CONTEST_SPLITS, Expected, Facts, Person
 
 NUMBER = re.compile(r"-?\d[\d.,]*(?:e[-+]?\d+)?")

@@ -199,7 +199,8 @@ def through(function: Callable[..., Float64], *matrices: Matrix) -> Matrix:
     ----------
     function : callable
         Of square arrays, giving one, and turning with them: ``f(Q A Qᵀ, …) = Q f(A, …) Qᵀ``. Sums,
-        products and powers do. One coordinate more than the span has is passed; it stands for all others.
+        products and powers do. One coordinate more than the span has is passed; it stands for all
+        others.
     matrices : Matrix
         Of one size.
     """

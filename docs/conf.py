@@ -22,7 +22,7 @@ extensions = [
     "sphinx_copybutton",
     "docs._site.formulas",
     "docs._site.links",
-    "docs._site.rooms",
+    "docs._site.leads",
     "docs._site.pictures",
 ]
 root_doc = "index"
@@ -35,7 +35,7 @@ nb_execution_mode = "off"  # notebooks hold what they showed; tests/test_noteboo
 nb_mime_priority_overrides = [("html", "image/png", 0), ("html", "text/html", 1)]
 suppress_warnings = ["mystnb.unknown_mime_type"]  # figures are shown by their still pictures
 
-autosummary_generate = False  # docs/_site/rooms.py writes the pages
+autosummary_generate = False  # docs/_site/reference.py writes the pages
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True

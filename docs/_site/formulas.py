@@ -18,7 +18,7 @@ SIGNS = re.compile(r"[Α-Ωα-ωϕ√‖∈∞≤≥≈≠⟨⟩∘·×←∩∪
 """What stands in formulas, and in no line of code."""
 
 BASE = r"(?<![\w.])[A-Za-zΑ-Ωα-ω][\u0300-\u036f]*′?|(?<=[)\]}‖|½²])"
-INDEX = r"_(?:\{([^{}]+)\}|([A-Za-zΑ-Ωα-ω]{1,2}|\d{1,3})(?![A-Za-z0-9_(]|\w))"
+INDEX = r"_(?:\{([^{}]+)\}|(max|min|[A-Za-zΑ-Ωα-ω]{1,2}|\d{1,3})(?![A-Za-zΑ-Ωα-ω0-9_]))"
 POWER = r"\^(?:\{([^{}]+)\}|(\([^()]+\)|[−+±-]{0,2}(?:[\d½∞]+|[A-Za-zΑ-Ωα-ω]{1,2})(?![A-Za-z])))"
 SET = re.compile(rf"({BASE})(?:{INDEX})?(?:{POWER})?")
 APART = (nodes.literal_block, nodes.title, nodes.raw, nodes.math, nodes.comment, desc_signature)

@@ -12,6 +12,7 @@ import ast
 import importlib
 import importlib.util
 import inspect
+import itertools
 import pkgutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,17 +21,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from docutils import nodes
-from sphinx.addnodes import desc_signature, pending_xref
-from sphinx.application import Sphinx
-from sphinx.pycode import ModuleAnalyzer
-from sphinx.transforms.post_transforms import SphinxPostTransform
-from sphinx.util import logging
-from sphinx.util.nodes import make_refnode
-
 PACKAGE = "anisoalign_core"
-ROOT = Path(__file__).resolve().parent.parent.parent
-DOCSTRING = "docstring of"
 ROOMS = {
     "": "every day",
     "embeddings": "sets of rows",
@@ -39,6 +30,7 @@ ROOMS = {
     "io": "reading and writing",
     "gap": "measuring the gap",
     "align": "corrections of rows",
+    "align.anisoalign": "the method of Yu et al.",
     "scoring": "corrections of scores",
     "metrics": "judging a correction",
     "compare": "comparing corrections",
@@ -49,6 +41,7 @@ ROOMS = {
     "bench": "many encoders",
     "geometry": "spectra, directions, residuals",
     "plots": "figures",
+    "plots.live": "the picture that moves",
     "publish": "boards as pages",
     "teach": "the Learn page's worlds",
     "samples": "the bundled sample",
@@ -66,7 +59,6 @@ SHARED = (
 """Modules on one page of what all rooms stand on, whose types and words others speak of."""
 
 ALSO = {
-    "": ("plots.live.picture.LivePicture",),
     "encode": ("configs.read_config",),
     "engine": ("dask.DaskEngine",),
     "io": ("captions.read_captions", "registry.streamed"),
@@ -83,8 +75,6 @@ WITHOUT = {
     "threads": "no names for use elsewhere",
 }
 """Rooms of the library without a page, and why."""
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -117,8 +107,7 @@ class Name:
         """Its docstring; of data, what stands below the assignment."""
         if inspect.isclass(self.thing) or inspect.isroutine(self.thing):
             return self.thing.__doc__ or ""
-        found = ModuleAnalyzer.for_module(self.home).find_attr_docs()
-        return "\n".join(found.get(("", self.name), []))
+        return said(self.home).get(self.name, "")
 
 
 Known = dict[tuple[str, str], Name]
@@ -129,9 +118,20 @@ def called(room: str) -> str:
     return f"{PACKAGE}.{room}".rstrip(".")
 
 
-def defines(module: str, name: str) -> bool:
-    """Whether a module assigns a name."""
-    return ("", name) in ModuleAnalyzer.for_module(module).find_attr_docs()
+@cache
+def said(module: str) -> dict[str, str]:
+    """Return what stands below each assignment of a module, by the name that is assigned."""
+    path = Path(str(importlib.import_module(module).__file__))
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    words: dict[str, str] = {}
+    for one, below in itertools.pairwise(body):
+        match one, below:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                words[name] = inspect.cleandoc(text)
+    return words
 
 
 def names(room: str) -> list[Name]:
@@ -155,7 +155,7 @@ def is_own(module: ModuleType, name: str) -> bool:
         return False
     if inspect.isclass(thing) or inspect.isroutine(thing):
         return bool(thing.__module__ == module.__name__)
-    return defines(module.__name__, name)
+    return name in said(module.__name__)
 
 
 def found(module: ModuleType, name: str) -> Name:
@@ -166,19 +166,6 @@ def found(module: ModuleType, name: str) -> Name:
     if inspect.isclass(thing) or inspect.isroutine(thing):
         return Name(module.__name__, name, thing, thing.__module__)
     return Name(module.__name__, name, thing, origin(module.__name__, name))
-
-
-@cache
-def outermost(parts: tuple[str, ...]) -> tuple[ModuleType, tuple[str, ...]]:
-    """Import as much of a dotted name as modules go, but for its last word; the rest is theirs."""
-    module, rest = importlib.import_module(parts[0]), parts[1:]
-    while len(rest) > 1 or (rest and not hasattr(module, rest[0])):
-        try:
-            module = importlib.import_module(f"{module.__name__}.{rest[0]}")
-        except ImportError:
-            break
-        rest = rest[1:]
-    return module, rest
 
 
 @cache
@@ -209,6 +196,9 @@ class Reference:
     def __init__(self, place: Path) -> None:
         self.place = place
         self.known: Known = {}
+        self.public = {
+            one.thing for each in ROOMS for one in names(each) if inspect.isclass(one.thing)
+        }
         self.pages: dict[str, list[str]] = {}
 
     def write(self) -> None:
@@ -282,13 +272,23 @@ class Reference:
             return []
         self.known[one.key] = one
         if inspect.isclass(one.thing):
-            return [f".. autoclass:: {one.full}", "   :members:", "   :show-inheritance:", ""]
+            return [f".. autoclass:: {one.full}", "   :members:", *self.inherited(one), ""]
         if inspect.isroutine(one.thing):
             return [f".. autofunction:: {one.full}", ""]
         said = [f"   {line}".rstrip() for line in one.words.splitlines()]
         table = [f"   {line}".rstrip() for line in registry(one.thing)]
         data = [f".. py:data:: {one.name}", f"   :module: {one.room}"]
         return [*data, "", *said, "", *table, ""]
+
+    def inherited(self, one: Name) -> list[str]:
+        """Options of a class: members of bases that no room names are shown as its own."""
+        _, *bases = one.thing.__mro__
+        inner = bool(bases) and bases[0].__module__.startswith(PACKAGE)
+        if not inner or bases[0] in self.public:
+            return ["   :show-inheritance:"]
+        ours = [each for each in bases if each.__module__.startswith(PACKAGE)]
+        end = next((each for each in bases if each in self.public or each not in ours), object)
+        return [f"   :inherited-members: {end.__name__}"]
 
     def daily(self) -> list[str]:
         """Make the page of the package itself: its names, and the rooms that describe them."""
@@ -330,7 +330,8 @@ def registry(thing: Any) -> list[str]:
     if not rows:
         return []
     has = [name for name in columns if isinstance(getattr(rows[0][1], name, None), str)]
-    lines = [".. list-table::", "   :header-rows: 1", "", "   * - name"]
+    lines = [".. list-table::", "   :class: registry", "   :header-rows: 1"]
+    lines += ["   :widths: auto", "", "   * - name"]
     lines += [f"     - {name}" for name in has]
     for key, value in rows:
         lines.append(f"   * - ``{key}``")
@@ -379,91 +380,3 @@ def command_line() -> list[str]:
 def literal(text: str) -> list[str]:
     """Return text as it is."""
     return [".. code-block:: none", "", *(f"   {line}".rstrip() for line in text.splitlines()), ""]
-
-
-class Leads(SphinxPostTransform):
-    """Leads every name of Python to where its thing is described, as Python itself finds it.
-
-    A docstring that speaks of what is described nowhere is a warning; a type in a signature, which
-    may be another library's, stays words.
-    """
-
-    default_priority = 5  # before Sphinx looks among all names, which takes half of the build
-    known: Known
-
-    def run(self, **options: Any) -> None:
-        """Replace every such name on a page."""
-        objects = self.env.domains.python_domain.objects
-        for node in list(self.document.findall(pending_xref)):
-            if node.get("refdomain") != "py":
-                continue
-            words = node.next_node(nodes.Element) or nodes.inline("", node.astext())
-            entry = objects.get(described(self.known, node))
-            if entry is not None:
-                builder, here = self.app.builder, self.env.docname
-                words = make_refnode(builder, here, entry.docname, entry.node_id, words.deepcopy())
-            elif DOCSTRING in (node.source or "") and not in_signature(node):
-                log.warning("%r is described nowhere", node["reftarget"], location=node)
-            node.replace_self(words)
-
-
-def described(known: Known, node: pending_xref) -> str:
-    """Return the name by which the reference has what a node speaks of; "" if it has not."""
-    scopes = [node.get("py:module") or "", PACKAGE, ""]
-    path = Path((node.source or "").partition(f":{DOCSTRING}")[0])
-    if path.is_relative_to(ROOT):
-        *above, last = path.relative_to(ROOT).with_suffix("").parts
-        scopes[:0] = [".".join((*above, last)).removesuffix(".__init__"), ".".join(above)]
-    inner = node.get("py:class") or ""
-    for scope in scopes:
-        for one in dict.fromkeys((inner, "")):
-            words = (scope, one, node["reftarget"])
-            place = locate(".".join(word for word in words if word), known)
-            if place:
-                return place
-    return ""
-
-
-def locate(dotted: str, known: Known) -> str:
-    """Return the name by which the reference has what Python finds under a dotted name."""
-    parts = dotted.split(".")
-    if parts[0] != PACKAGE:
-        return ""
-    module, rest = outermost(tuple(parts))
-    owner: Any = None
-    thing: Any = module
-    for part in rest:
-        owner, thing = thing, getattr(thing, part, None)
-    if inspect.ismodule(thing):
-        return thing.__name__
-    if inspect.ismodule(owner):
-        one = known.get(found(owner, parts[-1]).key) if thing is not None else None
-        return one.full if one else ""
-    if not inspect.isclass(owner):
-        return ""
-    first = next((each for each in owner.__mro__ if parts[-1] in vars(each)), owner)
-    one = known.get((first.__module__, first.__qualname__))
-    if one is None or (thing is None and parts[-1] not in inspect.get_annotations(owner)):
-        return ""
-    return one.full if thing is None else f"{one.full}.{parts[-1]}"
-
-
-def in_signature(node: nodes.Node) -> bool:
-    """Whether a node stands in a signature, not in words."""
-    while node.parent is not None and not isinstance(node, desc_signature):
-        node = node.parent
-    return isinstance(node, desc_signature)
-
-
-def prepare(app: Sphinx) -> None:
-    """Write the pages before any is read."""
-    reference = Reference(Path(app.srcdir) / "reference")
-    reference.write()
-    Leads.known = reference.known
-
-
-def setup(app: Sphinx) -> dict[str, bool]:
-    """Tell Sphinx."""
-    app.connect("builder-inited", prepare)
-    app.add_post_transform(Leads)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}

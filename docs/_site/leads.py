@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -32,7 +33,7 @@ class Leads(SphinxPostTransform):
     """
 
     default_priority = 5  # before Sphinx looks among all names, which takes half of the build
-    known: Known
+    where: Callable[[str], str]
 
     def run(self, **options: Any) -> None:
         """Replace every such name on a page."""
@@ -41,7 +42,7 @@ class Leads(SphinxPostTransform):
             if node.get("refdomain") != "py":
                 continue
             words = node.next_node(nodes.Element) or nodes.inline("", node.astext())
-            entry = objects.get(described(self.known, node))
+            entry = objects.get(described(type(self).where, node))
             if entry is not None:
                 builder, here = self.app.builder, self.env.docname
                 words = make_refnode(builder, here, entry.docname, entry.node_id, words.deepcopy())
@@ -50,20 +51,22 @@ class Leads(SphinxPostTransform):
             node.replace_self(words)
 
 
-def described(known: Known, node: pending_xref) -> str:
+def described(where: Callable[[str], str], node: pending_xref) -> str:
     """Return the name by which the reference has what a node speaks of; "" if it has not."""
     scopes = [node.get("py:module") or "", PACKAGE, ""]
-    path = Path((node.source or "").partition(f":{DOCSTRING}")[0])
-    if path.is_relative_to(ROOT):
-        *above, last = path.relative_to(ROOT).with_suffix("").parts
+    place, _, thing = (node.source or "").partition(f":{DOCSTRING} ")
+    if thing:  # the module that defines it, which may be another's than the page's, and its room
+        module, _ = outermost(tuple(thing.split(".")))
+        scopes[:0] = [module.__name__]
+        *above, last = Path(place).relative_to(ROOT).with_suffix("").parts
         scopes[:0] = [".".join((*above, last)).removesuffix(".__init__"), ".".join(above)]
     inner = node.get("py:class") or ""
     for scope in scopes:
         for one in dict.fromkeys((inner, "")):
             words = (scope, one, node["reftarget"])
-            place = locate(".".join(word for word in words if word), known)
-            if place:
-                return place
+            found_at = where(".".join(word for word in words if word))
+            if found_at:
+                return found_at
     return ""
 
 
@@ -80,7 +83,7 @@ def outermost(parts: tuple[str, ...]) -> tuple[ModuleType, tuple[str, ...]]:
     return module, rest
 
 
-def locate(dotted: str, known: Known) -> str:
+def locate(known: Known, dotted: str) -> str:
     """Return the name by which the reference has what Python finds under a dotted name."""
     parts = dotted.split(".")
     if parts[0] != PACKAGE:
@@ -115,7 +118,7 @@ def prepare(app: Sphinx) -> None:
     """Write the pages before any is read."""
     reference = Reference(Path(app.srcdir) / "reference")
     reference.write()
-    Leads.known = reference.known
+    Leads.where = cache(partial(locate, reference.known))  # the same names, again and again
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
 PAIRS = 1500
 PICTURES = {"bounded": "scenes", "untrained": "scenes-untrained"}
@@ -23,6 +25,10 @@ def make(app: Sphinx, error: Exception | None) -> None:
         pair = aa.load_sample(sample).take(range(PAIRS))
         picture = aa.live(aa.BoundedTransport(bound=0.2), pair)
         picture.to_html(place / f"{name}.html")
+    for page in Path(app.outdir).glob("*.html"):
+        for asked in re.findall(r'<iframe[^>]* src="([^"]+)"', page.read_text(encoding="utf-8")):
+            if not (page.parent / asked).is_file():
+                raise ExtensionError(f"{page.name} shows {asked}, which is not there")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

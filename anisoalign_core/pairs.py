@@ -24,6 +24,7 @@ from anisoalign_core.splitting import Split, split_rows, uncopied, without_copie
 from anisoalign_core.things import Things, merged, numbers
 
 Repeats = Literal["group", "error", "first"]
+"""What rows of one side that share an id become: rows of one thing, a refusal, the first alone."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

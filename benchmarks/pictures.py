@@ -1,8 +1,8 @@
 """Screenshots of the app, in a headless Chromium against a running server.
 
 Run ``streamlit run app/Home.py`` in one terminal and ``python -m benchmarks.pictures`` in another:
-that makes the pictures of docs/WALKTHROUGH.md. ``--review FOLDER`` takes every page whole, light and dark, wide,
-narrow and as a telephone has it, to be looked at.
+that makes the pictures of docs/WALKTHROUGH.md. ``--review FOLDER`` takes every page whole, light
+and dark, wide, narrow and as a telephone has it, to be looked at.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 """Settings of the documentation site: ``sphinx-build -W --keep-going -b html docs site``."""
 
+import os
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+os.environ["COLUMNS"] = "88"  # the width of the help of the command line
 
 from anisoalign_core import __version__  # noqa: E402
 
@@ -39,6 +41,7 @@ autosummary_generate = False  # docs/_site/reference.py writes the pages
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
 autodoc_preserve_defaults = True
+autodoc_type_aliases = {name: name for name in ("Float32", "Float64", "Integers", "Strings")}
 python_maximum_signature_line_length = 88
 numpydoc_show_class_members = False
 add_module_names = False

@@ -197,9 +197,10 @@ def through(function: Callable[..., Float64], *matrices: Matrix) -> Matrix:
 
     Parameters
     ----------
-    function : callable(*arrays) -> array
-        Of square arrays, and turning with them: ``f(Q A Qᵀ, …) = Q f(A, …) Qᵀ``. Sums, products and
-        powers do. One coordinate more than the span has is passed; it stands for all others.
+    function : callable
+        Of square arrays, giving one, and turning with them: ``f(Q A Qᵀ, …) = Q f(A, …) Qᵀ``. Sums,
+        products and powers do. One coordinate more than the span has is passed; it stands for all
+        others.
     matrices : Matrix
         Of one size.
     """

@@ -1,8 +1,7 @@
 """A source and a target set together: matched by row or id, and split into fit and hold-out.
 
-Rows that share an id show one *thing* (:class:`~anisoalign_core.things.Things`), any number of them
-on either side: five captions of one picture, four photos of one product. Whatever is drawn (splits,
-halves, re-pairings) is drawn by thing, so that no thing is both fitted and held out.
+Rows that share an id show one *thing* (:class:`~anisoalign_core.things.Things`): five captions of
+one picture. Splits, halves and re-pairings draw things, so that none is both fitted and held out.
 """
 
 from __future__ import annotations
@@ -24,6 +23,7 @@ from anisoalign_core.splitting import Split, split_rows, uncopied, without_copie
 from anisoalign_core.things import Things, merged, numbers
 
 Repeats = Literal["group", "error", "first"]
+"""What rows of one side that share an id become: rows of one thing, a refusal, the first alone."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

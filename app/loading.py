@@ -1,93 +1,205 @@
-"""From what a person uploads or picks to an EmbeddingPair: all or nothing."""
+"""From what a person drops or picks to an EmbeddingPair: all or nothing."""
 
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from pathlib import Path, PurePath
-from typing import Literal
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError
 from anisoalign_core.files.source import Choice, Source
-from anisoalign_core.io import load, load_bytes, load_pair, load_pair_bytes
+from anisoalign_core.io import load, load_bytes
 from anisoalign_core.io.beside import read_ids
-from anisoalign_core.io.captions import read_captions
-from anisoalign_core.io.columns import plain_name
-from anisoalign_core.io.keys import Role, role_of
+from anisoalign_core.io.captions import is_picture
+from anisoalign_core.io.pair_file import read_pair
+from anisoalign_core.io.reading import paired
 from anisoalign_core.io.registry import suffix_of, suffixes
+from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.things import Things
+from app.proposal import WAYS, Proposal, Way
+from app.recognise import LINES, PAIR_KEYS, SHARD, Seen, captions_of, look, look_at_shards
+
+SHARDS = "clip-retrieval"
+"""What uploaded shards together are called."""
 
 
 @dataclass(frozen=True)
-class Upload:
-    """A file's bytes and the name its owner gave it; the name is data, never a path."""
+class Given:
+    """What is given as one thing: a file or a folder, pictures, or shards that belong together.
 
-    name: str
-    data: bytes
+    Attributes
+    ----------
+    identity : str
+    source : Source
+        Its name is data, never a path.
+    inside : tuple of Source
+        The pictures, or the shards, where there are several.
+    """
+
+    identity: str
+    source: Source
+    inside: tuple[Source, ...] = ()
 
     @property
-    def source(self) -> Source:
-        """What readers take."""
-        return Source(self.name, data=self.data)
+    def sources(self) -> tuple[Source, ...]:
+        """All its files."""
+        return self.inside or (self.source,)
 
-
-@dataclass(frozen=True)
-class Side:
-    """What was given for one modality."""
-
-    modality: str
-    vectors: Upload | None
-    ids: Upload | None = None
-    captions: Upload | None = None
-    choice: Choice = field(default_factory=Choice)
-
-    def read(self, drop_invalid: bool) -> EmbeddingSet:
-        """Parse and check."""
-        if self.vectors is None:
-            raise FormatError(f"There is no file for {self.modality}. Choose one.")
-        return load_bytes(
-            self.vectors.data,
-            self.vectors.name,
-            modality=self.modality,
-            drop_invalid=drop_invalid,
-            ids=None if self.ids is None else read_ids(self.ids.source),
-            captions=None if self.captions is None else read_captions(self.captions.source),
-            id_column=self.choice.id_column,
-            drop_columns=self.choice.drop_columns,
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return sum(
+            len(one.data or b"") if one.path is None else size_below(one.path)
+            for one in self.sources
         )
 
+    def look(self) -> Seen:
+        """Say what it is."""
+        if not self.inside:
+            return look(self.source)
+        if is_picture(self.inside[0].name):
+            return Seen(self.source.name, "pictures", count=len(self.inside), ids=True)
+        return look_at_shards(self.source.name, self.inside)
 
-SAYS: dict[str, Role] = {
-    **dict.fromkeys(("photo", "photos", "picture", "pictures", "imgs", "frames"), "target"),
-    **dict.fromkeys(("caption", "captions", "sentence", "sentences", "title", "titles"), "source"),
-}
-"""Words in files' names, besides those that columns have, and the side that they mean."""
+    @contextmanager
+    def opened(self) -> Iterator[Source]:
+        """Yield what readers take; uploaded shards lie in a folder for that long."""
+        if not self.inside:
+            yield self.source
+            return
+        with tempfile.TemporaryDirectory() as place:
+            folder = Path(place) / SHARDS
+            for one in self.inside:
+                match = SHARD.fullmatch(PurePosixPath(one.name).name)
+                assert match is not None and one.data is not None
+                (folder / match[1]).mkdir(parents=True, exist_ok=True)
+                (folder / match[1] / match[0]).write_bytes(one.data)
+            yield Source(self.source.name, folder)
 
 
-def misplaced(target: Side, source: Side) -> Side | None:
-    """Return a side whose file is called after the other side, and not after its own."""
-    for side, role, other in ((target, "target", source), (source, "source", target)):
-        if side.vectors is None:
-            continue
-        said = set(re.split(r"[^a-z]+", PurePath(side.vectors.name).name.lower()))
-        if _names(said, other.modality, "source" if role == "target" else "target") and not _names(
-            said, side.modality, role
-        ):
-            return side
-    return None
+def together(files: Sequence[tuple[str, Source]]) -> list[Given]:
+    """Put pictures together, and uploaded shards that clip-retrieval wrote; hidden files go."""
+    files = [one for one in files if not any(p[0] in "._" for p in _parts(one[1].name))]
+    pictures = [one for one in files if is_picture(one[1].name)]
+    shards = [
+        one for one in files if one[1].path is None and SHARD.fullmatch(_parts(one[1].name)[-1])
+    ]
+    if len({_parts(source.name)[-1].partition("_")[0] for _, source in shards}) < 2:
+        shards = []
+    grouped = {identity for identity, _ in (*pictures, *shards)}
+    found = [Given(identity, source) for identity, source in files if identity not in grouped]
+    for what, group in ((f"{len(pictures):,} pictures", pictures), (SHARDS, shards)):
+        if len(group) == 1:
+            found.append(Given(*group[0]))
+        elif group:
+            inside = tuple(source for _, source in group)
+            found.append(Given("|".join(one for one, _ in group), Source(what, data=b""), inside))
+    return found
 
 
-def _names(said: set[str], modality: str, role: str) -> bool:
-    """Whether words of a file's name mean a modality, which stands on a side."""
-    own = role_of(modality) or role
-    called = plain_name(modality)
-    return bool({called, f"{called}s"} & said) or any(
-        (SAYS.get(word) or role_of(word)) == own for word in said
-    )
+def _parts(name: str) -> tuple[str, ...]:
+    return PurePosixPath(name).parts or (".",)
+
+
+def read_sides(
+    given: Sequence[Given],
+    proposal: Proposal,
+    choices: Mapping[int, Choice],
+    tell: Progress,
+    *,
+    drop_invalid: bool = False,
+    encoder: str = "",
+) -> tuple[EmbeddingPair, list[str]]:
+    """Read what was given as it was understood, and pair it; notes say what did not fit.
+
+    Parameters
+    ----------
+    given : sequence of Given
+    proposal : Proposal
+        With both sides, and nothing left to ask.
+    choices : mapping of int to Choice
+        Columns, by the file.
+    tell : Progress
+    drop_invalid : bool
+    encoder : str
+        Its name, in place of what files say.
+    """
+    sides: dict[Way, EmbeddingSet] = {}
+    whole: EmbeddingPair | None = None
+    notes: list[str] = []
+    for way, side in proposal.sides.items():
+        assert side.file is not None
+        if side.array is not None and side.array.key in PAIR_KEYS and proposal.one_file:
+            whole = whole or read_pair(given[side.file].source)
+            sides[way] = getattr(whole, way)
+            if proposal.names[way] != way:
+                sides[way] = replace(sides[way], modality=proposal.names[way])
+        else:
+            lines = [read_ids(given[i].source) for i in proposal.given("ids", way)]
+            choice = choices.get(side.file, Choice())
+            more: dict[str, Any] = {
+                "modality": proposal.names[way],
+                "key": None if side.array is None else side.array.key,
+                "drop_invalid": drop_invalid,
+                "ids": lines[0] if lines else None,
+                "id_column": choice.id_column,
+                "drop_columns": choice.drop_columns,
+            }
+            with given[side.file].opened() as source:
+                if source.path is None:
+                    sides[way] = load_bytes(source.data or b"", source.name, **more)
+                else:
+                    sides[way] = load(source.path, **more)
+        if encoder:
+            known = replace(sides[way].provenance, model=encoder)
+            sides[way] = replace(sides[way], provenance=known)
+        sides[way], said = _furnished(sides[way], way, given, proposal, tell)
+        notes += said
+    first, second = sides["source"], sides["target"]
+    if whole is not None and proposal.by == "row":
+        return replace(whole, source=first, target=second), notes
+    if proposal.one_file and proposal.by == "row":
+        return paired(first, second), notes
+    return EmbeddingPair.match(first, second, proposal.by or "none"), notes
+
+
+def add_to(
+    pair: EmbeddingPair, given: Sequence[Given], proposal: Proposal, tell: Progress
+) -> tuple[EmbeddingPair, list[str]]:
+    """Add captions and pictures to the pair that is loaded."""
+    sides: dict[Way, EmbeddingSet] = {}
+    notes: list[str] = []
+    for way in WAYS:
+        sides[way], said = _furnished(getattr(pair, way), way, given, proposal, tell)
+        notes += said
+    return replace(pair, source=sides["source"], target=sides["target"]), notes
+
+
+def _furnished(
+    data: EmbeddingSet, way: Way, given: Sequence[Given], proposal: Proposal, tell: Progress
+) -> tuple[EmbeddingSet, list[str]]:
+    """Add a side's pictures and captions; captions of their own come before those of pictures."""
+    from anisoalign_core.encode.furnish import furnish
+    from anisoalign_core.encode.inputs import find_items
+
+    notes: list[str] = []
+    files = proposal.given("pictures", way)
+    if files:
+        items = find_items([source for i in files for source in given[i].sources])
+        by = proposal.parts[files[0]].by or "id"
+        data, said = furnish(data, None, items, by=by, progress=tell)
+        notes += said
+    for i in proposal.given("captions", way):
+        by = proposal.parts[i].by or "id"
+        data, said = furnish(data, captions_of(given[i].source), by=by)
+        notes += said
+    return data, notes
 
 
 def turned(pair: EmbeddingPair) -> EmbeddingPair:
@@ -101,41 +213,6 @@ def turned(pair: EmbeddingPair) -> EmbeddingPair:
         pair.unmatched_source,
         pair.joined_by_id,
         None if things is None else Things(things.target, things.source, things.count),
-    )
-
-
-def pair_from_sides(
-    source: Side,
-    target: Side,
-    by: Literal["row", "id", "none"],
-    *,
-    drop_invalid: bool = False,
-) -> EmbeddingPair:
-    """Read both sides and pair them."""
-    return EmbeddingPair.match(
-        source.read(drop_invalid),
-        target.read(drop_invalid),
-        by,
-    )
-
-
-def pair_from_upload(
-    upload: Upload,
-    target_modality: str,
-    source_modality: str,
-    *,
-    drop_invalid: bool = False,
-    choice: Choice | None = None,
-) -> EmbeddingPair:
-    """Read one file that holds both sides, paired by row."""
-    return load_pair_bytes(
-        upload.data,
-        upload.name,
-        target_modality=target_modality,
-        source_modality=source_modality,
-        drop_invalid=drop_invalid,
-        id_column=None if choice is None else choice.id_column,
-        drop_columns=() if choice is None else choice.drop_columns,
     )
 
 
@@ -182,7 +259,7 @@ def size_below(path: Path) -> int:
 
 def listing(root: Path, limit: int = 500) -> list[str]:
     """Files and clip-retrieval folders below ``root`` that can be loaded, as relative paths."""
-    found, known = [], suffixes(uploads=True)
+    found, known = [], {*suffixes(uploads=True), *LINES, ".zip"}
     for path in sorted(root.rglob("*")):
         if path.is_dir() and (path / "img_emb").is_dir():
             found.append(f"{path.relative_to(root)}/")
@@ -195,38 +272,3 @@ def listing(root: Path, limit: int = 500) -> list[str]:
         if len(found) == limit:
             break
     return found
-
-
-def pair_from_server(
-    root: Path,
-    source: str,
-    target: str,
-    modalities: tuple[str, str],
-    by: Literal["row", "id", "none"],
-    *,
-    drop_invalid: bool = False,
-    choices: Sequence[Choice] = (Choice(), Choice()),
-) -> EmbeddingPair:
-    """Read a pair from the server folder: two files, or the same file or folder twice."""
-    source_modality, target_modality = modalities
-    first, second = within(root, source), within(root, target)
-    if first == second:
-        return load_pair(
-            first,
-            target_modality=target_modality,
-            source_modality=source_modality,
-            drop_invalid=drop_invalid,
-            id_column=choices[1].id_column,
-            drop_columns=choices[1].drop_columns,
-        )
-    sides = [
-        load(
-            path,
-            modality=modality,
-            drop_invalid=drop_invalid,
-            id_column=choice.id_column,
-            drop_columns=choice.drop_columns,
-        )
-        for path, modality, choice in zip((first, second), modalities, choices, strict=True)
-    ]
-    return EmbeddingPair.match(sides[0], sides[1], by)

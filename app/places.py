@@ -55,6 +55,11 @@ class Places:
         """Return how many places are taken."""
         return len(self._taken)
 
+    def last_used(self) -> float:
+        """Return when any place was used last, on the clock of `time.monotonic`; else 0."""
+        with self._lock:
+            return max((place.used for place in self._taken), default=0.0)
+
     def enter(self) -> Place:
         """Take a place.
 

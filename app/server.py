@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import threading
+import time
 import weakref
 from dataclasses import dataclass, field
 from functools import cache
@@ -21,6 +22,7 @@ from app.settings import settings
 from app.turns import Turns
 
 TRIM_SECONDS = 2.0
+COLLECT_SECONDS = 30.0
 M_MMAP_THRESHOLD = -3
 """The option's number in glibc's malloc.h."""
 MMAP_BYTES = 1 << 20
@@ -41,6 +43,7 @@ def server() -> Server:
     """Return the server's own; threads are bounded when it is first asked for."""
     chosen = settings()
     _give_back_large_blocks()
+    threading.Thread(target=_collect, name="collect", daemon=True).start()
     if THREADS_VARIABLE in os.environ:
         limit_blas(usable_cores())
     return Server(
@@ -61,6 +64,21 @@ def _give_back_large_blocks() -> None:
         set_option = getattr(ctypes.CDLL(None), "mallopt", None)
         if set_option is not None:
             set_option(M_MMAP_THRESHOLD, MMAP_BYTES)
+
+
+def _collect() -> None:
+    """Collect cycles every few seconds while the app is used, for all sessions at once.
+
+    Streamlit would after each run of each page: with all that a server has imported it takes longer
+    than the run itself.
+    """
+    seen = 0.0
+    while True:
+        time.sleep(COLLECT_SECONDS)
+        used = server().places.last_used()
+        if used > seen:
+            seen = used
+            gc.collect()
 
 
 def _leave(place: Place) -> None:
@@ -86,11 +104,21 @@ class Alive:
         weakref.finalize(self, give_back_later).atexit = False
 
 
+_GOING_BACK = threading.Lock()
+"""Held from when memory is to be given back until it is."""
+
+
 def give_back_later() -> None:
-    """Give memory back when what is being let go is gone."""
-    timer = threading.Timer(TRIM_SECONDS, give_back)
-    timer.daemon = True
-    timer.start()
+    """Give memory back when what is being let go is gone: in a moment, once for all who ask."""
+    if _GOING_BACK.acquire(blocking=False):
+        timer = threading.Timer(TRIM_SECONDS, _go_back)
+        timer.daemon = True
+        timer.start()
+
+
+def _go_back() -> None:
+    _GOING_BACK.release()  # who asks from now on is not served by what begins here
+    give_back()
 
 
 def give_back() -> None:

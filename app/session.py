@@ -6,7 +6,6 @@ sessions share. Only the bundled sample, which is nobody's data, is shared.
 
 from __future__ import annotations
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
@@ -21,11 +20,13 @@ from anisoalign_core.gap.report import GapReport
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair, Split
 from anisoalign_core.samples import SAMPLES, load_sample, sample_report
+from anisoalign_core.threads import one_thread
 from app.loading import turned
 from app.places import bytes_of
 from app.server import Alive, give_back_later, place, server
 from app.settings import IDLE_CHECK_SECONDS, settings
-from app.widgets.progress import cancellable
+from app.shared import OfSamples
+from app.widgets.progress import cancellable, waiting
 
 T = TypeVar("T")
 DEFAULT_SAMPLE = "scenes"
@@ -177,6 +178,8 @@ def use_pair(loaded: Loaded | None) -> None:
     """
     if loaded is not None and loaded.sample is None:
         ask_for_room(bytes_of([loaded.pair]), loaded.title)
+    if "loaded" in st.session_state:
+        give_back_later()
     st.session_state["loaded"] = loaded
     st.session_state["results"] = OrderedDict()
     st.session_state["selections"] = {}
@@ -222,12 +225,7 @@ def result(key: Hashable, build: Callable[[], T]) -> T:
         kept: T = st.session_state["results"][full]
         return kept
     if _is_nobodys(key):
-        shared = _of_samples()
-        found = shared.get(full)
-        if found is None:
-            found = build()
-            shared.keep(full, found)
-        return cast("T", found)
+        return cast("T", _of_samples().once(full, one_thread()(build)))
     results: OrderedDict[Hashable, Any] = st.session_state["results"]
     results[full] = made = build()
     _forget(results, key)
@@ -239,7 +237,7 @@ def already(key: Hashable) -> bool:
     full = _full(key)
     if full in st.session_state["results"]:
         return True
-    return _is_nobodys(key) and _of_samples().get(full) is not None
+    return _is_nobodys(key) and full in _of_samples()
 
 
 def _full(key: Hashable) -> tuple[str | None, Hashable]:
@@ -248,32 +246,10 @@ def _full(key: Hashable) -> tuple[str | None, Hashable]:
 
 
 OF_SAMPLES = frozenset(
-    ("study", "trial", "plane", "auto", "live", "scores", "split", "bounded curve", "bench_entry")
-) | frozenset(("directions", "contents", "reading", "seen", "groups", "umap"))
+    "study trial plane auto curve live scores split bench_entry directions contents reading seen "
+    "groups umap figure".split()
+) | {"bounded curve", "live scores"}
 """Kinds of results that depend on the pair and their key alone, whoever asks."""
-MOST_OF_SAMPLES = 150
-
-
-class OfSamples:
-    """What was computed from bundled samples: it is nobody's, so sessions share it."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
-
-    def get(self, key: Hashable) -> Any:
-        """Return what is kept, or None."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def keep(self, key: Hashable, found: Any) -> None:
-        """Keep a result, and let go of those used longest ago."""
-        with self._lock:
-            self._kept[key] = found
-            while len(self._kept) > MOST_OF_SAMPLES:
-                self._kept.popitem(last=False)
 
 
 @st.cache_resource
@@ -296,6 +272,8 @@ def _forget(results: OrderedDict[Hashable, Any], key: Hashable) -> None:
     alike = [full for full in results if isinstance(full, tuple) and _kind(full[1]) == kind]
     for old in alike[: max(len(alike) - KEPT_HEAVY.get(kind, KEPT_RESULTS), 0)]:
         del results[old]
+        if kind in KEPT_HEAVY:
+            give_back_later()
     while len(results) > KEPT_RESULTS:
         results.popitem(last=False)
 
@@ -310,12 +288,13 @@ def long_result(
     """Like :func:`result`, for work that shows progress, waits its turn and can be cancelled."""
     digest = require_pair().digest
 
-    def unless_made(tell: Progress) -> T:
-        """Build it, unless somebody did while this waited for its turn."""
-        made = _of_samples().get(_full(key)) if _is_nobodys(key) else None
-        return build(tell) if made is None else cast("T", made)
+    def made() -> T:
+        return cancellable((digest, key), what, build, long=long)
 
-    return result(key, lambda: cancellable((digest, key), what, unless_made, long=long))
+    if not _is_nobodys(key):
+        return result(key, made)
+    with waiting(what) as wait:
+        return cast("T", _of_samples().once(_full(key), one_thread()(made), wait))
 
 
 def report() -> GapReport:

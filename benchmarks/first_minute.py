@@ -6,14 +6,13 @@ Home's heading stands, *numbers* until the cards do. *Work* is the processor tim
 took meanwhile: it says the same on a busy machine.
 
 Run ``python -m benchmarks.first_minute [--out docs/INSTALL.md]`` in the checkout; needs Chromium.
-``--command "anisoalign studio --headless --port PORT"`` measures what is installed elsewhere.
+``--python`` is the interpreter of another environment that this version is installed in.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import shlex
 import shutil
 import statistics
 import sys
@@ -25,8 +24,12 @@ from playwright.sync_api import Browser, sync_playwright
 from benchmarks.document import replace_section
 from campaigns.load.server import Server
 
-HOME = f"{shlex.quote(sys.executable)} -m streamlit run {Path('app/Home.py').resolve()}"
-CHECKOUT = f"{HOME} --server.port PORT --server.headless true --server.fileWatcherType none"
+HOME = Path(__file__).resolve().parents[1] / "app" / "Home.py"
+WAYS = {
+    "anisoalign studio": "-m anisoalign_core.cli studio --headless --port PORT",
+    "streamlit run app/Home.py": f"-m streamlit run {HOME} --server.port PORT "
+    "--server.headless true",
+}
 NUMBERS = """
 () => document.querySelectorAll('[data-testid="stMetricValue"]').length >= 4
   && [...document.querySelectorAll('[data-testid="stMetricValue"]')].every((one) => one.innerText)
@@ -41,9 +44,9 @@ def work(server: Server) -> float:
     return sum(map(int, fields.split()[11:13])) / TICKS
 
 
-def once(browser: Browser, command: str) -> dict[str, float]:
+def once(browser: Browser, command: list[str]) -> dict[str, float]:
     """Return the seconds of each part, for one new server."""
-    given = lambda port: shlex.split(command.replace("PORT", str(port)))  # noqa: E731
+    given = lambda port: [str(port) if part == "PORT" else part for part in command]  # noqa: E731
     with Server(keep=1, every=60, command=given) as server:
         found = {"answers": server.now()}
         context = browser.new_context(viewport={"width": 1440, "height": 1000})
@@ -65,34 +68,36 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--command", default=CHECKOUT)
+    parser.add_argument("--python", default=sys.executable)
     options = parser.parse_args()
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # as where nobody set it
+    rows = []
     with sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        once(browser, options.command)  # compiles, and reads the disk
-        runs = []
-        for _ in range(options.repeats):
-            runs.append(once(browser, options.command))
-            print({name: round(taken, 2) for name, taken in runs[-1].items()}, flush=True)
+        for name, way in WAYS.items():
+            command = [options.python, *way.split()]
+            once(browser, command)  # compiles, and reads the disk
+            runs = [once(browser, command) for _ in range(options.repeats)]
+            cells = [f"`{name}`"]
+            for part in PARTS:
+                each = [run[part] for run in runs]
+                cells.append(
+                    f"{statistics.median(each):.1f} s ({min(each):.1f} to {max(each):.1f})"
+                )
+            rows.append(f"| {' | '.join(cells)} |")
+            print(rows[-1], flush=True)
         browser.close()
-    found = {name: [run[name] for run in runs] for name in PARTS}
     load = os.getloadavg()[0]
     lines = [
         f"Made by `python -m benchmarks.first_minute`: medians of {options.repeats} new servers, "
         f"and the least and most, on {os.cpu_count()} cores with a load of {load:.0f} at the end.",
         "",
-        "| server answers | title | first numbers | server's work for them |",
-        "|---|---|---|---|",
-        "".join(
-            f"| {statistics.median(each):.2f} s ({min(each):.2f} to {max(each):.2f}) "
-            for each in found.values()
-        )
-        + "|",
+        "| started by | server answers | title | first numbers | server's work for them |",
+        "|---|---|---|---|---|",
+        *rows,
     ]
-    print("\n".join(lines))
     if options.out:
         replace_section(options.out, "first minute", "\n".join(lines))
 

@@ -1,8 +1,8 @@
 """Screenshots of the app, in a headless Chromium against a running server.
 
 Run ``streamlit run app/Home.py`` in one terminal and ``python -m benchmarks.pictures`` in another:
-that makes the README's pictures. ``--review FOLDER`` takes every page whole, light and dark, wide,
-narrow and as a telephone has it, to be looked at.
+that makes the pictures of docs/WALKTHROUGH.md. ``--review FOLDER`` takes every page whole, light
+and dark, wide, narrow and as a telephone has it, to be looked at.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-README_PAGES = {"spectra": "", "directions": "", "correct": "", "learn": "?step=6"}
-"""Pages of the README's pictures, and what their addresses ask for."""
+WALKED = {"spectra": "", "directions": "", "correct": "", "learn": "?step=6"}
+"""Pages of the walk-through's pictures, and what their addresses ask for."""
 SHOW = "Show it without a prediction"
 PAGES = (
     "",
@@ -44,9 +44,9 @@ def settle(page: Page) -> None:
     page.wait_for_timeout(1500)
 
 
-def for_readme(browser: Browser, url: str, out: Path) -> None:
-    """Take the README's pictures: the top of some pages."""
-    for name, query in README_PAGES.items():
+def for_walkthrough(browser: Browser, url: str, out: Path) -> None:
+    """Take the walk-through's pictures: the top of some pages."""
+    for name, query in WALKED.items():
         page = browser.new_page(viewport={"width": 1440, "height": 1180})  # a visit of its own
         page.goto(f"{url}/{name}{query}")
         settle(page)
@@ -95,7 +95,7 @@ def main() -> None:
         browser = driver.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
-        (for_review if options.review else for_readme)(browser, options.url, out)
+        (for_review if options.review else for_walkthrough)(browser, options.url, out)
         browser.close()
 
 

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from app.session import report, require_pair
+from app.session import report, require_pair, result
 from app.widgets.bench import keep_section
 from app.widgets.common import Number, figure, guard, number_row, page_header, plain, three
 from app.widgets.glance import first_report
-from app.widgets.spectra import curves_of, in_words, spectra_numbers
+from app.widgets.spectra import curves_of, drawn_once, in_words, spectra_numbers
 
 page_header("Spectra", "How large is the gap, and over how many directions is it spread?")
 pair = require_pair()
@@ -30,7 +30,7 @@ with guard():
             icon=":material/link_off:",
         )
     figure(
-        found.plot("spectra"),
+        drawn_once(found, "spectra"),
         caption=f"Eigenvalues of the centred covariances of {rows}; both axes logarithmic. Decay "
         f"exponents over ranks {found.spectra.decay_range[0]} to {found.spectra.decay_range[1]}: "
         f"{plain(names[0])} {three(found.spectra.target.decay_exponent)}, {plain(names[1])} "
@@ -42,7 +42,7 @@ with guard():
     if found.residual is not None:
         st.subheader("Bias against residual", anchor=False)
         figure(
-            found.plot("bias"),
+            drawn_once(found, "bias"),
             caption=f"The mean squared distance between partners, {rows}, split exactly into "
             f"G_μ² and tr Σ_r. Residual share {three(found.residual.share.value)} "
             f"(95 % {three(found.residual.share.low)} to {three(found.residual.share.high)}).",
@@ -53,7 +53,7 @@ with guard():
         with left:
             st.subheader("Where the residual lives", anchor=False)
             figure(
-                found.plot("energy"),
+                drawn_once(found, "energy"),
                 caption="Share of the residual's variance in its K leading directions "
                 f"({three(found.residual.energy_ranks.get(10))} in ten), centred, all pairs. Above "
                 "the dashed line partners would concentrate it more than random pairs do.",
@@ -63,7 +63,7 @@ with guard():
         with right:
             st.subheader("Shared or opposed", anchor=False)
             figure(
-                found.plot("ratio"),
+                drawn_once(found, "ratio"),
                 caption="Residual variance over that of random pairs, per direction, in the "
                 f"{len(drawn.ratios)} directions that hold 90 % of Σ_x + Σ_y. Below 1 partners "
                 f"agree. All together: {three(found.residual.trace_ratio)}.",
@@ -74,7 +74,7 @@ with guard():
     with left:
         st.subheader("Do leading directions agree?", anchor=False)
         figure(
-            found.plot("overlap"),
+            drawn_once(found, "overlap"),
             caption="Overlap O_q of the leading q eigenvectors of both covariances, between chance "
             "(dotted) and two halves of one modality (points; half the rows each).",
             alt="Subspace overlap against rank with random line and ceiling",
@@ -83,7 +83,7 @@ with guard():
     with right:
         st.subheader("Principal angles", anchor=False)
         figure(
-            found.plot("angles"),
+            drawn_once(found, "angles"),
             caption=f"Angles between the leading {len(drawn.angles)}-dimensional subspaces; the "
             f"smallest is {three(float(drawn.angles[0]) * 57.29578)}°. 0° is a common direction.",
             alt="Principal angles in degrees",
@@ -92,7 +92,7 @@ with guard():
     if found.bias.top_coordinates:
         st.subheader("Do a few coordinates carry the gap?", anchor=False)
         figure(
-            found.plot("few"),
+            drawn_once(found, "few"),
             caption="Cumulative share of ‖Δ‖² in the largest raw coordinates of the encoder's own "
             f"basis (Schrodi et al. 2024). Evenly spread, one would hold {three(1 / pair.dim)}.",
             alt="Cumulative share of the gap in the largest coordinates",
@@ -100,7 +100,7 @@ with guard():
         )
     with st.expander("All numbers, with intervals and nulls"):
         st.dataframe(
-            in_words(found),
+            result(("figure", "table"), lambda: in_words(found)),
             width="stretch",
             height="content",
             column_config={
@@ -113,5 +113,6 @@ with guard():
         )
         for note in found.notes:
             st.caption(plain(note))
-        st.download_button("Report (JSON)", found.to_json(), "gap-report.json", on_click="ignore")
+        text = result(("figure", "JSON"), found.to_json)
+        st.download_button("Report (JSON)", text, "gap-report.json", on_click="ignore")
     keep_section()

@@ -31,6 +31,7 @@ SLOW = (
     "metrics/transfer",
     "plots/test_leaderboard.py",
     "plots/test_notebook.py",
+    "site/test_docs_example.py",
     "teach/test_story.py",
     "test_advice.py",
     "test_cli_encoders.py",

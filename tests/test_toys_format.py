@@ -18,7 +18,7 @@ from anisoalign_core.files.source import Source
 from anisoalign_core.io import FORMATS, Format, load_bytes, open_shards, to_bytes
 from anisoalign_core.io.chunks import About, Chunk
 from anisoalign_core.io.format import WholeFile
-from tests.app.test_pages import open_page, pair_of, words
+from tests.app.test_pages import give, open_page, pair_of, words
 
 
 def read_toy(source: Source, limits: Limits) -> WholeFile:
@@ -112,16 +112,17 @@ def test_the_command_line_offers_reads_and_writes_it(
     np.testing.assert_array_equal(aa.load(written, modality="text").vectors, rows)
 
 
-def test_the_pages_offer_it() -> None:
+def test_the_pages_offer_it(rows: NDArray[np.float32]) -> None:
     at = open_page("export", pair_of())
     box = at.selectbox(key="export_format")
     assert any("a plaything" in option for option in box.options)
     box.set_value(".toy").run()
     assert not at.exception
     assert ".toy" in words(at) + "".join(b.label for b in at.get("download_button"))
-    data = open_page("data")
-    uploads = [list(each.proto.type) for each in data.get("file_uploader")]
-    assert not data.exception and any(".toy" in types for types in uploads)
+    aa.save(texts(rows), "text.toy")
+    data = give(open_page("data"), {"text.toy": Path("text.toy").read_bytes()})
+    assert not data.exception and not data.error
+    assert "text.toy (30 × " in words(data).replace("\\", "")
 
 
 def test_the_server_s_folder_lists_it(tmp_path: Path, rows: NDArray[np.float32]) -> None:

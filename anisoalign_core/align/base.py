@@ -31,7 +31,7 @@ class Aligner(Described, Estimating):
     """Base of every method that turns source embeddings into stand-ins for target embeddings.
 
     Subclasses declare themselves as class attributes, from which command lines, boards and screens
-    read, and write one of two fits: :meth:`_fit_moments`, or :meth:`_fit` where rows are needed.
+    read, and write one of two fits: ``_fit_moments``, or ``_fit`` where rows are needed.
     """
 
     name: ClassVar[str]

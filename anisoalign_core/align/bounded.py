@@ -65,8 +65,9 @@ class BoundedTransport(Aligner):
         turns differences in length along μ_y into differences in direction, and neighbours are
         lost before anything is matched. With it α = 0 is no longer ReAlign.
     rule : {"clip", "relax"}, default "clip"
-        How stretches are bounded: :func:`clip_stretch`, or :func:`relax_stretch`, which keeps the
-        lower bound ``s e^−α`` only but buys more support for the neighbours it costs.
+        How stretches are bounded: :func:`~anisoalign_core.align.stretching.clip_stretch`, or
+        :func:`~anisoalign_core.align.stretching.relax_stretch`, which keeps the lower bound
+        ``s e^−α`` only but buys more support for the neighbours it costs.
     random_state : int, default 0
         Chooses the rows that ``bound="auto"`` holds out.
     watch : {"psi", "neighbours"}, default "psi"

@@ -232,18 +232,18 @@ class FixedRows:
 
     @property
     def guarantee(self) -> str:
-        """See :class:`Turned`."""
+        """See :class:`~anisoalign_core.align.Turned`."""
         return ""
 
     @property
     def stretches(self) -> Stretches | None:
-        """See :class:`Turned`."""
+        """See :class:`~anisoalign_core.align.Turned`."""
         return None
 
     def project(self, directions: Float64, rows: slice | Integers = EVERY_ROW) -> Float32:
-        """See :class:`Turned`."""
+        """See :class:`~anisoalign_core.align.Turned`."""
         return np.asarray(self.corrected[rows] @ directions.astype(np.float32))
 
     def rows(self, rows: slice | Integers = EVERY_ROW) -> Float32:
-        """See :class:`Turned`."""
+        """See :class:`~anisoalign_core.align.Turned`."""
         return self.corrected[rows]

@@ -141,7 +141,7 @@ class Ridge(FromPairs):
 
 
 class PermutedTarget(Aligner):
-    """``y_i ← x_π(i)``: real target rows in random order. A control with perfect support.
+    """``y_i ← x_{π(i)}``: real target rows in random order. A control with perfect support.
 
     The result has the target's distribution and none of the source's meaning, so support
     metrics read as good as they can and semantics read chance.

@@ -74,10 +74,11 @@ def advise(
 
     Split by split, 60 % of the rows fit every method, on 20 % the best is chosen, and on the other
     20 % the chosen one is compared with doing nothing and with ReAlign. The gain that is told is
-    that of *choosing in this way*: its interval (:func:`~anisoalign_core.metrics.over_splits`)
-    holds for new rows, and is no better for having tried many methods. Something helps where both
-    this gain and what the chosen one has above chance are told from zero: closing a gap lifts rows
-    that mean nothing from below chance up to it. Chance is the measure's floor and, where classes
+    that of *choosing in this way*: its interval
+    (:func:`~anisoalign_core.metrics.intervals.over_splits`) holds for new rows, and is no better
+    for having tried many methods. Something helps where both this gain and what the chosen one has
+    above chance are told from zero: closing a gap lifts rows that mean nothing from below chance up
+    to it. Chance is the measure's floor and, where classes
     count, what the same choice reaches by accident (:func:`~.use.names.accident`).
 
     What reads no pairs is chosen among itself; where pairs are known, what learns from them stands

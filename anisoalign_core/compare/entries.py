@@ -20,9 +20,11 @@ ROLES: dict[Role, str] = {
     "control": "control: shows what a number means",
     "ceiling": "ceiling: target rows in the source's place",
 }
+"""What an entry stands on a board for, in words."""
 CEILING = "target"
 """The entry in which other target rows stand for the corrected source."""
 BASELINE = ReAlign.name
+"""The entry that all others are compared with."""
 FLOOR = next(name for name, method in ALIGNERS.items() if method.is_floor)
 
 

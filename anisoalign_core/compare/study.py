@@ -38,6 +38,7 @@ from anisoalign_core.numerics import (
 from anisoalign_core.pairs import EmbeddingPair, fit_rows
 from anisoalign_core.splitting import Split
 from anisoalign_core.things import Things, numbers
+from anisoalign_core.threads import one_thread
 
 PlaneKind = Literal["gap", "target", "joint"]
 PLANES: tuple[PlaneKind, ...] = get_args(PlaneKind)
@@ -150,7 +151,8 @@ class Study:
     @cached_property
     def reference(self) -> Reference:
         """What the live scores share between all methods and bounds."""
-        return Reference(*self.live_rows, self.k).warm()
+        with one_thread():
+            return Reference(*self.live_rows, self.k).warm()
 
     @cached_property
     def uncorrected(self) -> dict[str, float]:
@@ -162,12 +164,16 @@ class Study:
         return self.judged(after, target)[0]
 
     def judged(self, after: Float32, target: Float32) -> tuple[dict[str, float], dict[str, float]]:
-        """Quick scores of corrected live rows, and the floors that they move."""
+        """Quick scores of corrected live rows, and the floors that they move.
+
+        Products of a few hundred rows: a second thread waits longer than it works.
+        """
         moved = None if np.shares_memory(target, self.target) else target
         paired, live = self.pair.paired, [one for one in applicable(self.pair.paired) if one.live]
-        both = self.reference.against(after, moved, paired=paired, things=self.live_things)
-        floors = {one.floor_name: one.floor(both) for one in live if one.floor_words}
-        return measure(both, live)[0], {k: v for k, v in floors.items() if v is not None}
+        with one_thread():
+            both = self.reference.against(after, moved, paired=paired, things=self.live_things)
+            floors = {one.floor_name: one.floor(both) for one in live if one.floor_words}
+            return measure(both, live)[0], {k: v for k, v in floors.items() if v is not None}
 
     def plane(self, kind: PlaneKind) -> Plane:
         """Return a plane to look at corrections in, from the fitted rows.

@@ -1,1 +1,1 @@
-"""geometry."""
+"""Spectra, subspaces, directions and residuals: pure functions of moments and arrays."""

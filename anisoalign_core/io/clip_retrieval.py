@@ -80,7 +80,11 @@ def open_folder(source: Source, limits: Limits) -> WholeFile:
         numbered = dict(zip(parts[part], rows, strict=True))
         return Chunk(array, _metadata(parts[METADATA], numbered, limits)), {}
 
-    return WholeFile(source.name, keys(source, limits), read)
+    def head(key: str) -> tuple[tuple[int, ...], dict[str, str]]:
+        found = checked_shards(source, limits)[1][FOLDERS[key]]
+        return (sum(header.shape[0] for header in found), found[0].shape[1]), {}
+
+    return WholeFile(source.name, keys(source, limits), read, head=head)
 
 
 def checked_shards(

@@ -33,6 +33,10 @@ LONG = 15
 """Digits from which a whole number may not be one of float64: it is read as text."""
 
 
+class NoVectors(FormatError):
+    """A table without a column of numbers: it may be one of captions, or of ids."""
+
+
 def open_file(source: Source, limits: Limits) -> WholeFile:
     """Read a table: numeric columns are dimensions unless names or content say otherwise.
 
@@ -59,11 +63,17 @@ def open_file(source: Source, limits: Limits) -> WholeFile:
         return replace(chunk, about=about), {}
 
     if not any(found.keys.values()):
-        raise FormatError(
+        raise NoVectors(
             f"{source.name} has no column of numbers that could be dimensions. Write one number in "
             "each cell, or a list of numbers in one column."
         )
-    return WholeFile(source.name, tuple(found.keys), read, found.meanings)
+    return WholeFile(
+        source.name,
+        tuple(found.keys),
+        read,
+        found.meanings,
+        lambda key: (found.shape(key), {}),
+    )
 
 
 def read_table(source: Source, limits: Limits) -> Wide:

@@ -143,6 +143,8 @@ class WholeFile:
     read : callable (key) -> (Chunk, metadata)
     meanings : callable () -> dict of str to Meaning, optional
         What each column is, where the file has columns.
+    head : callable (key) -> (shape, metadata), optional
+        What is known of an array before it is read.
     """
 
     def __init__(
@@ -151,9 +153,10 @@ class WholeFile:
         keys: tuple[str, ...],
         read: Callable[[str], tuple[Chunk, Mapping[str, str]]],
         meanings: Callable[[], Mapping[str, Meaning]] = dict,
+        head: Callable[[str], tuple[tuple[int, ...], Mapping[str, str]]] | None = None,
     ) -> None:
         self.name, self.keys, self._read = name, keys, lru_cache(maxsize=1)(read)
-        self.meanings = meanings
+        self.meanings, self.head = meanings, head
 
     def said(self, key: str) -> About:
         """Return what the file says of all rows."""

@@ -72,6 +72,14 @@ def keys_of(entries: Sequence[Entry]) -> tuple[str, ...]:
     return tuple(tables or (each.name for each in numbers))
 
 
+def shape_of(entries: Sequence[Entry], key: str) -> tuple[int, ...]:
+    """Return the shape of one of :func:`keys_of`, which is not read for it."""
+    shapes = {each.name: each.shape for each in entries if each.kind == "number"}
+    if holds_ids(entries):
+        return len(shapes), next(iter(shapes.values()))[-1]
+    return shapes[key]
+
+
 def stacked(entries: Sequence[Entry], name: str, limits: Limits) -> Chunk:
     """Return the vectors of a dictionary from ids to vectors.
 

@@ -138,7 +138,12 @@ def open_file(source: Source, limits: Limits) -> WholeFile:
         about = replace(chunk.about, notes=notes)
         return replace(chunk, about=about), {} if model is None else {"model": model}
 
-    return WholeFile(name, named.keys_of(entries), read, lambda: named.meanings(entries, source))
+    def head(key: str) -> tuple[tuple[int, ...], dict[str, str]]:
+        model = _read_model(member, headers)
+        return named.shape_of(entries, key), {} if model is None else {"model": model}
+
+    meanings = partial(named.meanings, entries, source)
+    return WholeFile(name, named.keys_of(entries), read, meanings, head)
 
 
 def read_members(source: Source, limits: Limits, required: str) -> dict[str, npt.NDArray[Any]]:

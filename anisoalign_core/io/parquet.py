@@ -62,6 +62,16 @@ class ParquetTable:
             rows, dim, dtype, {} if model is None else {"model": model.decode("utf-8", "replace")}
         )
 
+    def head(self, key: str) -> tuple[tuple[int, ...], dict[str, str]]:
+        """Return the shape, and what the file says of itself as text."""
+        facts, described = self.facts(key), self.schema.metadata or {}
+        said = {
+            word: described[word.encode()].decode("utf-8", "replace")
+            for word in ("model", "modality")
+            if word.encode() in described
+        }
+        return (facts.rows, facts.dim), said
+
     def chunks(
         self,
         key: str,
@@ -201,7 +211,11 @@ def open_file(source: Source, limits: Limits) -> ParquetTable | WholeFile:
     if not found.keys:
         return table  # which says what it lacks
     return WholeFile(
-        source.name, tuple(found.keys), lambda key: (found.read(key), {}), found.meanings
+        source.name,
+        tuple(found.keys),
+        lambda key: (found.read(key), {}),
+        found.meanings,
+        lambda key: (found.shape(key), {}),
     )
 
 

@@ -302,11 +302,14 @@ def _load_pair(
         )
     target = _load(source, target_modality, target_key, drop_invalid, limits)
     other = _load(source, source_modality, source_key, drop_invalid, limits)
-    return _paired(other, target)
+    return paired(other, target)
 
 
-def _paired(source: EmbeddingSet, target: EmbeddingSet) -> EmbeddingPair:
-    """Pair by input row, or by id where both sides have ids that place rows differently."""
+def paired(source: EmbeddingSet, target: EmbeddingSet) -> EmbeddingPair:
+    """Pair two sides of one file, freshly read, as :func:`load_pair` does.
+
+    By input row, or by id where both sides have ids that place rows differently.
+    """
     kept_source, kept_target = _kept(source), _kept(target)
     both = np.intersect1d(kept_source, kept_target)
     in_source = np.searchsorted(kept_source, both)

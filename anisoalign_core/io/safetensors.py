@@ -223,7 +223,10 @@ def open_file(source: Source, limits: Limits) -> SafetensorsFile | WholeFile:
     if not named.holds_ids(found.entries):
         return found
     return WholeFile(
-        name, found.keys, lambda key: (named.stacked(found.entries, name, limits), metadata)
+        name,
+        found.keys,
+        lambda key: (named.stacked(found.entries, name, limits), metadata),
+        head=lambda key: (named.shape_of(found.entries, key), metadata),
     )
 
 

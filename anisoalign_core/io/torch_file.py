@@ -70,7 +70,13 @@ def open_file(source: Source, limits: Limits) -> WholeFile:
         return replace(chunk, about=about), {}
 
     keys = named.keys_of(entries)
-    return WholeFile(name, keys, read, lambda: named.meanings(entries, source))
+    return WholeFile(
+        name,
+        keys,
+        read,
+        lambda: named.meanings(entries, source),
+        lambda key: (named.shape_of(entries, key), {}),
+    )
 
 
 def _load(source: Source, limits: Limits) -> Any:

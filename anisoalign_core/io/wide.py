@@ -208,6 +208,15 @@ class Sorted:
         why = "nothing in their names marks them as such or gives their order"
         return [f"{begins} ({shown}): {why}. {DO_SAY}"]
 
+    def shape(self, key: str) -> tuple[int, int]:
+        """Return rows and dimensions of one array; of vectors in text, those of the first."""
+        table, columns = self.table, self.keys[key]
+        if key not in table.titles:
+            return table.rows, len(columns)
+        first = next((text for text in table.texts[columns[0]] if text), "")
+        vector = vector_in(first, table.name)
+        return table.rows, 0 if vector is None else len(vector)
+
     def read(self, key: str) -> Chunk:
         """Return the vectors of one array, with what is said of their rows.
 

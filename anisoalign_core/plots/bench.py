@@ -176,7 +176,7 @@ def run_lines(
     runs : mapping of name to DataFrame
         As :class:`~anisoalign_core.gap.run.Run` holds them.
     columns : sequence of str, optional
-        Of :data:`RUN_COLUMNS`; by default all that some run has.
+        Of ``RUN_COLUMNS``; by default all that some run has.
     step : int, optional
         Marked by a line in every panel, and by a dot on every run.
     """

@@ -23,6 +23,7 @@ FORMATS = {
     ".md": "tables for a page",
     ".html": "report with figures, in one file",
 }
+"""Suffixes of files that a board can be written to, and what is in each."""
 
 
 def render(board: Leaderboard, suffix: str, captions: CaptionBoard | None = None) -> bytes:

@@ -35,8 +35,8 @@ class Scorer(Carded, Parameters):
     and every one is an inner product of rows with a few columns added (:meth:`export`,
     :meth:`export_queries`), so that any index for largest inner products finds its neighbours.
 
-    Subclasses declare themselves as class attributes and write :meth:`_fit`, :meth:`_of_rows`
-    and, where the query has its own part, :meth:`_of_queries`.
+    Subclasses declare themselves as class attributes and write ``_fit``, ``_of_rows``
+    and, where the query has its own part, ``_of_queries``.
     """
 
     name: ClassVar[str]

@@ -2,7 +2,7 @@
 
 The toys live in three dimensions, where the mathematics can be seen whole, and are corrected and
 measured with the library's own aligners and metrics. The story's functions look at the bundled
-sample and at checkpoints of its training. Nothing here draws; :mod:`anisoalign_core.plots.teach`
+sample and at checkpoints of its training. Nothing here draws; ``plots/teach.py``
 does.
 """
 

@@ -10,6 +10,7 @@ from anisoalign_core.card import three
 from anisoalign_core.errors import ParameterError
 
 MOST_OPTIONS = 24
+"""Answers that a prediction may offer at most."""
 
 
 @dataclass(frozen=True)

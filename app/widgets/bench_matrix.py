@@ -11,7 +11,7 @@ from anisoalign_core.io import load_bytes
 from anisoalign_core.io.registry import suffixes
 from app.session import ask_for_room
 from app.widgets.common import figure, guard, plain
-from app.widgets.data import pairing
+from app.widgets.drop_corrections import pairing
 from app.widgets.progress import progress_bar
 
 

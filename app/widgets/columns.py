@@ -1,17 +1,13 @@
-"""The choice of what the columns of an upload are, with what they are taken for."""
+"""The choice of what the columns of a file are, with what they are taken for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
-from typing import Any
+from collections.abc import Mapping
 
 import pandas as pd
 import streamlit as st
 
-from anisoalign_core.errors import AnisoAlignError
 from anisoalign_core.files.source import Choice
-from anisoalign_core.io import columns_bytes
 from anisoalign_core.io.columns import Meaning
 from app.widgets.common import plain
 
@@ -20,35 +16,20 @@ SHOWN = 200
 """Columns that are listed."""
 
 
-def upload_choice(uploaded: Any, key: str) -> Choice:
-    """Let a person say what the columns of an upload are."""
-    if uploaded is None:
-        return Choice()
-    read = partial(columns_bytes, uploaded.getvalue(), uploaded.name)
-    return column_choice(uploaded.file_id, read, key)
-
-
-def column_choice(identity: str, read: Callable[[], dict[str, Meaning]], key: str) -> Choice:
+def column_choice(name: str, found: Mapping[str, Meaning], key: str) -> Choice:
     """Let a person say which column holds the ids and which are left out.
 
-    Nothing is shown for files without named columns, and for those that cannot be read: why is said
-    when they are loaded.
+    Nothing is shown for files without named columns.
     """
-    seen, found = st.session_state.get(f"{key}_seen", (None, {}))
-    if seen != identity:
-        try:
-            found = read()
-        except AnisoAlignError:
-            found = {}
-        st.session_state[f"{key}_seen"] = identity, found
     others = [name for name, what in found.items() if what != "dimension"]
     dimensions = [name for name, what in found.items() if what == "dimension"]
     names = [*others, *dimensions]
     if len(names) < 2:
         return Choice()
     unclear = any(what == "unclear" for what in found.values())
-    with st.expander("Columns", expanded=unclear, icon=":material/warning:" if unclear else None):
-        rows = [(plain(name), found[name]) for name in others[:SHOWN]]
+    label = f"Columns of {plain(name)}"
+    with st.expander(label, expanded=unclear, icon=":material/warning:" if unclear else None):
+        rows: list[tuple[str, str]] = [(plain(name), found[name]) for name in others[:SHOWN]]
         if dimensions:
             ends = dimensions[0] if len(dimensions) == 1 else f"{dimensions[0]} … {dimensions[-1]}"
             rows.append((plain(ends), f"{len(dimensions):,} dimensions"))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import numpy as np
 import streamlit as st
 
+from anisoalign_core.compare.plan import in_words
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.geometry.directions import KINDS, Direction, Directions, ends
 from anisoalign_core.geometry.reading import Contents, Reading, read_direction
-from anisoalign_core.geometry.umap_map import Fitted, JointMap, joint_map
+from anisoalign_core.geometry.umap_map import JointMap
+from anisoalign_core.geometry.umap_plan import Fitted
 from anisoalign_core.pairs import EmbeddingPair
 from anisoalign_core.plots import clouds
+from app.mapper import Job, mapper
+from app.server import place
 from app.session import already, result
 from app.widgets.common import figure, lacks, plain, three
 from app.widgets.prompts import prompt_direction, prompts_offered
@@ -20,6 +24,8 @@ from app.widgets.selections import kept, selection_direction
 KIND_WIDTH = 250
 END_ROWS = 6
 MOST_FINDINGS = 6
+MAP = "umap_job"
+LOOK_SECONDS = 1.0
 SAME = 1 - 1e-9
 """From this cosine on, two directions are one."""
 GIVEN = {"selections": "Difference of two selections", "prompt": "A text's direction"}
@@ -157,7 +163,7 @@ def findings_in_words(read: Reading, end: str) -> str:
 
 
 def umap_section(pair: EmbeddingPair) -> None:
-    """Draw a UMAP of both sets, on request: its first use in a server compiles for a minute."""
+    """Draw a UMAP of both sets, on request, beside a page that stays of use."""
     if lacks("A UMAP", "umap", "umap"):
         return
     names = (pair.target.modality, pair.source.modality)
@@ -176,23 +182,19 @@ def umap_section(pair: EmbeddingPair) -> None:
     )
     fit_on: Fitted = chosen or "both"
     key = ("umap", fit_on)
+    job: Job | None = st.session_state.get(MAP)
+    if job is not None and job.made is not None and job.pair is pair:
+        made = job.made
+        result(("umap", job.fit_on), lambda: made)
+        del st.session_state[MAP]
     if not already(key):
         st.caption(
             "UMAP bends space to keep neighbours together. It shows clusters, not distances: the "
             "gap's size cannot be read from it."
         )
-        place = st.empty()
-        if not place.button("Draw a UMAP (about a minute the first time)", key="umap_button"):
-            return
-        place.empty()
-
-    def build() -> JointMap:
-        with st.spinner("Laying out with UMAP; the first time it compiles for about a minute …"):
-            return joint_map(
-                pair.target.vectors, pair.source.vectors, random_state=0, fit_on=fit_on
-            )
-
-    found = result(key, build)
+        _offer_map(pair, fit_on)
+        return
+    found: JointMap = result(key, _never)
     figure(
         clouds(
             found.target,
@@ -210,3 +212,44 @@ def umap_section(pair: EmbeddingPair) -> None:
         alt="UMAP layout of both modalities",
         key="umap_figure",
     )
+
+
+def _never() -> JointMap:
+    raise AssertionError("a map is kept before it is shown")
+
+
+def _offer_map(pair: EmbeddingPair, fit_on: Fitted) -> None:
+    """Offer a map and say how long it takes; show how far it is while it is made."""
+    job: Job | None = st.session_state.get(MAP)
+    if job is not None and (job.pair is not pair or job.fit_on != fit_on):
+        job.cancel()
+        job = None
+        del st.session_state[MAP]
+    if job is None or job.over:
+        if job is not None and job.state == "failed":
+            st.error(plain(job.words), icon=":material/error:")
+        elif job is not None:
+            st.info("The UMAP was cancelled; nothing was changed.", icon=":material/cancel:")
+        seconds = in_words(mapper().seconds(pair, fit_on))
+        if st.button(f"Draw a UMAP, about {seconds}", key="umap_button"):
+            st.session_state[MAP] = mapper().begin(pair, fit_on, place())
+            st.rerun()
+        return
+    _watch_map(job)
+
+
+@st.fragment(run_every=LOOK_SECONDS)
+def _watch_map(job: Job) -> None:
+    """Say how far a map is, beside a page that stays of use; draw the page anew when it is made."""
+    if job.over:
+        st.rerun()
+    place().touch()
+    row = st.container(horizontal=True, vertical_alignment="center")
+    if job.state == "waiting":
+        row.progress(0.0, text=f"UMAP: {job.words or 'waiting for its turn'}")
+    else:
+        left = in_words(job.left())
+        row.progress(job.share(), text=f"UMAP: {job.words} · about {left} left")
+    if row.button("Cancel", key="umap_cancel"):
+        job.cancel()
+        st.rerun()

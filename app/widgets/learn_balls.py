@@ -9,7 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from anisoalign_core.plots.ball import cones_on_ball, moved_on_ball, stretched_axes
 from anisoalign_core.plots.style import CORRECTED, NULL
-from anisoalign_core.teach import Cones, ball_shift, two_cones
+from anisoalign_core.teach import Cones
 from app.widgets import learn_corrections as corrections
 from app.widgets import learn_pictures as pictures
 from app.widgets import learn_sample as sample
@@ -19,7 +19,7 @@ from app.widgets.learn_look import figure
 BALL = "On a ball"
 SAMPLE = "In the sample"
 BOUNDS = (0.0, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, math.inf)
-CONTROLS = 400
+CONTROLS, ANGLE = 400, 80
 TURNING = "Drag to turn the ball."
 
 
@@ -35,7 +35,8 @@ def cone_on_ball() -> None:
     """Step 2 on the ball, which is also seen before the prediction."""
     controls, ball = _beside()
     with controls:
-        cones = two_cones(_opening(), 80.0)
+        of = _opening(), ANGLE
+        cones = sample.cones(*of)
         number_row(
             [
                 Number("A mean arrow", cones.length, "long; 1 if all agree", pictures.LENGTH),
@@ -43,7 +44,7 @@ def cone_on_ball() -> None:
             ]
         )
     with ball:
-        _show_cones(cones, "", "learn_ball_cone", gap=False)
+        _show_cones(cones, of, "", "learn_ball_cone", gap=False)
 
 
 def gap(guess: int | None) -> None:
@@ -58,12 +59,12 @@ def gap(guess: int | None) -> None:
             "Angle between the cones",
             0,
             150,
-            80,
+            ANGLE,
             format="%d°",
             key="learn_angle",
             bind="query-params",
         )
-        cones = two_cones(opening, angle)
+        cones = sample.cones(opening, angle)
         number_row(
             [
                 Number("Gap between the means", cones.gap, "0 to 2", "G_μ = ‖μ_x − μ_y‖"),
@@ -77,7 +78,8 @@ def gap(guess: int | None) -> None:
             ]
         )
     with ball:
-        _show_cones(cones, "Partners hold the same place in their cones. ", "learn_ball_gap")
+        of = opening, angle
+        _show_cones(cones, of, "Partners hold the same place in their cones. ", "learn_ball_gap")
 
 
 def _opening() -> int:
@@ -94,9 +96,12 @@ def _opening() -> int:
     )
 
 
-def _show_cones(cones: Cones, words: str, key: str, *, gap: bool = True) -> None:
+def _show_cones(
+    cones: Cones, of: tuple[int, int], words: str, key: str, *, gap: bool = True
+) -> None:
     figure(
-        cones_on_ball(cones, names=pictures.NAMES, gap=gap),
+        lambda: cones_on_ball(cones, names=pictures.NAMES, gap=gap),
+        of=of,
         caption=f"A toy in three dimensions: the ends of {len(cones.target)} arrows on each side, "
         f"uncentred. Lines from the middle: mean arrows. {words}{TURNING}",
         alt="A ball with two cones of points and their mean arrows",
@@ -122,11 +127,12 @@ def shift(guess: int | None) -> None:
             key="learn_turn",
             bind="query-params",
         )
-        moved = ball_shift(method, turn=turn)
+        moved = sample.toy_shift(method, turn)
         number_row(corrections.numbers(moved.gap, moved.omega, moved.coverage))
     with ball:
         figure(
-            moved_on_ball(moved, names=pictures.NAMES),
+            lambda: moved_on_ball(moved, names=pictures.NAMES),
+            of=(method, turn),
             caption=f"A toy in three dimensions: two clouds of {len(moved.source)} arrows' ends, "
             "each four times as long as wide, the pictures' along the gap; uncentred, no partners. "
             f"Lines from the middle: mean arrows. {TURNING}",
@@ -160,7 +166,7 @@ def bounded(guess: int | None) -> None:
     toy = sample.toy_bound()
     with controls:
         bound = _bound()
-        moved, stretch = toy.view(bound), toy.stretch(bound)
+        moved, stretch = sample.toy_view(bound), toy.stretch(bound)
         asked = float(toy.method.raw_stretch_.max())
         number_row(
             [
@@ -175,7 +181,8 @@ def bounded(guess: int | None) -> None:
     )
     with ball:
         figure(
-            moved_on_ball(moved, names=pictures.NAMES, axes=axes),
+            lambda: moved_on_ball(moved, names=pictures.NAMES, axes=axes),
+            of=bound,
             caption=f"A toy in three dimensions: two clouds of {len(moved.source)} arrows' ends, "
             "long in crossed directions; uncentred, no partners. Bars at the pictures' mean: how "
             "far each of three axes would be stretched, and how far the bound lets it. "

@@ -120,7 +120,7 @@ def _landed(said: str, rows: Float32) -> None:
     plane, study = sample.plane(0, 1), sample.study()
     directions = plane.directions.astype(np.float32)
     figure(
-        landing_in_plane(
+        lambda: landing_in_plane(
             study.target @ directions,
             study.source @ directions,
             (found.before @ directions, found.after @ directions),
@@ -134,6 +134,7 @@ def _landed(said: str, rows: Float32) -> None:
         f"{len(target):,} pictures.",
         alt="Pictures, captions, and your caption before and after the correction",
         key="learn_landing",
+        own=True,
     )
     for words, near, cosines in zip(
         ("Nearest before", "Nearest after"), found.rows, found.cosines, strict=True
@@ -144,10 +145,10 @@ def _landed(said: str, rows: Float32) -> None:
 def _named(words: str, rows: Any, cosines: Any) -> None:
     """Show pictures, what each shows, and its cosine."""
     target = sample.pair().target
-    captions, thumbnails = sample.shown(target)
+    captions = sample.shown(target)[0]
     st.markdown(f"**{words}**")
     tiles = st.container(horizontal=True, gap="small")
     for row, cosine in zip(rows, cosines, strict=True):
         with tiles.container(width=THUMBNAIL + 40, gap="xxsmall"):
-            st.image(thumbnails[row], width=THUMBNAIL, alt=str(captions[row]))
+            st.image(sample.thumbnail(target, int(row)), width=THUMBNAIL, alt=str(captions[row]))
             st.caption(f"{three(float(cosine))} · {plain(str(captions[row]))}")

@@ -11,8 +11,8 @@ from anisoalign_core.plots.live.homes import block, page
 from anisoalign_core.teach import find_pictures
 from app.widgets import learn_sample as sample
 from app.widgets.learn import STEPS, Step
-from app.widgets.learn_pictures import NEAREST
 from app.widgets.learn_predictions import FIRST_CAPTION, asked
+from app.widgets.learn_sample import NEAREST
 from app.widgets.rows import address
 
 TITLE = "The modality gap, and what can be done about it"

@@ -24,7 +24,7 @@ def shift(method: str, guess: int | None) -> None:
         return
     scores = sample.shift_scores(method)
     number_row(numbers(scores["gap"], scores["omega"], scores["mixing_coverage"]))
-    _before_and_after(sample.shifted(method).view(), sample.plane(0, 2), "learn_shift")
+    _before_and_after(method, sample.shifted(method).view(), sample.plane(0, 2))
 
 
 def stretch(guess: int | None) -> None:
@@ -32,10 +32,10 @@ def stretch(guess: int | None) -> None:
     show(shown(6, guess), "learn_stretch")
 
 
-def _before_and_after(view: View, plane: Plane, key: str) -> None:
+def _before_and_after(method: str, view: View, plane: Plane) -> None:
     study = view.study
     figure(
-        before_after(
+        lambda: before_after(
             study.target @ plane.directions.astype(np.float32),
             study.source @ plane.directions.astype(np.float32),
             view.project(plane.directions),
@@ -48,7 +48,8 @@ def _before_and_after(view: View, plane: Plane, key: str) -> None:
         f"uncentred; crosses are means. Fitted on other rows, without pairs. Numbers in all "
         f"dimensions, k = {study.k} neighbours.",
         alt="Held-out pictures and captions before and after the correction, under the same axes",
-        key=key,
+        key="learn_shift",
+        of=method,
     )
 
 

@@ -6,7 +6,7 @@ import streamlit as st
 
 from anisoalign_core.metrics.retrieval import GALLERY
 from anisoalign_core.plots.teach import caption_cosines, claim_bars, gap_over_time, value_bars
-from anisoalign_core.teach import Bar, find_pictures
+from anisoalign_core.teach import Bar
 from app.widgets import learn_sample as sample
 from app.widgets.common import three
 from app.widgets.learn_look import figure
@@ -15,7 +15,6 @@ from app.widgets.learn_sentences import several_sentences
 from app.widgets.live_picture import show
 
 CAPTIONS = 40
-NEAREST = 8
 NAMES = ("pictures", "captions")
 LENGTH = "Length of the mean of all arrows, ‖μ‖: 1 if they all agree, 0 if they point everywhere."
 
@@ -26,7 +25,7 @@ def space(guess: int | None) -> None:
         _predicted_share(guess)
     trained = _encoder("learn_encoder")
     pair = sample.pair() if trained else sample.control()
-    captions, thumbnails = sample.shown(pair.source)[0], sample.shown(pair.target)[1]
+    captions = sample.shown(pair.source)[0]
     row = st.selectbox(
         "A caption looks for its picture",
         range(CAPTIONS),
@@ -35,19 +34,20 @@ def space(guess: int | None) -> None:
         key="learn_caption",
         bind="query-params",
     )
-    found = find_pictures(pair.source.vectors, pair.target.vectors, row, NEAREST)
+    found = sample.nearest(trained, row)
     place = f"{found.rank:,}{_ordinal(found.rank)}"
     st.markdown(f"Of {len(pair.target):,} pictures, its own comes **{place}**. The nearest are:")
     tiles = st.container(horizontal=True, gap="small")
     for other, cosine in zip(found.rows, found.cosines, strict=True):
         with tiles.container(width=THUMBNAIL + 8, gap="xxsmall"):
             words = str(sample.shown(pair.target)[0][other])
-            st.image(thumbnails[other], width=THUMBNAIL, alt=words)
+            st.image(sample.thumbnail(pair.target, int(other)), width=THUMBNAIL, alt=words)
             st.caption(f"{three(float(cosine))}" + (" · **its own**" if other == row else ""))
     figure(
-        caption_cosines(
+        lambda: caption_cosines(
             pair.target.vectors @ pair.source.vectors[row], found.partner_cosine, found.cosines
         ),
+        of=(trained, row),
         caption=f"Cosine of the chosen caption's arrow with each of {len(pair.target):,} pictures "
         f"that the encoder never saw in training, in all {pair.dim} dimensions, uncentred. Its own "
         f"picture: {three(found.partner_cosine)}.",
@@ -60,7 +60,7 @@ def _predicted_share(guess: int) -> None:
     """Draw how many captions find their picture beside what was predicted."""
     ours, before = (sample.retrieval(trained)["source_to_target"] for trained in (True, False))
     figure(
-        value_bars(
+        lambda: value_bars(
             [
                 Bar("predicted", asked((1, 0)).prediction.places[guess], "elsewhere"),
                 Bar("after training", ours, "measured"),
@@ -70,6 +70,7 @@ def _predicted_share(guess: int) -> None:
             f"find theirs first among {GALLERY}",
             1.1,
         ),
+        of=guess,
         caption=f"The exact mean over all galleries of {GALLERY} of {len(sample.pair().target):,} "
         "pictures that the encoder never saw in training.",
         alt="Share of captions that find their picture: predicted, measured, before, by chance",
@@ -134,7 +135,8 @@ def gap(guess: int | None) -> None:
     last = runs.steps[-1]
     gaps = {each: [runs.measured[each, at].gap for at in runs.steps] for each in runs.scales}
     figure(
-        gap_over_time(runs.steps, gaps, scale=scale),
+        lambda: gap_over_time(runs.steps, gaps, scale=scale),
+        of=scale,
         caption="The distance of the means in all four runs. Every run starts from the same "
         f"weights and sees the same batches for {last} steps; one run each.",
         alt="The gap over time for each temperature",
@@ -173,7 +175,7 @@ def claim(given: int | None = None) -> int:
         st.markdown(f"**{every[number].words}**")
     chosen = every[number]
     figure(
-        claim_bars(chosen),
+        lambda: claim_bars(chosen),
         caption=f"Measured on the sample: {chosen.axis}. Amber: the encoder before training. Grey: "
         "what to compare with.",
         alt=f"Bars of the numbers behind the claim: {chosen.name}",

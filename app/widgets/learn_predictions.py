@@ -290,7 +290,7 @@ def before(number: int) -> None:
 def _some_pictures() -> None:
     """Show one caption, and some of the pictures among which it has to find its own."""
     pair = sample.pair()
-    captions, thumbnails = sample.shown(pair.source)[0], sample.shown(pair.target)[1]
+    captions = sample.shown(pair.source)[0]
     others = generator(0).permutation(len(pair.target))
     rows = [FIRST_CAPTION, *others[others != FIRST_CAPTION][: SOME - 1].tolist()]
     mixed = [rows[place] for place in generator(1).permutation(SOME)]
@@ -300,4 +300,4 @@ def _some_pictures() -> None:
     )
     tiles = st.container(horizontal=True, gap="small")
     for row in mixed:
-        tiles.image(thumbnails[row], width=THUMBNAIL, alt=str(captions[row]))
+        tiles.image(sample.thumbnail(pair.target, row), width=THUMBNAIL, alt=str(captions[row]))

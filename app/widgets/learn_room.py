@@ -245,7 +245,7 @@ def _votes(lead: Lead, asked: Asked) -> None:
             is_now = asked.found()
             nearest = asked.prediction.nearest(is_now) if asked.prediction.places else int(is_now)
         figure(
-            vote_bars(asked.prediction.options, found.counts, nearest),
+            lambda: vote_bars(asked.prediction.options, found.counts, nearest),
             caption=f"{total} votes, one a browser." + (" Filled: what is." if found.shown else ""),
             alt="Votes for each option: "
             + ", ".join(
@@ -253,6 +253,7 @@ def _votes(lead: Lead, asked: Asked) -> None:
                 for words, count in zip(asked.prediction.options, found.counts, strict=True)
             ),
             key="learn_votes",
+            own=True,
         )
 
 

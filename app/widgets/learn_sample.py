@@ -1,11 +1,15 @@
 """What the Learn page knows about the bundled sample: computed once, shared by all sessions.
 
 The story never looks at what a person loaded, so nothing here belongs to one session. Parameters
-of cached functions are a few words or numbers.
+of cached functions are a few words or numbers. The sample is small: one thread of BLAS is done
+with it sooner than two, which wait for each other where many are at work.
 """
 
 from __future__ import annotations
 
+import base64
+import io
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -27,17 +31,26 @@ from anisoalign_core.samples import Training, load_training
 from anisoalign_core.teach import (
     BallBound,
     Claim,
+    Cones,
+    Found,
+    Moved,
     Sentences,
     ball_bound,
+    ball_shift,
     claims,
+    find_pictures,
     shape_axes,
+    two_cones,
     usual_nearest,
 )
+from anisoalign_core.threads import one_thread
 from app.session import sample_pair as shared_sample
 
 END_ROWS = 4
 LEADING = 40
 DRAWN = 600
+NEAREST = 8
+MOST_THUMBNAILS, MOST_FOUND = 1000, 200
 TITLE = "Captioned scenes"
 
 
@@ -52,6 +65,7 @@ def told() -> EmbeddingPair:
 
 
 @st.cache_resource(show_spinner=False)
+@one_thread()
 def sentences() -> Sentences:
     """Return what lies between the captions of a scene, and between them and the scene."""
     return Sentences.of(told().source.vectors, told().target.vectors, told().matched)
@@ -67,7 +81,25 @@ def shown(side: EmbeddingSet) -> tuple[Any, Any]:
     return side.captions, side.thumbnails
 
 
+@lru_cache(maxsize=MOST_THUMBNAILS)
+def thumbnail(side: EmbeddingSet, row: int) -> str:
+    """Return a picture of the sample as an address that holds it: nothing is fetched for it."""
+    from PIL import Image
+
+    assert side.thumbnails is not None  # the sample's pictures have them
+    Image.fromarray(side.thumbnails[row]).save(held := io.BytesIO(), "PNG")
+    return "data:image/png;base64," + base64.b64encode(held.getvalue()).decode("ascii")
+
+
+@st.cache_resource(show_spinner=False, max_entries=MOST_FOUND)
+def nearest(trained: bool, row: int) -> Found:
+    """Return the pictures that are nearest to a caption, after training or before."""
+    sides = pair() if trained else control()
+    return find_pictures(sides.source.vectors, sides.target.vectors, row, NEAREST)
+
+
 @st.cache_resource(show_spinner="Searching …")
+@one_thread()
 def retrieval(trained: bool) -> dict[str, float]:
     """R@1 among :data:`GALLERY` pairs, both ways."""
     sides = pair() if trained else control()
@@ -75,6 +107,7 @@ def retrieval(trained: bool) -> dict[str, float]:
 
 
 @st.cache_resource(show_spinner=False)
+@one_thread()
 def found_at(scale: float, step: int) -> float:
     """R@1 of captions among :data:`GALLERY` pictures at a checkpoint of the training."""
     runs = training()
@@ -89,6 +122,7 @@ def training() -> Training:
 
 
 @st.cache_resource(show_spinner="Following the training …")
+@one_thread()
 def training_live(scale: float, kind: str) -> LivePicture:
     """Return one run's clouds along its checkpoints; ``kind`` is "cone" or "gap"."""
     runs = training()
@@ -104,6 +138,24 @@ def training_live(scale: float, kind: str) -> LivePicture:
     )
 
 
+@st.cache_resource(show_spinner=False, max_entries=MOST_FOUND)
+def cones(opening: int, angle: int) -> Cones:
+    """Return two cones of so many degrees, so far apart."""
+    return two_cones(opening, angle)
+
+
+@st.cache_resource(show_spinner=False, max_entries=MOST_FOUND)
+def toy_shift(method: str, turn: int) -> Moved:
+    """Return the toy's captions brought to the pictures' mean."""
+    return ball_shift(method, turn=turn)
+
+
+@st.cache_resource(show_spinner=False, max_entries=MOST_FOUND)
+def toy_view(bound: float) -> Moved:
+    """Return the toy's captions under a bound."""
+    return toy_bound().view(bound)
+
+
 @st.cache_resource(show_spinner=False)
 def toy_bound() -> BallBound:
     """Return the toy of the bounded correction, fitted."""
@@ -111,6 +163,7 @@ def toy_bound() -> BallBound:
 
 
 @st.cache_resource(show_spinner="Measuring the residual …")
+@one_thread()
 def directions() -> Directions:
     """Return the sample's named directions, with its residual computed."""
     known = Directions(pair())
@@ -119,6 +172,7 @@ def directions() -> Directions:
 
 
 @st.cache_resource(show_spinner=False)
+@one_thread()
 def residual_ends(number: int) -> tuple[Integers, Integers]:
     """Return the pairs that differ most along a residual direction, each way."""
     known = directions()
@@ -128,6 +182,7 @@ def residual_ends(number: int) -> tuple[Integers, Integers]:
 
 
 @st.cache_resource(show_spinner="Dividing the sample …")
+@one_thread()
 def study() -> Study:
     """Return the sample under its seeded split, ready to score corrections."""
     made = Study(pair(), pair().split(0))
@@ -136,6 +191,7 @@ def study() -> Study:
 
 
 @st.cache_resource(show_spinner="Bringing partners together …")
+@one_thread()
 def residual_live() -> LivePicture:
     """Return partners brought together along the residual's leading directions."""
     known = directions()
@@ -145,18 +201,21 @@ def residual_live() -> LivePicture:
 
 
 @st.cache_resource(show_spinner="Shifting …")
+@one_thread()
 def shift_live() -> LivePicture:
     """Return the held-out captions under a part of the mean shift."""
     return lesson.shift_picture(study(), plane(0, 2), WORDS)
 
 
 @st.cache_resource(show_spinner="Fitting the bounded correction …")
+@one_thread()
 def bound_live(across: int, up: int) -> LivePicture:
     """Return the bounded correction on two of the directions named in `AXES`."""
     return picture(bounded(), plane(across, up), value=0.3, curve=bound_curve(), title=TITLE)
 
 
 @st.cache_resource(show_spinner="Following the bound …")
+@one_thread()
 def trade_off_live() -> LivePicture:
     """Return the bounded correction with meaning against fit, other methods beside it."""
     others = {
@@ -177,6 +236,7 @@ SHIFTS: dict[str, tuple[str, type[Aligner], dict[str, object]]] = {
 
 
 @st.cache_resource(show_spinner="Fitting …")
+@one_thread()
 def shifted(method: str) -> Trial:
     """Return one way to bring the means together, fitted on the sample."""
     _, aligner, parameters = SHIFTS[method]
@@ -184,6 +244,7 @@ def shifted(method: str) -> Trial:
 
 
 @st.cache_resource(show_spinner=False)
+@one_thread()
 def shift_scores(method: str) -> dict[str, float]:
     """Return its scores."""
     return scores_of(shifted(method).view())
@@ -217,6 +278,7 @@ def plane(across: int, up: int) -> Plane:
 
 
 @st.cache_resource(show_spinner="Fitting the bounded correction …")
+@one_thread()
 def bounded() -> Trial:
     """Return the bounded correction, fitted once; its bound moves without a new fit."""
     trial = study().fit(BoundedTransport(bound=0.0))
@@ -225,12 +287,14 @@ def bounded() -> Trial:
 
 
 @st.cache_resource(show_spinner="Following the bound …")
+@one_thread()
 def bound_curve() -> dict[str, Float64]:
     """Return the live scores along the bound."""
     return bounded().curve(floors=True)
 
 
 @st.cache_resource(show_spinner="Looking for the automatic bound …")
+@one_thread()
 def automatic() -> Aligner:
     """Return the correction under the bound that ``"auto"`` finds on the same fit rows."""
     parts = study().split
@@ -246,6 +310,7 @@ def automatic_bound() -> float:
 
 
 @st.cache_resource(show_spinner="Looking at the sample's own captions …")
+@one_thread()
 def usual_cosines() -> tuple[float, float]:
     """Return how near held-out captions usually are to a picture, before and after that."""
     rows, target = study().source, pair().target.vectors
@@ -253,6 +318,7 @@ def usual_cosines() -> tuple[float, float]:
 
 
 @st.cache_resource(show_spinner="Measuring what the claims rest on …")
+@one_thread()
 def measured_claims() -> tuple[Claim, ...]:
     """Return the claims with their numbers."""
     return claims(pair(), control())

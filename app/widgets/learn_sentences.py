@@ -34,7 +34,7 @@ def several_sentences() -> None:
     )
     picture, words = st.columns([1, 5], vertical_alignment="center")
     told = [str(captions[row]) for row in rows_of[scene]]
-    picture.image(sample.shown(pair.target)[1][scene], width=PICTURE, alt=told[0])
+    picture.image(sample.thumbnail(pair.target, scene), width=PICTURE, alt=told[0])
     cosines = pair.source.vectors[rows_of[scene]] @ pair.target.vectors[scene]
     words.markdown(
         "\n".join(
@@ -66,7 +66,7 @@ def several_sentences() -> None:
         ]
     )
     figure(
-        value_bars(
+        lambda: value_bars(
             _bars(), "mean squared distance to the picture, without the gap", TOP * known.strangers
         ),
         caption=f"Mean squared distance over {len(pair.target):,} scenes, the gap taken away. One "

@@ -87,13 +87,24 @@ def live_picture(
 ) -> None:
     """Show both clouds, numbers, stretches and trade-off, moved in the browser by one dial."""
     dial, at = _dial(trial, choice, learned, values)
+    along = tuple((dial.shares if dial else {}).items())
+    curve = None
+    if dial is not None:  # it is the same along whatever one looks
+        curve = long_result(
+            ("curve", choice.key, along),
+            "Working out the live picture",
+            lambda tell: trial.curve(progress=tell, dial=dial, floors=True),
+        )
     made = long_result(
-        ("live", choice.key, basis.caption, tuple((dial.shares if dial else {}).items())),
+        ("live", choice.key, basis.caption, along),
         "Working out the live picture",
-        lambda tell: picture(trial, basis, value=at, dial=dial, title=_title(), progress=tell),
+        lambda tell: picture(
+            trial, basis, value=at, dial=dial, curve=curve, title=_title(), progress=tell
+        ),
     )
     released = None if dial is None else lambda value: _set(dial.settings(value))
-    exact = at or 0.0, view.scores | view.floors
+    scores = view.scores | view.floors if learned else _scores(view, choice.but(values))
+    exact = at or 0.0, scores
     drawn = show(made, "live", now=exact, note=note, released=released)
     st.download_button(
         "Take this picture home (HTML)",
@@ -111,6 +122,10 @@ def live_picture(
     selection = Selection(tuple(rows["target"].tolist()), tuple(rows["source"].tolist()), "drawn")
     if selection:
         show_selection(trial.study.pair, selection)
+
+
+def _scores(view: View, choice: Choice) -> dict[str, float]:
+    return result(("live scores", choice.key), lambda: view.scores | view.floors)
 
 
 def _dial(

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from anisoalign_core.numerics import Progress
 from app.server import place, server
@@ -77,6 +78,25 @@ def progress_bar(
             yield tell
     finally:
         spot.empty()
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[Callable[[], None]]:
+    """Yield what says, again and again, that another session is at this very work already."""
+    here, begun = place(), time.monotonic()
+    spots: list[DeltaGenerator] = []
+
+    def tell() -> None:
+        here.touch()
+        if time.monotonic() - begun > QUIET_SECONDS:
+            spots[:] = spots or [st.empty()]
+            spots[0].caption(f"{what}: another session has begun it, and all will see it …")
+
+    try:
+        yield tell
+    finally:
+        for spot in spots:
+            spot.empty()
 
 
 def cancellable(

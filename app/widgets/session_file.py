@@ -8,7 +8,6 @@ from typing import Any
 
 import streamlit as st
 
-from anisoalign_core.errors import AnisoAlignError
 from anisoalign_core.files.limits import size_text
 from anisoalign_core.files.source import Source
 from app.kept import forget, keeping, said_now, store
@@ -17,10 +16,8 @@ from app.packed import SUFFIX, pack, unpack
 from app.server import place, server
 from app.session import ask_for_room
 from app.taken import take_over
-from app.widgets.common import LOG, guard, plain
+from app.widgets.common import guard, plain
 from app.widgets.export import DOWNLOAD_LIMIT
-
-PROBLEM = "session_file_problem"
 
 
 def session_section() -> None:
@@ -28,11 +25,7 @@ def session_section() -> None:
     st.subheader("This session", anchor=False)
     _how_it_is_kept()
     with guard():
-        left, right = st.columns(2)
-        with left:
-            _save()
-        with right:
-            _open()
+        _save()
 
 
 def _how_it_is_kept() -> None:
@@ -100,42 +93,13 @@ def _packed(contents: Any, pieces: Any) -> bytes:
         return pack(contents, pieces, Path(folder) / f"session{SUFFIX}").read_bytes()
 
 
-def _open() -> None:
-    turn = st.session_state.get("session_round", 0)
-    key = f"session_file_{turn}"
-    uploaded = st.file_uploader(f"Open a session ({SUFFIX})", type=["zip"], key=key)
-    problem = st.session_state.get(PROBLEM)
-    if problem and uploaded is not None:
-        st.error(problem, icon=":material/error:")
-    if uploaded is not None:
-        st.caption("It takes the place of what is loaded, chosen and trained now.")
-        st.button("Open", key="session_open", type="primary", on_click=_take_over, args=(key,))
+def open_session(source: Source) -> None:
+    """Open a session that was saved; on any failure all stays as it is.
 
-
-def _take_over(key: str) -> None:
-    """Open the file that was uploaded; on any failure all stays as it is."""
-    state = st.session_state
-    uploaded = state.get(key)
-    if uploaded is None:
-        return
-    try:
-        data = uploaded.getvalue()
-        room = server().places.room(place())
-        ask_for_room(len(data), uploaded.name)
-        take_over(unpack(Source(plain_name(uploaded.name), data=data), room))
-    except AnisoAlignError as error:
-        state[PROBLEM] = plain(str(error))
-    except MemoryError:
-        state[PROBLEM] = "There is not enough memory to open this session."
-    except Exception:
-        LOG.exception("a session's file could not be opened")
-        state[PROBLEM] = "This file could not be opened; nothing was changed."
-    else:
-        state.pop(PROBLEM, None)
-        state["session_round"] = state.get("session_round", 0) + 1
-        st.toast("Opened.", icon=":material/check:")
-
-
-def plain_name(name: str) -> str:
-    """Return a file's name for messages."""
-    return name.replace("\n", " ")[:120]
+    Raises
+    ------
+    AnisoAlignError
+    """
+    ask_for_room(source.size, source.name)
+    take_over(unpack(source, server().places.room(place())))
+    st.toast("Opened.", icon=":material/check:")

@@ -13,6 +13,7 @@ from app.widgets.common import three
 
 if TYPE_CHECKING:
     import pandas as pd
+    import plotly.graph_objects as go
 
 
 FINDS = {
@@ -31,6 +32,11 @@ def curves_of(report: GapReport) -> Curves:
     """Return what the figures of a report draw."""
     assert report.curves is not None  # it was diagnosed here, and not read from a file
     return report.curves
+
+
+def drawn_once(report: GapReport, kind: str) -> go.Figure:
+    """Return a figure of the current pair's report, which is drawn once."""
+    return result(("figure", kind), lambda: report.plot(kind))
 
 
 def in_words(report: GapReport) -> pd.DataFrame:

@@ -107,7 +107,7 @@ class Person:
         }
 
     def files(self) -> dict[str, tuple[str, bytes]]:
-        """Uploader → name and bytes; their names are those of everybody else's."""
+        """What it holds → name and bytes; their names are those of everybody else's."""
         sides, (count, suffix) = self.sides(), self.layout.split(" ")
         if count == "one":
             return {"both": (f"set{suffix}", _packed(sides, suffix))}

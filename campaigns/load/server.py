@@ -140,6 +140,13 @@ class Server:
         """Resident memory in MiB."""
         return self._status("VmRSS") * 1024 / MIB
 
+    def cpu(self) -> float:
+        """Seconds of all processors that the server's process has used."""
+        fields = (
+            Path(f"/proc/{self.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()
+        )
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def threads(self) -> int:
         """Threads of the server's process."""
         return self._status("Threads")

@@ -13,7 +13,8 @@ import numpy as np
 import requests
 
 from campaigns.load.campaign import common_failures, forgotten, outcome, prepare, summary, warm_up
-from campaigns.load.client import ClientError, Session
+from campaigns.load.client import Session
+from campaigns.load.page import ClientError
 from campaigns.load.people import Person
 from campaigns.load.server import Server
 from campaigns.load.visit import Files, Log, Visit
@@ -75,12 +76,9 @@ class Stay:
         """Load what holds no embeddings: it is refused, and the loaded set stays."""
         visit, session = self.visit, self.visit.session
         session.go("Data")
-        session.choose("upload_layout", "Two files")
         names = list(WRONG_FILES)
-        for role in ("target", "source"):
-            name = names[self.rng.integers(len(names))]
-            session.upload(f"{role}_{visit.loads}", name, WRONG_FILES[name])
-        session.click("two_load")
+        name = names[self.rng.integers(len(names))]
+        session.upload(f"drop_{visit.loads}", (name, WRONG_FILES[name]))
         if not session.errors():
             visit.log.trouble(visit.person, "a wrong file was not refused")
         visit.log.card(visit.person, session)

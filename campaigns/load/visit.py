@@ -19,7 +19,8 @@ from anisoalign_core.align import ALIGNERS
 from anisoalign_core.metrics import METRICS
 from anisoalign_core.plots.live.pack import unpack
 from app.widgets.common import three
-from campaigns.load.client import ClientError, Session
+from campaigns.load.client import Session
+from campaigns.load.page import ClientError
 from campaigns.load.people import CONTEST, CONTEST_SPLITS, Expected, Facts, Person
 
 NUMBER = re.compile(r"-?\d[\d.,]*(?:e[-+]?\d+)?")
@@ -160,13 +161,10 @@ class Visit:
         session, log = self.session, self.log
         with log.step("open Data"):
             session.go("Data")
-        if "both" in files:
-            session.choose("upload_layout", "One file with both")
-        for key, (name, data) in files.items():
-            with log.step("upload a file"):
-                session.upload(f"{key}_{self.loads}", name, data)
+        with log.step("drop files"):
+            session.upload(f"drop_{self.loads}", *files.values())
         with log.step("load"):
-            session.click("both_load" if "both" in files else "two_load")
+            session.click("load")
         self.loads += 1
         with log.step("choose a split"):
             session.choose("seed_input", self.person.seed)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tests.app.test_pages import npy, open_page, words
+from tests.app.test_pages import give, npy, open_page, words
 from tests.conftest import paired_world
 
 ROWS = 60
@@ -26,11 +26,7 @@ def sides():
 
 
 def choose(image, text):
-    at = open_page("data")
-    at.segmented_control(key="upload_pairing").set_value("By row")
-    at.file_uploader(key="target_0").upload("image.csv", image, "text/csv")
-    at.file_uploader(key="source_0").upload("text.npy", text, "application/octet-stream")
-    return at.run()
+    return give(open_page("data"), {"image.csv": image, "text.npy": text})
 
 
 def taken(at):
@@ -39,14 +35,18 @@ def taken(at):
     return dict(zip(frame["column"], frame["taken for"], strict=True))
 
 
+def asked(widgets, what):
+    return next(each for each in widgets if each.key.endswith(what))
+
+
 def load(at):
-    at.button(key="two_load").click().run()
+    at.button(key="load").click().run()
     assert not at.exception
     return at.session_state["loaded"].pair
 
 
 def columns_of(at):
-    return next(each for each in at.expander if each.label == "Columns")
+    return next(each for each in at.expander if each.label.startswith("Columns"))
 
 
 def test_a_person_sees_what_columns_are_taken_for_and_chooses_otherwise(sides):
@@ -61,12 +61,12 @@ def test_a_person_sees_what_columns_are_taken_for_and_chooses_otherwise(sides):
         "0 … 9": "10 dimensions",
     }
     assert not columns_of(at).proto.expanded
-    ids, out = at.selectbox(key="target_0_id_column"), at.multiselect(key="target_0_drop_columns")
+    ids, out = asked(at.selectbox, "id_column"), asked(at.multiselect, "drop_columns")
     assert ids.value == "as told by the file" and out.value == []
     assert load(at).target.ids[3] == "p/3.jpg"
     at = choose(csv(x, **added), npy(y))
-    at.selectbox(key="target_0_id_column").set_value("code")
-    at.multiselect(key="target_0_drop_columns").set_value(["year"])
+    asked(at.selectbox, "id_column").set_value("code")
+    asked(at.multiselect, "drop_columns").set_value(["year"])
     target = load(at.run()).target
     assert target.ids.tolist() == codes
     assert target.dim == 10 and list(target.labels.columns) == ["photo"]
@@ -78,9 +78,9 @@ def test_a_column_that_nothing_tells_is_pointed_at_and_refused_until_it_is_chose
     at = choose(csv(np.insert(x, 5, 2019, axis=1), header=False), npy(y))
     assert taken(at)["6"] == "unclear"
     assert columns_of(at).proto.expanded
-    at.button(key="two_load").click().run()
+    at.button(key="load").click().run()
     assert 'Column "6" of image.csv is 2019 in every row' in at.error[0].value.replace("\\", "")
-    at.multiselect(key="target_0_drop_columns").set_value(["6"]).run()
+    asked(at.multiselect, "drop_columns").set_value(["6"]).run()
     pair = load(at)
     assert pair.target.dim == 10
     np.testing.assert_allclose(pair.target.vectors, x, atol=1e-6)
@@ -96,14 +96,11 @@ def test_dimensions_that_nothing_marks_are_said_on_the_page(sides):
     said = "columns of numbers of image.csv are read as dimensions"
     assert f"All 11 {said}" in words(at).replace("\\", "")
     at = choose(image, npy(y))
-    at.multiselect(key="target_0_drop_columns").set_value(["score"]).run()
+    asked(at.multiselect, "drop_columns").set_value(["score"]).run()
     assert load(at).dim == 10
     assert f"All 10 {said}" in words(at).replace("\\", "")
 
 
 def test_arrays_without_columns_leave_nothing_to_choose(sides):
-    at = open_page("data")
-    at.file_uploader(key="target_0").upload(
-        "a.npy", npy(sides[0]), "application/octet-stream"
-    ).run()
-    assert not [each for each in at.expander if each.label == "Columns"]
+    at = give(open_page("data"), {"a.npy": npy(sides[0])})
+    assert not [each for each in at.expander if each.label.startswith("Columns")]

@@ -21,7 +21,16 @@ from anisoalign_core.metrics.residual import repaired_cosine
 from anisoalign_core.metrics.retrieval import gallery_recall, recall
 from tests.app.live import live_facts, live_note
 from tests.app.test_links import follow, said
-from tests.app.test_pages import choose_anisoalign, npy, open_page, pair_of, read, trained, words
+from tests.app.test_pages import (
+    choose_anisoalign,
+    give,
+    npy,
+    open_page,
+    pair_of,
+    read,
+    trained,
+    words,
+)
 from tests.conftest import paired_world
 
 
@@ -63,21 +72,13 @@ def test_partners_cosine_stands_beside_that_of_shuffled_pairs_along_the_whole_di
         )
 
 
-def give(at, target, source):
-    """Choose the two files, each a name and an array."""
-    turn = at.session_state["upload_round"] if "upload_round" in at.session_state else 0
-    for role, (name, array) in (("target", target), ("source", source)):
-        at.file_uploader(key=f"{role}_{turn}").upload(name, npy(array), "application/octet-stream")
-    return at.run()
-
-
 def test_the_same_bytes_on_both_sides_are_no_pair():
     _, x = paired_world(60, 8)
-    at = give(open_page("data"), ("image.npy", x), ("again.npy", x))
+    at = give(open_page("data"), {"image.npy": npy(x), "again.npy": npy(x)})
     assert "are the same file, byte by byte" in at.error[0].value
-    assert not [one for one in at.button if one.key == "two_load"]
-    at = give(open_page("data"), ("image.npy", x), ("again.npy", x.astype(np.float64)))
-    at.button(key="two_load").click().run()
+    assert at.button(key="load").disabled
+    at = give(open_page("data"), {"image.npy": npy(x), "again.npy": npy(x.astype(np.float64))})
+    at.button(key="load").click().run()
     assert "hold the same 60 rows" in at.error[0].value
     assert at.session_state["loaded"].sample == "scenes"
 
@@ -98,21 +99,28 @@ def test_equal_sides_are_told_and_refused_on_the_command_line(paired, tmp_path, 
 
 def test_files_called_after_the_other_side_are_asked_about_and_swapped():
     y, x = paired_world(60, 8)
-    at = give(open_page("data"), ("my-text.npy", y), ("clip_image.npy", x))
-    assert "names say otherwise" in at.warning[0].value
-    assert not [one for one in at.button if one.key == "two_load"]
+    files = {"my-text.npy": npy(y), "clip_image.npy": npy(x)}
+
+    def misplaced():
+        at = give(open_page("data"), files)
+        assert not at.warning and not at.button(key="load").disabled
+        at.selectbox(key="drop_role_0").set_value("target")
+        at.selectbox(key="drop_role_1").set_value("source").run()
+        assert "names say otherwise" in at.warning[0].value
+        assert at.button(key="load").disabled
+        return at
+
+    at = misplaced()
     at.button(key="files_swap").click().run()
-    assert not at.warning and "clip\\_image\\.npy is image" in words(at)
-    at.button(key="two_load").click().run()
+    assert not at.warning and "**clip\\_image\\.npy** (60 × 8) as image" in words(at)
+    at.button(key="load").click().run()
     pair = at.session_state["loaded"].pair
     np.testing.assert_allclose(pair.target.vectors, x, atol=1e-6)
     assert (pair.target.modality, pair.source.modality) == ("image", "text")
-    at = give(open_page("data"), ("my-text.npy", y), ("clip_image.npy", x))
+    at = misplaced()
     at.button(key="files_keep").click().run()
-    at.button(key="two_load").click().run()
+    at.button(key="load").click().run()
     np.testing.assert_allclose(at.session_state["loaded"].pair.target.vectors, y, atol=1e-6)
-    at = give(open_page("data"), ("a.npy", x), ("texts_of_image_captions.npy", y))
-    assert not at.warning
 
 
 def test_the_way_of_the_correction_is_said_and_turned_round_by_one_click():
@@ -246,9 +254,9 @@ def test_warnings_of_an_earlier_set_end_where_new_files_are_chosen():
     at = open_page("data", pair_of(n=20, d=32))
     assert any("fewer rows" in one.value for one in at.warning)
     y, x = paired_world(60, 8)
-    at = give(at, ("image.npy", x), ("text.npy", y))
+    at = give(at, {"image.npy": npy(x), "text.npy": npy(y)})
     assert not at.warning
-    at.button(key="two_load").click().run()
+    at.button(key="load").click().run()
     assert not at.warning and not at.error
 
 
@@ -283,10 +291,10 @@ def test_captions_and_pictures_are_added_to_a_loaded_pair_by_row():
     at = open_page("data", pair)
     words_given = "\n".join(f"a thing called {i}" for i in range(60)).encode()
     tiles = zipped({f"shots/{i}.png": picture((i, 0, 0)) for i in range(1, 61)})
-    at.file_uploader(key="furnish_words_0").upload("captions.txt", words_given, "text/plain")
-    at.file_uploader(key="furnish_pictures_0").upload("shots.zip", tiles, "application/zip")
-    at.run()
-    at.button(key="furnish").click().run()
+    give(at, {"captions.txt": words_given, "shots.zip": tiles})
+    assert "the rows that are loaded: captions from" in words(at)
+    assert "pictures from **shots\\.zip** in order" in words(at)
+    at.button(key="load").click().run()
     assert not at.exception and not at.error
     now = at.session_state["loaded"].pair
     assert now.digest == pair.digest

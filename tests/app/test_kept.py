@@ -27,7 +27,7 @@ from app.widgets.session_file import _packed
 from tests.app.test_compare import KEY as KEY_OF_BOARD
 from tests.app.test_compare import METHODS, small
 from tests.app.test_compare import ready as compare_page
-from tests.app.test_pages import HOME, npy, open_page, pair_of, upload, words
+from tests.app.test_pages import HOME, give, npy, open_page, pair_of, upload, words
 from tests.conftest import paired_world
 
 KEY = new_key()
@@ -289,9 +289,7 @@ def file_of(at, bare=False):
 
 
 def open_file(at, data, name="mine.studio.zip"):
-    turn = at.session_state["session_round"] if "session_round" in at.session_state else 0
-    at.file_uploader(key=f"session_file_{turn}").upload(name, data, "application/zip").run()
-    return at.button(key="session_open").click().run()
+    return give(at, {name: data}).button(key="load").click().run()
 
 
 @pytest.fixture(scope="module")

@@ -122,13 +122,18 @@ def npy(array):
     return stream.getvalue()
 
 
-def upload(at, image, text, pairing="By row"):
-    at.segmented_control(key="upload_pairing").set_value(pairing)
-    turn = at.session_state["upload_round"] if "upload_round" in at.session_state else 0
-    at.file_uploader(key=f"target_{turn}").upload("image.npy", image, "application/octet-stream")
-    at.file_uploader(key=f"source_{turn}").upload("text.npy", text, "application/octet-stream")
-    at.run()
-    return at.button(key="two_load").click().run()
+def give(at, files):
+    """Drop files, by their names, in the zone of the Data page."""
+    turn = at.session_state["drop_round"] if "drop_round" in at.session_state else 0
+    zone = at.file_uploader(key=f"drop_{turn}")
+    zone.set_value([(name, data, "application/octet-stream") for name, data in files.items()])
+    return at.run()
+
+
+def upload(at, image, text):
+    give(at, {"image.npy": image, "text.npy": text})
+    load = at.button(key="load")
+    return at if load.disabled else load.click().run()
 
 
 def test_two_uploaded_files_become_the_loaded_pair():
@@ -148,7 +153,7 @@ def test_two_uploaded_files_become_the_loaded_pair():
         (np.ones(10), "1 axes"),
         (np.ones((4, 4, 4)), "3 axes"),
         (np.ones((90, 7)) + np.eye(90, 7), "10 dimensions"),
-        (np.eye(80, 10) + 1, "Join them by id"),
+        (np.eye(80, 10) + 1, "row i cannot belong to row i"),
         (b"not an array", "image.npy"),
         (b"", "image.npy"),
         (b"\x80\x04\x95\x10\x00\x00\x00\x00\x00\x00\x00", "image.npy"),
@@ -158,7 +163,8 @@ def test_bad_uploads_are_refused_in_words_and_nothing_is_lost(image, expected):
     y, _ = paired_world(90, 10)
     at = upload(open_page("data"), image if isinstance(image, bytes) else npy(image), npy(y))
     assert not at.exception
-    assert expected in at.error[0].value.replace("\\", "")
+    said = [*at.error, *at.warning][0].value
+    assert expected in said.replace("\\", "")
     assert at.session_state["loaded"].sample == "scenes"
 
 
@@ -290,9 +296,9 @@ def test_the_server_folder_opens_only_what_lies_below_it(tmp_path, monkeypatch):
         with pytest.raises(FormatError, match="outside"):
             within(root, escape)
     at = open_page("data")
-    at.selectbox(key="server_target").set_value("image.npy")
-    at.selectbox(key="server_source").set_value("text.npy").run()
-    at.button(key="server_load").click().run()
+    at.multiselect(key="server_0").set_value(["image.npy", "text.npy"]).run()
+    assert "image.npy (50 × 8) as image" in words(at).replace("\\", "").replace("*", "")
+    at.button(key="load").click().run()
     assert not at.error
     assert "50 pairs × 8" in words(at)
 
@@ -334,16 +340,12 @@ def test_progress_gives_an_estimate_and_a_way_out():
 
 def test_uploads_join_by_id_and_say_what_is_left_out():
     y, x = paired_world(60, 8)
-    at = open_page("data")
-    at.segmented_control(key="upload_pairing").set_value("By id")
-    at.file_uploader(key="target_0").upload("image.npy", npy(x), "application/octet-stream")
-    at.file_uploader(key="source_0").upload("text.npy", npy(y[::-1]), "application/octet-stream")
     forward = "\n".join(f"k{i}" for i in range(60)).encode()
     backward = "\r\n".join(f"k{i}" for i in reversed(range(1, 61))).encode()
-    at.file_uploader(key="target_i0").upload("ids.txt", forward, "text/plain")
-    at.file_uploader(key="source_i0").upload("ids.txt", backward, "text/plain")
-    at.run()
-    at.button(key="two_load").click().run()
+    ids = {"image.ids.txt": forward, "text.ids.txt": backward}
+    at = give(open_page("data"), {"image.npy": npy(x), "text.npy": npy(y[::-1]), **ids})
+    assert "partners by id; ids of image from" in words(at)
+    at.button(key="load").click().run()
     assert not at.error
     pair = at.session_state["loaded"].pair
     assert len(pair.source) == 59
@@ -354,16 +356,11 @@ def test_uploads_join_by_id_and_say_what_is_left_out():
 
 def test_repeated_ids_are_one_thing_and_the_page_says_how_many():
     y, x = paired_world(40, 8)
-    at = open_page("data")
-    at.segmented_control(key="upload_pairing").set_value("By id")
-    at.file_uploader(key="target_0").upload("image.npy", npy(x), "application/octet-stream")
-    at.file_uploader(key="source_0").upload("text.npy", npy(y), "application/octet-stream")
     ids = [f"k{i}" for i in range(40)]
-    at.file_uploader(key="target_i0").upload("i.txt", "\n".join(ids).encode(), "text/plain")
+    files = {"image.npy": npy(x), "text.npy": npy(y), "image_ids.txt": "\n".join(ids).encode()}
     ids[3] = "k2"
-    at.file_uploader(key="source_i0").upload("t.txt", "\n".join(ids).encode(), "text/plain")
-    at.run()
-    at.button(key="two_load").click().run()
+    at = give(open_page("data"), files | {"ids_of_text.txt": "\n".join(ids).encode()})
+    at.button(key="load").click().run()
     pair = at.session_state["loaded"].pair
     assert (len(pair.source), len(pair.target), pair.matched.count) == (40, 39, 39)
     said = " ".join(one.value for one in at.caption)

@@ -280,7 +280,7 @@ def test_a_set_too_large_for_a_session_is_refused_and_the_loaded_one_stays(small
     assert "may hold 39\\.1 KiB" in at.error[0].value
     assert "4,000 pairs" in words(at)
     found.places.session_bytes = 10**9
-    at.button(key="two_load").click().run()
+    at.run().button(key="load").click().run()
     assert not at.error
     assert "400 pairs × 32" in words(at)
 

@@ -88,9 +88,10 @@ def select_rows(page):
     assert page.get_by_text("Something unexpected went wrong").count() == 0
 
 
-def choose(page, side, path):
-    """Give a file to one of the Data page's uploaders."""
-    page.locator(f".st-key-{side}_0 input[type=file]").set_input_files(path)
+def drop(page, *paths):
+    """Give files to the Data page's zone."""
+    page.locator(".st-key-drop_0 input[type=file]").set_input_files(paths)
+    page.get_by_text("Encoder", exact=True).or_(page.get_by_role("alert")).first.wait_for()
     settle(page)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import anisoalign_core as aa
-from tests.browser.steps import choose, go, settle
+from tests.browser.steps import drop, go, settle
 from tests.conftest import paired_world
 
 pytestmark = pytest.mark.browser
@@ -45,8 +45,7 @@ def test_two_sets_are_kept_over_a_reload_compared_with_bundled_ones_and_a_run_is
     for name, rows in (("image", x), ("text", y)):
         np.save(tmp_path / f"{name}.npy", rows)
     go(page, "Data")
-    choose(page, "target", tmp_path / "image.npy")
-    choose(page, "source", tmp_path / "text.npy")
+    drop(page, tmp_path / "image.npy", tmp_path / "text.npy")
     page.get_by_role("button", name="Load", exact=True).click()
     page.get_by_text("400 pairs × 24 dimensions").wait_for()
     settle(page)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from campaigns.load.server import Server
-from tests.browser.steps import choose, go, settle
+from tests.browser.steps import drop, go, settle
 from tests.conftest import paired_world
 
 pytestmark = pytest.mark.browser
@@ -67,8 +67,7 @@ def test_a_session_comes_back_to_its_browser_and_to_nobody_else(browser_context,
     with Server(keep=120, environment=kept) as server:
         page = opened(mine, server.url)
         go(page, "Data")
-        choose(page, "target", tmp_path / "image.npy")
-        choose(page, "source", tmp_path / "text.npy")
+        drop(page, tmp_path / "image.npy", tmp_path / "text.npy")
         page.get_by_role("button", name="Load", exact=True).click()
         page.get_by_text(PAIR).wait_for()
         seed = page.get_by_role("spinbutton", name="Seed")

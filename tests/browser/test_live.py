@@ -9,7 +9,7 @@ import pytest
 import anisoalign_core as aa
 from anisoalign_core.compare.study import Study
 from anisoalign_core.plots.live.homes import module, style
-from tests.browser.steps import choose, count_runs, go, live_numbers, settle
+from tests.browser.steps import count_runs, drop, go, live_numbers, settle
 
 pytestmark = pytest.mark.browser
 
@@ -119,8 +119,7 @@ def test_uploaded_captions_are_text_on_correct_too(page, tmp_path):
     aa.save(pair.source, tmp_path / "text.parquet")
     aa.save(pair.target, tmp_path / "image.npy")
     go(page, "Data")
-    choose(page, "target", tmp_path / "image.npy")
-    choose(page, "source", tmp_path / "text.parquet")
+    drop(page, tmp_path / "image.npy", tmp_path / "text.parquet")
     page.get_by_role("button", name="Load", exact=True).click()
     page.get_by_text("120 pairs × 128 dimensions").wait_for()
     go(page, "Correct")

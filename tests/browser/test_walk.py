@@ -14,9 +14,9 @@ import anisoalign_core as aa
 from anisoalign_core.cli import main
 from anisoalign_core.plots.style import DARK, TARGET
 from tests.browser.steps import (
-    choose,
     cut_off,
     download,
+    drop,
     figures,
     go,
     live_numbers,
@@ -63,8 +63,7 @@ def test_from_two_uploaded_files_to_an_exported_file(page, tmp_path):
     np.save(tmp_path / "image.npy", x)
     np.save(tmp_path / "text.npy", y)
     go(page, "Data")
-    choose(page, "target", tmp_path / "image.npy")
-    choose(page, "source", tmp_path / "text.npy")
+    drop(page, tmp_path / "image.npy", tmp_path / "text.npy")
     page.get_by_role("button", name="Load", exact=True).click()
     page.get_by_text("600 pairs × 20 dimensions").wait_for()
     settle(page)
@@ -160,10 +159,9 @@ def test_a_wrong_file_is_refused_in_words_and_the_sample_stays(page, tmp_path):
     y, _ = paired_world(50, 8)
     np.save(tmp_path / "text.npy", y)
     go(page, "Data")
-    choose(page, "target", tmp_path / "objects.npy")
-    choose(page, "source", tmp_path / "text.npy")
-    page.get_by_role("button", name="Load", exact=True).click()
+    drop(page, tmp_path / "objects.npy", tmp_path / "text.npy")
     page.get_by_text("Python objects").wait_for()
+    assert page.get_by_role("button", name="Load", exact=True).is_disabled()
     assert page.get_by_text("4,000 pairs × 128 dimensions").count() == 1
 
 

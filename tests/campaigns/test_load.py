@@ -8,7 +8,8 @@ import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
 from campaigns.load.campaign import all_at_once, outcome, prepare
-from campaigns.load.client import ClientError, Screen, Session
+from campaigns.load.client import Session
+from campaigns.load.page import ClientError, Screen
 from campaigns.load.people import Person, told_apart
 from campaigns.load.server import Server
 from campaigns.load.visit import Log

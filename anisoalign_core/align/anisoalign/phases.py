@@ -105,7 +105,7 @@ class PhaseStatistics:
 
     @property
     def null(self) -> Float64:
-        """Three standard deviations of |C_kl| for independent phases, (m, m)."""
+        """Three standard deviations of ``|C_kl|`` for independent phases, (m, m)."""
         return _null(self.mean, int(self.rows))
 
     @property
@@ -119,7 +119,7 @@ class PhaseStatistics:
 
     @property
     def restated(self) -> float:
-        """Correlation of |M_kl| with |m_k||m_l| over k < l: how far couplings restate the means."""
+        """Correlation of ``|M_kl|`` with ``|m_k||m_l|``, k < l: how far couplings restate means."""
         upper = np.triu_indices(self.blocks, 1)
         if len(upper[0]) < 2:
             return float("nan")

@@ -13,6 +13,7 @@ from anisoalign_core.metrics.retrieval import TIE_TOLERANCE
 from anisoalign_core.numerics import Float32, Float64, blocks, generator, row_norms, unit_rows
 
 SHARES = tuple(round(0.1 * step, 1) for step in range(11))
+"""Shares of target rows in a mixed gallery."""
 CUT = 10
 
 

@@ -56,7 +56,7 @@ class LivePicture:
 
     @cached_property
     def payload(self) -> bytes:
-        """The whole picture as one block of bytes; see :mod:`anisoalign_core.plots.live.pack`."""
+        """The whole picture as one block of bytes; see ``plots/live/pack.py``."""
         return pack(self.facts, self.arrays)
 
     @property

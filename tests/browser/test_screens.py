@@ -8,7 +8,7 @@ import urllib.request
 import numpy as np
 import pytest
 
-from tests.browser.steps import choose, cut_off, figures, go, settle
+from tests.browser.steps import cut_off, drop, figures, go, settle
 from tests.conftest import paired_world
 
 pytestmark = pytest.mark.browser
@@ -167,8 +167,7 @@ def test_a_large_set_shows_gap_and_share_in_their_place_before_the_rest(page, tm
     for name, rows in (("image", x), ("text", y)):
         np.save(tmp_path / f"{name}.npy", rows)
     go(page, "Data")
-    choose(page, "target", tmp_path / "image.npy")
-    choose(page, "source", tmp_path / "text.npy")
+    drop(page, tmp_path / "image.npy", tmp_path / "text.npy")
     page.get_by_role("button", name="Load", exact=True).click()
     page.get_by_text("6,000 pairs × 12 dimensions").wait_for()
     page.get_by_test_id("stSidebarNav").get_by_role("link", name="Home", exact=True).click()

@@ -19,12 +19,14 @@ from tests.browser.steps import (
     ROOT,
     cut_off,
     download,
+    drop,
     figures,
     live_numbers,
     numbers,
     select_rows,
     settle,
 )
+from tests.conftest import paired_world
 
 pytestmark = pytest.mark.browser
 TEXT = (ROOT / "docs" / "WALKTHROUGH.md").read_text(encoding="utf-8")
@@ -272,6 +274,15 @@ class Walk:
         self.page.get_by_role("tab", name=word).click()
         self.page.locator("code:visible", has_text="anisoalign").first.wait_for()
 
+    def loaded(self, word):
+        """Drop two files, which are taken for what they are called after."""
+        y, x = paired_world(60, 8)
+        for name, rows in (("image", x), ("text", y)):
+            np.save(self.folder / f"{name}.npy", rows)
+        drop(self.page, self.folder / "image.npy", self.folder / "text.npy")
+        self.press(word)
+        self.page.get_by_text("60 pairs × 8 dimensions").wait_for()
+
     def model(self, word):
         self.page.get_by_role("radio", name=word).first.wait_for()
 
@@ -314,6 +325,8 @@ STEPS = (
     ("Recipe", Walk.replayed),
     ("Python", Walk.tab),
     ("Command line", Walk.tab),
+    ("Data", Walk.visit),
+    ("Load", Walk.loaded),
     ("Encode", Walk.visit),
     ("the sample's encoder", Walk.model),
     ("Encoders", Walk.visit),

@@ -8,7 +8,8 @@ import runpy
 import socket
 import sys
 from importlib import import_module
-from threading import Thread
+from threading import Thread, main_thread
+from time import sleep
 
 from anisoalign_core.errors import AnisoAlignError, ParameterError, PlaceError
 from anisoalign_core.extras import need
@@ -47,7 +48,12 @@ def studio(options: argparse.Namespace) -> None:
 
 
 def _import_long() -> None:
-    """Import while the server starts and the browser opens, not when somebody waits for a page."""
+    """Import while the browser opens; what is imported earlier keeps the server from starting."""
+    while main_thread().is_alive():
+        exists = getattr(sys.modules.get("streamlit.runtime"), "exists", None)
+        if exists is not None and exists():
+            break
+        sleep(0.02)
     for name in LONG:
         import_module(name)
 

@@ -2,8 +2,7 @@
 
 A study holds the split's arrays and everything that does not depend on the method; a
 :class:`Trial` holds one fitted method; a :class:`View` is what a person sees of it: projections
-and quick scores of held-out rows. Where a method has live knobs, a view under other values of them
-needs no new fit.
+and quick scores of held-out rows. Under other values of a method's live knobs it needs no new fit.
 """
 
 from __future__ import annotations
@@ -149,10 +148,10 @@ class Study:
         return self.source[: self.live[0]], self.target[: self.live[1]]
 
     @cached_property
+    @one_thread()
     def reference(self) -> Reference:
         """What the live scores share between all methods and bounds."""
-        with one_thread():
-            return Reference(*self.live_rows, self.k).warm()
+        return Reference(*self.live_rows, self.k).warm()
 
     @cached_property
     def uncorrected(self) -> dict[str, float]:
@@ -163,17 +162,14 @@ class Study:
         """Quick scores of corrected live rows."""
         return self.judged(after, target)[0]
 
+    @one_thread()  # products of a few hundred rows: a second thread waits longer than it works
     def judged(self, after: Float32, target: Float32) -> tuple[dict[str, float], dict[str, float]]:
-        """Quick scores of corrected live rows, and the floors that they move.
-
-        Products of a few hundred rows: a second thread waits longer than it works.
-        """
+        """Quick scores of corrected live rows, and the floors that they move."""
         moved = None if np.shares_memory(target, self.target) else target
         paired, live = self.pair.paired, [one for one in applicable(self.pair.paired) if one.live]
-        with one_thread():
-            both = self.reference.against(after, moved, paired=paired, things=self.live_things)
-            floors = {one.floor_name: one.floor(both) for one in live if one.floor_words}
-            return measure(both, live)[0], {k: v for k, v in floors.items() if v is not None}
+        both = self.reference.against(after, moved, paired=paired, things=self.live_things)
+        floors = {one.floor_name: one.floor(both) for one in live if one.floor_words}
+        return measure(both, live)[0], {k: v for k, v in floors.items() if v is not None}
 
     def plane(self, kind: PlaneKind) -> Plane:
         """Return a plane to look at corrections in, from the fitted rows.
@@ -269,8 +265,7 @@ class Trial:
         """
         if values is not None and not isinstance(values, Mapping):
             values = {knob.parameter: values for knob in self.moves}
-        asked = dict(values or {})
-        last: tuple[Values, View] | None = self._last.get("view")
+        asked, last = dict(values or {}), self._last.get("view")
         if last is None or last[0] != asked:
             last = self._last["view"] = asked, self._view(asked)  # whole: others may look at it too
         return last[1]

@@ -1,4 +1,7 @@
-"""Links of pages that are read in the repository as well: folders there are words here."""
+"""Links of pages that are read in the repository as well.
+
+Files beside README that are pages here lead there; folders and other files are words.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ from sphinx.transforms.post_transforms import SphinxPostTransform
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-class Folders(SphinxPostTransform):
-    """Puts a folder's name in the place of a link to it; the site has pages and files only."""
+class Places(SphinxPostTransform):
+    """Turns links to places of the repository into those of the site, or into words."""
 
     default_priority = 4  # before MyST says that there is no such page
 
@@ -21,11 +24,16 @@ class Folders(SphinxPostTransform):
         """Replace every such link on a page."""
         for node in list(self.document.findall(pending_xref)):
             target = node["reftarget"]
-            if node.get("reftype") == "myst" and target and (ROOT / target).is_dir():
+            if node.get("reftype") != "myst" or not target or not (ROOT / target).exists():
+                continue
+            page = f"sections/{Path(target).stem.lower()}"
+            if page in self.env.found_docs:
+                node["refdomain"], node["reftarget"], node["reftargetid"] = "doc", page, None
+            else:
                 node.replace_self(nodes.literal("", node.astext()))
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx."""
-    app.add_post_transform(Folders)
+    app.add_post_transform(Places)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

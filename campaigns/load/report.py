@@ -140,7 +140,7 @@ def sample_words(found: Any) -> list[str]:
             lines.append(f"| {said} | {page} | {one['times']} | {seconds} |")
     lines += [
         "",
-        "| | server's work for a step | clients' | sent | highest memory | load before, of others |",
+        "| | server's work, a step | clients' | sent | highest memory | load before, of others |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, words in WAYS.items():

@@ -41,8 +41,6 @@ SETTINGS = (
 """What is tried besides the default of every method."""
 COSTS = ("omega", "psi", "mixing_coverage")
 """Metrics of what a recommendation costs or buys besides its purpose."""
-SHARE_OF_COSTS = 0.15
-"""Of the time, for the estimate."""
 Numbers = dict[str, float]
 
 
@@ -150,8 +148,10 @@ def advise(
     def one_split(number: int, here: Progress) -> _Found:
         return _one_split(run, number, board, purposes, here, f"split {number + 1} of {splits}")
 
+    of_costs = _share_of_costs(len(board), len(purposes))
+
     def before_costs(fraction: float, words: str) -> None:
-        tell((1 - SHARE_OF_COSTS) * fraction, words)
+        tell((1 - of_costs) * fraction, words)
 
     tell(0.0, f"{len(board)} methods on {splits} splits")
     for number, new in enumerate(side_by_side(range(splits), one_split, before_costs, workers)):
@@ -165,7 +165,7 @@ def advise(
         )
         if on_split is not None and number:
             on_split(found)
-    found = replace(found, costs=_costs(run, found, tell, workers))
+    found = replace(found, costs=_costs(run, found, tell, of_costs, workers))
     tell(1.0, "done")
     return found
 
@@ -264,7 +264,18 @@ def _listed(purpose: str | Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _costs(run: Run, found: Advice, tell: Progress, workers: int | None) -> Costs:
+def priced(entries: int, purposes: int) -> int:
+    """Return about how many entries are measured at the other purposes: those advised, and two."""
+    return min(2 + purposes, entries)
+
+
+def _share_of_costs(entries: int, purposes: int) -> float:
+    """Return about what share of the time that takes."""
+    there = priced(entries, purposes) * (len(PURPOSES) - purposes)
+    return there / (there + 2 * entries * purposes)
+
+
+def _costs(run: Run, found: Advice, tell: Progress, of_costs: float, workers: int | None) -> Costs:
     """Measure on the scored rows what recommendations cost besides their purposes."""
     answers = [
         found.answer(name, pairs=pairs) for name in found.purposes for pairs in (False, True)
@@ -292,7 +303,7 @@ def _costs(run: Run, found: Advice, tell: Progress, workers: int | None) -> Cost
         return values
 
     def at_the_end(fraction: float, words: str) -> None:
-        tell(1 - SHARE_OF_COSTS * (1 - fraction), words)
+        tell(1 - of_costs * (1 - fraction), words)
 
     costs: Costs = {}
     for new in side_by_side(range(found.splits), one_split, at_the_end, workers):

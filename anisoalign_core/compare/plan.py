@@ -18,9 +18,9 @@ import numpy as np
 
 from anisoalign_core.align import ALIGNERS
 from anisoalign_core.align.base import Aligner
-from anisoalign_core.compare.advise import HELD, SHARE_OF_COSTS, candidates
+from anisoalign_core.compare.advise import HELD, candidates, priced
 from anisoalign_core.compare.entries import Entry, curve_owners, dial_of, entries
-from anisoalign_core.compare.purposes import PURPOSES
+from anisoalign_core.compare.purposes import PURPOSES, askable
 from anisoalign_core.compare.splits import TAUGHT_ROWS
 from anisoalign_core.compare.use.use import Group
 from anisoalign_core.files.limits import usable_cores
@@ -188,6 +188,7 @@ def plan_advice(
     speed: Speed | None = None,
 ) -> Plan:
     """Return the plan of :func:`~anisoalign_core.compare.advise`; parameters as above."""
+    speed = Speed.measured(pair.dim) if speed is None else speed
     wanted = candidates(pair.paired) if methods is None else methods
     board = entries(wanted, pair.paired)[0]
     chosen = tuple(one for one in board if one.role in ("floor", "method", "reference"))
@@ -201,7 +202,20 @@ def plan_advice(
         purposes=purposes,
         speed=speed,
     )
-    return Plan(len(chosen), splits, seconds / (1 - SHARE_OF_COSTS), _training(chosen))
+    others = [
+        one for one in askable(pair.paired, questions or None, None)[0] if one not in purposes
+    ]
+    if others:  # what is advised is then measured at the other purposes
+        seconds += planned_seconds(
+            pair,
+            [one for one in chosen if not one.trains][: priced(len(chosen), len(purposes))],
+            splits,
+            held=HELD / 2,
+            questions=questions,
+            purposes=others,
+            speed=speed,
+        )
+    return Plan(len(chosen), splits, seconds, _training(chosen))
 
 
 def _training(chosen: Sequence[Entry]) -> tuple[str, ...]:
@@ -297,7 +311,8 @@ class _Size:
             return Work(small=1e-3)
         watches = 12 * ("auto" in method.plain_params().values())
         rows = min(self.fitted_rows, TAUGHT_ROWS)
-        return Work(1.5 * self._tiles(rows, rows), 4 + watches, 1e-3)
+        few = min(2 * self.fitted_rows / self.dim, 1.0) ** 3  # of what both sides span
+        return Work(1.5 * self._tiles(rows, rows), (4 + watches) * few, 1e-3)
 
     @property
     def moved(self) -> Work:

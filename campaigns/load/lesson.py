@@ -8,6 +8,7 @@ however many come.
 from __future__ import annotations
 
 import asyncio
+import os
 import resource
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
@@ -270,13 +271,14 @@ def class_on_sample(people: int = PEOPLE, seed: int = 0) -> Any:
 
 def measured(server: Server, act: Any, people: int, seed: int) -> dict[str, Any]:
     """Hold one class, and summarise what it cost."""
-    begun, cpu = server.now(), server.cpu()
+    begun, cpu, load = server.now(), server.cpu(), os.getloadavg()[0]
     own = resource.getrusage(resource.RUSAGE_SELF)
     waited: Waited = asyncio.run(act(server, people, seed))
     seconds, used = server.now() - begun, resource.getrusage(resource.RUSAGE_SELF)
     runs = sum(map(len, waited.seconds.values()))
     return {
         "runs": runs,
+        "load": round(load, 1),
         "seconds": round(seconds, 1),
         "cpu_per_step": round((server.cpu() - cpu) / max(runs, 1), 4),
         "clients_cpu_per_step": round(

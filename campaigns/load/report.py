@@ -8,6 +8,7 @@ from typing import Any
 
 from benchmarks.document import replace_section
 from campaigns.load.campaign import BASE_MIB, EACH_MIB, KEEP, TIMES_SET
+from campaigns.load.lesson import MEDIAN, P95, THINKS
 from campaigns.load.soak import CLASS, EVERY, HOURS, INTERACTIONS, LARGE, SMALL
 
 INTRODUCTION = """## Many people at once
@@ -28,6 +29,13 @@ FOUND = """
 * Freed arrays stayed in the allocator's arenas: after six sessions the process was more than twice
   as large as what was in use. The app has glibc return blocks above 1 MiB at once, and gives back
   the rest when a session's state is let go.
+* Streamlit collects all cycles after each run of each page, which took longer than the run: of
+  220 ms of the server's work for a step on the sample, 180. It is done every half minute for
+  everybody's runs at once, and when data are let go.
+* Results of the sample that several asked for at once were computed by each, and more than 50 who
+  waited for the same were refused; now the first one computes it, and the others wait for that.
+* Figures of the sample were built anew for each run; products of a few hundred rows ran on two
+  threads of BLAS, which waited for each other for longer than they worked.
 * Torch's number of threads stayed at one for sessions that began while another encoded.
 
 Known, of Streamlit's own: besides the downloads above, a page that comes back after a lost
@@ -47,6 +55,8 @@ def render(results: Path, document: Path) -> None:
     parts = [INTRODUCTION]
     if "campaign" in found:
         parts += campaign_words(found["campaign"])
+    if "sample" in found:
+        parts += sample_words(found["sample"])
     if "soak" in found:
         parts += soak_words(found["soak"])
     for name, one in found.items():
@@ -94,6 +104,52 @@ def campaign_words(found: Any) -> list[str]:
         "",
         *steps(found),
     ]
+    return lines
+
+
+WAYS = {
+    "thinking": "as people do, with {low:g} to {high:g} s between two steps, on a new server",
+    "together, new server": "everybody presses the same button at once, on a new server",
+    "together": "the same once more, on that server",
+}
+
+
+def sample_words(found: Any) -> list[str]:
+    """Say what a class on the bundled sample measured."""
+    low, high = THINKS
+    errors = sum(len(found[name]["problems"]) for name in WAYS)
+    lines = [
+        "",
+        f"### {found['people']} people on the bundled sample",
+        "",
+        "`python -m campaigns.load.run --sample`, one server on two cores that it shares with the "
+        f"clients. Each of {found['people']} walks Learn (predicts, sees what is, moves what the "
+        f"server answers), Home, Spectra and Correct: {found['steps']} steps, with what a browser "
+        "fetches and asks by itself. What is the sample's alone is computed once for everybody. "
+        f"{found['checked']:,} steps, {errors} errors met people, {len(found['faults'])} stand in "
+        f"the server's log. The aim is {MEDIAN:g} s at the median and {P95:g} s at the 95th "
+        "percentile.",
+        "",
+        "| | page | steps | median | 95th percentile | worst |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for name, words in WAYS.items():
+        for page, one in found[name]["pages"].items():
+            seconds = " | ".join(f"{one[part]:.2f} s" for part in ("median", "p95", "worst"))
+            said = words.format(low=low, high=high)
+            lines.append(f"| {said} | {page} | {one['times']} | {seconds} |")
+    lines += [
+        "",
+        "| | server's work, a step | clients' | sent | highest memory | load before, of others |",
+        "|---|---:|---:|---:|---:|---:|",
+    ]
+    for name, words in WAYS.items():
+        one = found[name]
+        work = [f"{1000 * one[part]:.0f} ms" for part in ("cpu_per_step", "clients_cpu_per_step")]
+        lines.append(
+            f"| {words.format(low=low, high=high)} | {' | '.join(work)} "
+            f"| {one['kib_per_step']:.0f} KiB | {one['peak']:,.0f} MiB | {one['load']:g} |"
+        )
     return lines
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 
+from campaigns.load import lesson
 from campaigns.load.campaign import all_at_once, outcome, prepare
 from campaigns.load.client import Session
 from campaigns.load.page import ClientError, Screen
@@ -123,3 +125,30 @@ def test_a_lost_server_is_said_to_be_lost(server):
     threading.Timer(0.1, session.socket.close).start()
     with pytest.raises(ClientError, match="connection is lost"):
         session.follow(lambda _: False)
+
+
+def test_a_class_on_the_sample_takes_every_step_at_once(server):
+    found = lesson.measured(server, lesson.together, 3, 0)
+    assert found["problems"] == []
+    assert found["runs"] == 3 * (len(lesson.walk()) + 1)
+    assert set(found["pages"]) == {"Home", "Learn", "Spectra", "Correct"}
+    assert found["cpu_per_step"] > 0
+    assert server.faults() == []
+
+
+def test_a_wrong_number_on_home_is_noticed():
+    waited = lesson.Waited()
+    waited.check(SimpleNamespace(metrics=lambda: {lesson.CARD: "0.1"}))
+    assert waited.problems == [f"Home: {lesson.CARD} is 0.1 instead of {waited.gap}"]
+
+
+def test_a_class_says_which_page_kept_people_waiting():
+    slow = {"median": 2.5, "p95": 4.0}
+    kept = {"problems": [], "pages": {"Learn": {"median": 0.1, "p95": 0.4}}}
+    found = {"faults": [], **dict.fromkeys(lesson.WAYS, kept)}
+    assert lesson.failures(found) == []
+    found["thinking"] = {"problems": ["lost"], "pages": {"Home": slow}}
+    assert lesson.failures(found) == [
+        "1 errors, thinking, such as lost",
+        "Home, thinking: median of 2.5 s, above 2 s",
+    ]

@@ -151,8 +151,7 @@ class Study:
     @cached_property
     def reference(self) -> Reference:
         """What the live scores share between all methods and bounds."""
-        with one_thread():
-            return Reference(*self.live_rows, self.k).warm()
+        return Reference(*self.live_rows, self.k).warm()
 
     @cached_property
     def uncorrected(self) -> dict[str, float]:
@@ -164,13 +163,10 @@ class Study:
         return self.judged(after, target)[0]
 
     def judged(self, after: Float32, target: Float32) -> tuple[dict[str, float], dict[str, float]]:
-        """Quick scores of corrected live rows, and the floors that they move.
-
-        Products of a few hundred rows: a second thread waits longer than it works.
-        """
+        """Quick scores of corrected live rows, and the floors that they move."""
         moved = None if np.shares_memory(target, self.target) else target
         paired, live = self.pair.paired, [one for one in applicable(self.pair.paired) if one.live]
-        with one_thread():
+        with one_thread():  # of a few hundred rows: a second one waits longer than it works
             both = self.reference.against(after, moved, paired=paired, things=self.live_things)
             floors = {one.floor_name: one.floor(both) for one in live if one.floor_words}
             return measure(both, live)[0], {k: v for k, v in floors.items() if v is not None}
@@ -355,14 +351,13 @@ class View:
 
     def evaluate(self, progress: Progress | None = None) -> Scores:
         """Every metric that applies, with intervals, on the shown rows (at most 2000)."""
-        study = self.study
         return score_rows(
-            study.source,
+            self.study.source,
             self.moved.rows(),
             self.target,
-            paired=study.pair.paired,
-            k=study.k,
-            things=study.things,
+            paired=self.study.pair.paired,
+            k=self.study.k,
+            things=self.study.things,
             progress=progress,
         )
 

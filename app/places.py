@@ -118,12 +118,13 @@ class Places:
         return sum(each.held for each in self._taken if each is not place)
 
 
-def bytes_of(values: Iterable[Any]) -> int:
+def bytes_of(values: Iterable[Any], besides: Iterable[Any] = ()) -> int:
     """Bytes of all arrays, tables, tensors and files within some values, each counted once.
 
-    Views count as the memory they keep alive. Texts are estimated; small objects are not counted.
+    Views count as the memory they keep alive. Texts are estimated; small objects are not counted,
+    and nothing that lies in what is left out by ``besides``.
     """
-    seen: set[int] = set()
+    seen: set[int] = set(map(id, besides))
     waiting = list(values)
     total = 0
     while waiting:

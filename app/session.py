@@ -131,12 +131,20 @@ def take_place() -> None:
         here.held = _held()
 
 
+_NOBODYS: list[Any] = []
+
+
+def nobodys(*things: Any) -> None:
+    """Say that things which sessions hold are bundled: no session is charged for them."""
+    _NOBODYS.extend(things)
+
+
 def _held() -> int:
     state = st.session_state.to_dict()
     current = loaded()
     if current is not None and current.sample is not None:
         del state["loaded"]  # sessions share it
-    return bytes_of(state.values())
+    return bytes_of(state.values(), _NOBODYS)
 
 
 @st.fragment(run_every=IDLE_CHECK_SECONDS)

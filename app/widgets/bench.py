@@ -17,7 +17,7 @@ from anisoalign_core.errors import AnisoAlignError
 from anisoalign_core.files.source import Source
 from anisoalign_core.samples import load_bench
 from app.loading import data_root, within
-from app.session import loaded, long_result, page_path, report, require_pair
+from app.session import loaded, long_result, nobodys, page_path, report, require_pair
 from app.widgets.common import plain
 
 KEEPER = st.components.v2.component(
@@ -34,7 +34,9 @@ SERVER_FOLDER = "benches"
 @st.cache_resource(show_spinner="Opening the bundled encoders …")
 def bundled() -> Bench:
     """Return the bundled bench; sessions share it."""
-    return load_bench()
+    found = load_bench()
+    nobodys(*found.entries, *found.runs)
+    return found
 
 
 def bench() -> Bench:

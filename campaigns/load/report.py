@@ -29,11 +29,11 @@ FOUND = """
 * Freed arrays stayed in the allocator's arenas: after six sessions the process was more than twice
   as large as what was in use. The app has glibc return blocks above 1 MiB at once, and gives back
   the rest when a session's state is let go.
-* Streamlit collects all cycles after each run of each page, which took longer than the run: of
-  220 ms of the server's work for a step on the sample, 180. It is done every half minute for
-  everybody's runs at once, and when data are let go.
-* Results of the sample that several asked for at once were computed by each, and more than 50 who
-  waited for the same were refused; now the first one computes it, and the others wait for that.
+* Streamlit collects all cycles after each run of each page, which took longer than the run: four
+  fifths of the time that Python's lock was held. It is done every half minute for everybody's runs
+  at once, and when data are let go.
+* Results of the sample that several asked for at once were computed by each, and those who waited
+  filled a queue that takes 50; now the first one computes it, and the others wait for that.
 * Figures of the sample were built anew for each run; products of a few hundred rows ran on two
   threads of BLAS, which waited for each other for longer than they worked.
 * Torch's number of threads stayed at one for sessions that began while another encoded.
@@ -140,7 +140,7 @@ def sample_words(found: Any) -> list[str]:
             lines.append(f"| {said} | {page} | {one['times']} | {seconds} |")
     lines += [
         "",
-        "| | server's work, a step | clients' | sent | highest memory | load before, of others |",
+        "| | server's work, a step | clients' | sent | highest memory | load before |",
         "|---|---:|---:|---:|---:|---:|",
     ]
     for name, words in WAYS.items():

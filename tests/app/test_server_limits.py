@@ -177,6 +177,7 @@ def test_bytes_are_counted_once_wherever_they_lie():
     assert bytes_of([array]) == 8000
     assert bytes_of([Holder(), array]) == 8000
     assert bytes_of([table]) >= 400
+    assert bytes_of([array, table], besides=[table]) == 8000
     assert bytes_of([file, b"y" * 30]) == 100
     assert bytes_of([torch.zeros(25)]) == 100
     assert bytes_of([{"words": "not counted", "n": 3}, None, Holder]) == 0

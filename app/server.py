@@ -43,7 +43,7 @@ def server() -> Server:
     """Return the server's own; threads are bounded when it is first asked for."""
     chosen = settings()
     _give_back_large_blocks()
-    threading.Thread(target=_collect, name="collect", daemon=True).start()
+    _collecting()
     if THREADS_VARIABLE in os.environ:
         limit_blas(usable_cores())
     return Server(
@@ -64,6 +64,14 @@ def _give_back_large_blocks() -> None:
         set_option = getattr(ctypes.CDLL(None), "mallopt", None)
         if set_option is not None:
             set_option(M_MMAP_THRESHOLD, MMAP_BYTES)
+
+
+@cache
+def _collecting() -> threading.Thread:
+    """Begin to collect, once a process."""
+    thread = threading.Thread(target=_collect, name="collect", daemon=True)
+    thread.start()
+    return thread
 
 
 def _collect() -> None:

@@ -295,14 +295,14 @@ def long_result(
 ) -> T:
     """Like :func:`result`, for work that shows progress, waits its turn and can be cancelled."""
     digest = require_pair().digest
-
-    def made() -> T:
-        return cancellable((digest, key), what, build, long=long)
-
     if not _is_nobodys(key):
-        return result(key, made)
+        return result(key, lambda: cancellable((digest, key), what, build, long=long))
+    alone = one_thread()(build)  # not while it waits for its turn: the limit is everybody's
     with waiting(what) as wait:
-        return cast("T", _of_samples().once(_full(key), one_thread()(made), wait))
+        made = _of_samples().once(
+            _full(key), lambda: cancellable((digest, key), what, alone, long=long), wait
+        )
+    return cast("T", made)
 
 
 def report() -> GapReport:

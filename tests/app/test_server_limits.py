@@ -6,8 +6,10 @@ import gc
 import io
 import threading
 import time
+import tomllib
 import weakref
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -424,3 +426,27 @@ def test_what_is_computed_of_a_sample_is_computed_once_for_all():
         own.session_state["loaded"] = replace(bundled, pair=bundled.pair.take(np.arange(400)))
         own.switch_page(str(HOME.parent.parent / "pages" / "correct.py")).run()
         assert not own.exception and len(fits) == 2
+
+
+def test_memory_is_given_back_once_for_all_who_ask_at_the_same_time(monkeypatch):
+    given = []
+    monkeypatch.setattr(shared, "TRIM_SECONDS", 0.05)
+    monkeypatch.setattr(shared, "give_back", lambda: given.append(time.monotonic()))
+    for _ in range(20):
+        shared.give_back_later()
+    until = time.monotonic() + 10
+    while not given and time.monotonic() < until:
+        time.sleep(0.01)
+    time.sleep(0.2)
+    assert len(given) == 1
+    shared.give_back_later()
+    while len(given) < 2 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert len(given) == 2
+
+
+def test_streamlit_leaves_collecting_cycles_to_the_server():
+    config = Path(shared.__file__).parent / ".streamlit" / "config.toml"
+    assert tomllib.loads(config.read_text())["runner"]["postScriptGC"] is False
+    shared.server()
+    assert any(thread.name == "collect" for thread in threading.enumerate())

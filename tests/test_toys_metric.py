@@ -11,7 +11,7 @@ from anisoalign_core.compare import Leaderboard, leaderboard
 from anisoalign_core.metrics import METRICS, Comparison, Metric
 from anisoalign_core.publish import to_html, to_json, to_latex, to_markdown
 from tests.app.live import live_facts
-from tests.app.test_pages import open_page, pair_of
+from tests.app.test_pages import open_page, pair_of, read
 
 
 def toy(c: Comparison) -> float:
@@ -91,13 +91,13 @@ def test_the_correct_page_shows_it_live_and_in_full():
     assert "Toy's length" in [one["label"] for one in live_facts(at)["cards"]]
     at.button(key="evaluate").click().run()
     assert not at.exception
-    assert "How long the toy is" in at.dataframe[0].value.index
+    assert "How long the toy is" in read(at).index
 
 
 def test_the_compare_page_shows_it_and_draws_along_it():
     at = open_page("compare", pair_of(), compare_methods=["bounded"], compare_splits=2)
     at.button(key="compare_run").click().run()
     assert not at.exception
-    assert "toy_length" in at.dataframe[0].value.columns
+    assert "TOY ↓" in read(at).columns
     at.selectbox(key="compare_across").select("toy_length").run()
     assert not at.exception

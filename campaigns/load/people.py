@@ -150,7 +150,11 @@ def home_facts(report: GapReport) -> Facts:
     found, chance = hits.recall_at_1["source_to_target"].value, f"{100 * hits.recall_chance:.2g}"
     cards = {
         "Gap between the means": (three(gap), f"{report.bias.floor:.2g}"),
-        "Residual share": (three(share.value, True), "95", three(share.low), three(share.high)),
+        "Residual share": (
+            three(share.value, True),
+            "95",
+            *(three(100 * end) for end in (share.low, share.high)),
+        ),
         "Residual anisotropy": (
             three(residual.anisotropy.value),
             f"{residual.anisotropy_repaired:.3g}",

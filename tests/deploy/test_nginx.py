@@ -301,10 +301,12 @@ def test_a_session_runs_its_script_and_takes_an_upload(visitor):
     assert len(visitor.metrics()) >= 3
     visitor.go("Data")
     rng = np.random.default_rng(0)
-    for key in ("target_0", "source_0"):
+    files = []
+    for name in ("image.npy", "text.npy"):
         np.save(stream := io.BytesIO(), rng.normal(size=(300, 16)).astype(np.float32))
-        visitor.upload(key, f"{key}.npy", stream.getvalue())
-    visitor.click("two_load")
+        files.append((name, stream.getvalue()))
+    visitor.upload("drop_0", *files)
+    visitor.click("load")
     assert visitor.errors() == []
     assert any("300 pairs" in text for text in visitor.texts())
 

@@ -99,9 +99,12 @@ def nearest_rotation(cross: Float64, rounding: float = 0.0) -> Float64:
 
     with one_thread():
         if rounding:
-            squares, axes = np.linalg.eigh(cross.T @ cross)
+            squares, axes = linalg.eigh(
+                cross.T @ cross, driver="evd", check_finite=False, overwrite_a=True
+            )
             if squares[0] > squares[-1] * (100 * rounding) ** 2:
-                return np.asarray((axes * squares**-0.5) @ (axes.T @ cross.T))
+                half = axes * squares**-0.25
+                return np.asarray((half @ half.T) @ cross.T)
         u, sizes, vt = linalg.svd(cross, check_finite=False)
         least = max(len(sizes) * np.finfo(np.float64).eps, rounding)
         rank = int(np.sum(sizes > sizes[0] * least))

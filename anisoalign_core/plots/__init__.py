@@ -1,5 +1,7 @@
 """Figures: functions that return ``plotly.graph_objects.Figure``, for notebooks and pages alike."""
 
+import sys
+
 from anisoalign_core.plots.bench import run_lines, small_clouds, tradeoff_lines
 from anisoalign_core.plots.clouds import before_after, clouds, density, histogram_1d
 from anisoalign_core.plots.correction import pareto, stretches, tradeoff
@@ -22,7 +24,6 @@ from anisoalign_core.plots.gap import (
     overlap,
     spectra,
 )
-from anisoalign_core.plots.notebook import show_as_html
 from anisoalign_core.plots.phases import (
     block_arrows,
     coupling_graph,
@@ -31,7 +32,10 @@ from anisoalign_core.plots.phases import (
 )
 from anisoalign_core.plots.training import losses
 
-show_as_html()
+if "IPython" in sys.modules:  # where figures may be shown in place; elsewhere it loads for nothing
+    from anisoalign_core.plots.notebook import show_as_html
+
+    show_as_html()
 
 __all__ = [
     "Layer",

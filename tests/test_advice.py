@@ -109,7 +109,7 @@ def test_a_cancelled_run_keeps_its_splits(sample):
     with pytest.raises(KeyboardInterrupt):
         advise(sample, "mixed", METHODS, workers=1, on_split=kept.append, progress=stop)
     assert [one.splits for one in kept] == [2, 3]
-    assert "3 of 5 splits" in kept[-1].sentences[-1]
+    assert any("3 of 5 splits" in one for one in kept[-1].sentences)
     assert kept[-1].answer("mixed").helps
 
 

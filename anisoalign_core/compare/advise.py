@@ -127,6 +127,9 @@ def advise(
     run = Run(pair, HELD, 20, random_state, classes, given, prompts)
     possible, left_out = askable(pair.paired, classes, prompts, asked)
     purposes = [PURPOSES[name] for name in possible]
+    if {"search", "mixed"} & set(possible):
+        searched = len(run.halves(0)[1].target_rows)
+        notes = [*notes, f"Searches are among the {searched:,} target rows that a split scores."]
     found = Advice(
         purposes=possible,
         entries=board,

@@ -182,8 +182,11 @@ class Walk:
 
         self.page.mouse.move(*spot(self.card("Neighbours kept")))
         self.page.mouse.down()
-        for _ in range(10):  # the hand follows the curve to that height
+        for _ in range(60):  # the hand follows the curve to that height, as fast as it is drawn
             self.page.mouse.move(*spot(float(word)))
+            self.page.wait_for_timeout(50)
+            if abs(self.card("Neighbours kept") - float(word)) < 0.01:
+                break
         self.page.mouse.up()
         self.exact()
         assert self.card("Neighbours kept") == pytest.approx(float(word), abs=0.03)

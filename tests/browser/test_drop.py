@@ -62,3 +62,29 @@ def test_one_file_with_both_is_loaded_and_a_second_drop_can_be_added_to(page, fi
     page.get_by_text("For the rows that are loaded: captions from").wait_for()
     page.get_by_role("button", name="Add", exact=True).click()
     page.get_by_role("row", name="captions yes yes").wait_for()
+
+
+def test_the_same_file_twice_and_sides_that_names_contradict_are_caught(page, files):
+    """What is said of a mistake is gone as soon as other files are there."""
+    (files / "copy_text.npy").write_bytes((files / "coco_image.npy").read_bytes())
+    go(page, "Data")
+    drop(page, files / "coco_image.npy", files / "copy_text.npy")
+    same = page.get_by_text("are the same file, byte by byte")
+    same.wait_for()
+    assert page.get_by_role("button", name="Load", exact=True).is_disabled()
+    page.locator(".st-key-drop_0").get_by_role("button", name="Remove copy_text.npy").click()
+    settle(page)
+    drop(page, files / "rows.npy")
+    page.get_by_text("as image and").first.wait_for()
+    assert same.count() == 0
+    for number, side in enumerate(("text", "image")):
+        page.locator(f".st-key-drop_role_{number}").get_by_role("combobox").click()
+        page.get_by_role("option", name=side, exact=True).click()
+        settle(page)
+    asked = page.get_by_text("Are they the wrong way round?")
+    asked.wait_for()
+    page.get_by_role("button", name="Swap the files").click()
+    page.get_by_text("as image and").first.wait_for()
+    settle(page)
+    assert asked.count() == 0
+    assert page.get_by_role("button", name="Load", exact=True).is_enabled()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -310,27 +311,33 @@ def recall_chance(at: int, *, forward: bool) -> Floor:
     return floor
 
 
+_found = partial(
+    Metric,
+    direction="higher",
+    range=(0.0, 1.0),
+    needs="paired",
+    group="retrieval",
+    cost="cheap",
+    reference="Standard in CLIP evaluations",
+    meaningful=True,
+)
+"""How often partners are found: what all such metrics declare."""
+
+
 def _recall(at: int, *, forward: bool) -> Metric:
     query, gallery = ("source", "target") if forward else ("target", "source")
     place = "the first place" if at == 1 else f"the first {at} places"
-    return Metric(
+    return _found(
         name=f"recall_at_{at}_{query}_to_{gallery}",
         label=f"Partner found in {place} ({query} → {gallery})",
         symbol=f"R@{at}",
         description=f"Share of {query} rows of which a partner is in {place} among all {gallery} "
         "rows by cosine; ties count as if broken at random.",
-        direction="higher",
-        range=(0.0, 1.0),
-        needs="paired",
-        group="retrieval",
-        cost="cheap",
-        reference="Standard in CLIP evaluations",
         function=lambda c: c.matched.shares(
             c.once(_ranks).hits(at, forward=forward), of_source=forward
         ),
         floor=recall_chance(at, forward=forward),
         live=at == 1,
-        meaningful=True,
     )
 
 
@@ -341,23 +348,16 @@ def _gallery_chance(c: Comparison) -> float:
 
 def _in_gallery(*, forward: bool) -> Metric:
     query, gallery = ("source", "target") if forward else ("target", "source")
-    return Metric(
+    return _found(
         name=f"recall_at_1_of_{GALLERY}_{query}_to_{gallery}",
         label=f"Partner found in the first place of {GALLERY} ({query} → {gallery})",
         symbol=f"R@1 of {GALLERY}",
         description=f"Share of {query} rows whose partner is nearest among {GALLERY} {gallery} "
         "things, the exact mean over all such galleries; of all things where there are fewer.",
-        direction="higher",
-        range=(0.0, 1.0),
-        needs="paired",
-        group="retrieval",
-        cost="cheap",
-        reference="Standard in CLIP evaluations",
         function=lambda c: _gallery_hits(
             c.once(_thing_ranks_of), c.matched, GALLERY, forward=forward
         ),
         floor=_gallery_chance,
-        meaningful=True,
     )
 
 

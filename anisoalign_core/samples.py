@@ -85,12 +85,16 @@ def load_sample(name: str = "scenes") -> EmbeddingPair:
     FormatError
         If the sample files are not beside the package.
     """
-    import pandas as pd
+    from concurrent.futures import ThreadPoolExecutor
 
     sample = _known(name)
     folder = _beside(ROOT / sample.folder)
-    table = pd.read_parquet(ROOT / "scenes" / "metadata.parquet")
-    thumbnails = _tiles(ROOT / "scenes" / "thumbnails.png", len(table))
+    with ThreadPoolExecutor(1) as beside:  # pictures are decoded while pandas is imported
+        decoding = beside.submit(_tiles, ROOT / "scenes" / "thumbnails.png")
+        import pandas as pd
+
+        table = pd.read_parquet(ROOT / "scenes" / "metadata.parquet")
+        thumbnails = decoding.result()[: len(table)]
 
     def side(
         modality: str, vectors: Any, rows: Integers, captions: Any, *files: str
@@ -292,13 +296,13 @@ def sample_encoder_path() -> Path:
     return path
 
 
-def _tiles(path: Path, count: int, size: int = 32) -> np.typing.NDArray[np.uint8]:
+def _tiles(path: Path, size: int = 32) -> np.typing.NDArray[np.uint8]:
     from PIL import Image
 
     sheet = np.asarray(Image.open(path).convert("RGB"))
     rows, columns = sheet.shape[0] // size, sheet.shape[1] // size
     tiles = sheet.reshape(rows, size, columns, size, 3).swapaxes(1, 2)
-    return np.ascontiguousarray(tiles.reshape(-1, size, size, 3)[:count])
+    return np.ascontiguousarray(tiles.reshape(-1, size, size, 3))
 
 
 def load_bench() -> Bench:

@@ -140,11 +140,9 @@ def nobodys(*things: Any) -> None:
 
 
 def _held() -> int:
-    state = st.session_state.to_dict()
     current = loaded()
-    if current is not None and current.sample is not None:
-        del state["loaded"]  # sessions share it
-    return bytes_of(state.values(), _NOBODYS)
+    shared = [] if current is None or current.sample is None else [current.pair]
+    return bytes_of(st.session_state.to_dict().values(), [*_NOBODYS, *shared])
 
 
 @st.fragment(run_every=IDLE_CHECK_SECONDS)

@@ -17,7 +17,7 @@ from anisoalign_core.errors import AnisoAlignError, LimitError
 from anisoalign_core.files.source import Source
 from anisoalign_core.io.pair_file import read_pair
 from app.keeping import Kept, Store, Token, source_of
-from app.kept import ADDRESS, Keep, Wants, keeping, pen, said_now, store
+from app.kept import ADDRESS, SAYS, Keep, Wants, keeping, pen, store
 from app.packed import Contents, Opened, contents_of
 from app.session import Loaded, ask_for_room, loaded, turn_round, use_pair, use_sample
 from app.widgets.bench import BENCH_WAITS
@@ -25,12 +25,21 @@ from app.widgets.common import plain
 from app.widgets.compare import kept_results
 from app.widgets.correct import Choice, current_study
 from app.widgets.learned import Learned, split_settings
+from app.writing import said_now
 
 LOG = logging.getLogger("anisoalign")
 SETTLE_SECONDS = 20.0
-SAYS = "keep_says"
 USES_TRAININGS = ("correct", "export", "directions")
 """Pages that look at what was trained: elsewhere it is not read."""
+
+
+def take(page: Any, name: str) -> None:
+    """Take up what was kept, as far as a page needs it."""
+    take_back()
+    put_back()
+    settle_page(page, name)
+    take_trainings(name)
+    take_compared(name)
 
 
 def take_back() -> None:

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from anisoalign_core.align import ALIGNERS
-from app.kept import keep
 from app.server import place
 from app.session import page_path, require_pair
 from app.widgets.common import guard, page_header
@@ -14,6 +13,7 @@ from app.widgets.live import live_control, live_picture
 from app.widgets.prior import prior_section
 from app.widgets.training import learned_correction, lesson
 from app.widgets.verdict import verdict_line
+from app.writing import keep
 
 page_header(
     "Correct",

@@ -105,9 +105,9 @@ def figure(
     }
     shown = fig
     if st.context.theme.type == "dark":
-        from anisoalign_core.plots.style import in_dark
+        from app.widgets.drawn import on_dark
 
-        shown = in_dark(fig)
+        shown = on_dark(fig)
     event: Any
     place = st.container(key=f"{WIDE}_{key}") if wide else st
     if select:

@@ -9,8 +9,7 @@ from typing import Any
 import streamlit as st
 
 from app.keeping import Token
-from app.kept import ADDRESS, COOKIE, Keep, cookie_parts, keep, keep_under, keeping, store
-from app.taken import SAYS, put_back, settle_page, take_back, take_compared, take_trainings
+from app.kept import ADDRESS, COOKIE, SAYS, Keep, cookie_parts, keep_under, keeping, store
 from app.widgets.common import plain
 
 CARRIER = st.components.v2.component(
@@ -21,16 +20,16 @@ AT = "session_cookie"
 
 def begin_kept(page: Any) -> None:
     """Take up what was kept, as far as this page needs it."""
-    name = _name(page)
-    take_back()
-    put_back()
-    settle_page(page, name)
-    take_trainings(name)
-    take_compared(name)
+    if ADDRESS in st.query_params or "keep_asked" in st.session_state or keeping().waits:
+        from app.taken import take  # a first visitor sees numbers before this is imported
+
+        take(page, _name(page))
 
 
 def end_kept(page: Any) -> None:
     """Keep what has changed, and leave the key with the browser."""
+    from app.writing import keep  # as above: it knows all that a session can hold
+
     keep(_name(page))
     held, here = keeping(), store()
     if here is None or held.off or not held.name:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from anisoalign_core.files.limits import size_text
 from anisoalign_core.files.source import Source
-from app.kept import forget, keeping, said_now, store
+from app.kept import forget, keeping, store
 from app.loading import export_root
 from app.packed import SUFFIX, pack, unpack
 from app.server import place, server
@@ -18,6 +18,7 @@ from app.session import ask_for_room
 from app.taken import take_over
 from app.widgets.common import guard, plain
 from app.widgets.export import DOWNLOAD_LIMIT
+from app.writing import said_now
 
 
 def session_section() -> None:

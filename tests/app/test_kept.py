@@ -280,7 +280,7 @@ def file_of(at, bare=False):
 
     import streamlit as st
 
-    from app.kept import said_now
+    from app.writing import said_now
 
     state = at.session_state.to_dict()
     with patch.object(st, "session_state", state):

@@ -305,6 +305,13 @@ def test_what_a_session_holds_is_measured(small_server):
     assert 2 * 2000 * 64 * 4 <= place.held < 4 * 2000 * 64 * 4
 
 
+def test_nobody_is_charged_for_the_sample(small_server):
+    found = small_server()
+    open_page("compare").run()
+    (place,) = found.places._taken
+    assert place.held < 2**20, "the sample alone is thirty"
+
+
 def test_results_are_let_go_when_a_session_holds_too_much(small_server):
     found = small_server()
     at = open_page("spectra")

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import expect
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
@@ -192,10 +193,11 @@ class Walk:
         assert self.card("Neighbours kept") == pytest.approx(float(word), abs=0.03)
 
     def automatic(self, word):
-        before = self.page.get_by_role("slider", name="Bound α").input_value()
+        slider = self.page.get_by_role("slider", name="Bound α")
+        before = slider.input_value()
         self.press(word)
+        expect(slider).not_to_have_value(before, timeout=60_000)
         self.exact()
-        assert self.page.get_by_role("slider", name="Bound α").input_value() != before
 
     def advised(self, word):
         """Ask for one purpose on three splits, so that it is quick; see the answer on top.

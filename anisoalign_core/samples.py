@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import FormatError, ParameterError
@@ -20,11 +22,14 @@ from anisoalign_core.numerics import Float32, Integers, read_only, unit_rows
 from anisoalign_core.pairs import EmbeddingPair
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from anisoalign_core.bench.bench import Bench
     from anisoalign_core.gap.report import GapReport
     from anisoalign_core.teach.story import Checkpoint
 
 ROOT = bundled() / "sample_data"
+METADATA = ROOT / "scenes" / "metadata.parquet"
 LABELS = ("shape", "colour", "size", "position", "background")
 
 
@@ -85,52 +90,74 @@ def load_sample(name: str = "scenes") -> EmbeddingPair:
     FormatError
         If the sample files are not beside the package.
     """
-    from concurrent.futures import ThreadPoolExecutor
-
     sample = _known(name)
     folder = _beside(ROOT / sample.folder)
-    with ThreadPoolExecutor(1) as beside:  # pictures are decoded while pandas is imported
-        decoding = beside.submit(_tiles, ROOT / "scenes" / "thumbnails.png")
-        import pandas as pd
-
-        table = pd.read_parquet(ROOT / "scenes" / "metadata.parquet")
-        thumbnails = decoding.result()[: len(table)]
+    known, first = _texts(METADATA, "id", "caption")
 
     def side(
         modality: str, vectors: Any, rows: Integers, captions: Any, *files: str
     ) -> EmbeddingSet:
-        return EmbeddingSet.from_array(
+        found = _Bundled.from_array(
             vectors,
             modality=modality,
-            ids=table["id"].to_numpy()[rows],
+            ids=known[rows],
             captions=captions,
-            labels=table[list(LABELS)].iloc[rows].reset_index(drop=True),
-            thumbnails=thumbnails[rows],
             name=f"{name}/{modality}.npy",
             files=tuple(f"sample_data/{sample.folder}/{file}" for file in files),
             model=sample.model,
         )
+        for waits in ("labels", "thumbnails"):
+            del found.__dict__[waits]
+        found.__dict__["scenes"] = rows
+        return found
 
     def stored(file: str) -> Any:
         return np.load(folder / file, allow_pickle=False)
 
-    first, every = table["caption"].to_numpy(), np.arange(len(table))
+    every = np.arange(len(known))
     if name not in COMPOSED:
         source, target = (
             side(modality, stored(f"{modality}.npy"), every, first, f"{modality}.npy")
             for modality in ("text", "image")
         )
         return EmbeddingPair(source=source, target=target, paired=True)
-    more = pd.read_parquet(folder / "more_captions.parquet")
-    shown = np.flatnonzero(table["id"].isin(more["id"]))
-    rows = np.concatenate([shown, pd.Index(table["id"]).get_indexer(more["id"])])
+    ids, more = _texts(folder / "more_captions.parquet", "id", "caption")
+    at = {scene: row for row, scene in enumerate(known)}
+    rows = np.array([at[scene] for scene in ids])
+    shown = np.unique(rows)
+    rows = np.concatenate([shown, rows])
     order = np.argsort(rows, kind="stable")
     vectors = np.concatenate([stored("text.npy")[shown], stored("more_text.npy")])
-    captions = np.concatenate([first[shown], more["caption"].to_numpy()])
+    captions = np.concatenate([first[shown], more])
     return EmbeddingPair.join(
         side("text", vectors[order], rows[order], captions[order], "text.npy", "more_text.npy"),
         side("image", stored("image.npy")[shown], shown, first[shown], "image.npy"),
     )
+
+
+class _Bundled(EmbeddingSet):
+    """A bundled set: labels and pictures wait until they are asked for, pandas and Pillow too."""
+
+    scenes: Integers
+
+    @cached_property
+    def labels(self) -> pd.DataFrame:
+        import pandas as pd
+
+        table = pd.read_parquet(METADATA, columns=list(LABELS))
+        return table.iloc[self.scenes].reset_index(drop=True)
+
+    @cached_property
+    def thumbnails(self) -> npt.NDArray[np.uint8]:
+        return read_only(_tiles()[self.scenes])
+
+
+def _texts(path: Path, *columns: str) -> list[npt.NDArray[np.object_]]:
+    from pyarrow.parquet import ParquetFile
+
+    with ParquetFile(path) as file:
+        table = file.read(list(columns))
+    return [np.array(table[name].to_pylist(), dtype=object) for name in columns]
 
 
 def sample_report(name: str = "scenes", pair: EmbeddingPair | None = None) -> GapReport:
@@ -296,10 +323,11 @@ def sample_encoder_path() -> Path:
     return path
 
 
-def _tiles(path: Path, size: int = 32) -> np.typing.NDArray[np.uint8]:
+@cache
+def _tiles(size: int = 32) -> npt.NDArray[np.uint8]:
     from PIL import Image
 
-    sheet = np.asarray(Image.open(path).convert("RGB"))
+    sheet = np.asarray(Image.open(ROOT / "scenes" / "thumbnails.png").convert("RGB"))
     rows, columns = sheet.shape[0] // size, sheet.shape[1] // size
     tiles = sheet.reshape(rows, size, columns, size, 3).swapaxes(1, 2)
     return np.ascontiguousarray(tiles.reshape(-1, size, size, 3))

@@ -7,9 +7,6 @@ import os
 import runpy
 import socket
 import sys
-from importlib import import_module
-from threading import Thread, main_thread
-from time import sleep
 
 from anisoalign_core.errors import AnisoAlignError, ParameterError, PlaceError
 from anisoalign_core.extras import need
@@ -21,8 +18,6 @@ USUAL = {
     "STREAMLIT_SERVER_FILE_WATCHER_TYPE": "none",  # whoever changes the app has its own command
 }
 """What holds unless the environment says otherwise."""
-LONG = ("pandas", "pyarrow.parquet", "anisoalign_core.compare.study", "anisoalign_core.plots.style")
-"""What the first page takes longest to import."""
 
 
 def studio(options: argparse.Namespace) -> None:
@@ -42,20 +37,8 @@ def studio(options: argparse.Namespace) -> None:
         command += ["--server.port", str(options.port)]
     if options.headless:
         command += ["--server.headless", "true"]
-    Thread(target=_import_long, name="importing").start()
     sys.argv = command
     runpy.run_module("streamlit", run_name="__main__")
-
-
-def _import_long() -> None:
-    """Import while the browser opens; what is imported earlier keeps the server from starting."""
-    while main_thread().is_alive():
-        exists = getattr(sys.modules.get("streamlit.runtime"), "exists", None)
-        if exists is not None and exists():
-            break
-        sleep(0.02)
-    for name in LONG:
-        import_module(name)
 
 
 def _check_port(port: int, address: str) -> None:

@@ -109,6 +109,17 @@ def test_pages_load_nothing_heavy_by_being_opened():
     assert found == {name: [] for name in names}
 
 
+def test_homes_first_numbers_wait_for_no_table_and_no_comparison():
+    script = """
+import json, sys
+import app.links, app.session, app.widgets.glance, app.widgets.kept
+from anisoalign_core.samples import load_sample, sample_report
+assert sample_report("scenes", load_sample()).bias.centroid_gap.value > 0
+print(json.dumps([m for m in sys.argv[1].split(",") if m in sys.modules]))
+"""
+    assert started(script, "pandas,scipy,sklearn,anisoalign_core.compare,app.packed") == []
+
+
 @pytest.fixture(scope="module")
 def light(tmp_path_factory):
     """What ``pip install "anisoalign-studio[app]"`` installs, and nothing else."""

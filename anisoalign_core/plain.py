@@ -31,7 +31,8 @@ def from_plain(kind: type[T], body: Any) -> T:
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def hints_of(kind: type) -> dict[str, Any]:
+    """Return the types of a dataclass's fields; asked of every row, found once."""
     return get_type_hints(kind)
 
 
@@ -45,7 +46,7 @@ def _built(kind: Any, body: Any, where: str) -> Any:
     for name, each in known.items():
         if name not in body and each.default is MISSING and each.default_factory is MISSING:
             raise ValueError(f"{where} has no {name}")
-    hints = _hints(kind)
+    hints = hints_of(kind)
     return kind(**{key: _value(hints[key], value, key) for key, value in body.items()})
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
@@ -119,7 +119,7 @@ class Row:
 
     def to_dict(self) -> dict[str, float]:
         """Return the numbers by name, in the order of the columns."""
-        return asdict(self)
+        return {name: getattr(self, name) for name in COLUMNS}
 
 
 COLUMNS = tuple(each.name for each in fields(Row))

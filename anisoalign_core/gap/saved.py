@@ -8,7 +8,7 @@ import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from anisoalign_core.files.limits import Limits, check_text_size
 from anisoalign_core.files.source import Source, malformed, printable
 from anisoalign_core.gap.facts import Curves
 from anisoalign_core.gap.report import GapReport
-from anisoalign_core.plain import from_plain
+from anisoalign_core.plain import from_plain, hints_of
 
 VERSION = 2
 """1 had neither distribution nor galleries, shares and items; reports of 0.1 say none."""
@@ -113,7 +113,7 @@ def numbered(hint: Any, value: Any) -> Any:
     if hint is float:
         return math.nan if value is None else value
     if is_dataclass(hint) and isinstance(hint, type) and isinstance(value, dict):
-        hints = get_type_hints(hint)
+        hints = hints_of(hint)
         return {k: numbered(hints[k], v) if k in hints else v for k, v in value.items()}
     if origin in (Union, types.UnionType) and value is not None:
         return numbered(next(one for one in inner if one is not type(None)), value)

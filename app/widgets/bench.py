@@ -31,7 +31,7 @@ SERVER_FOLDER = "benches"
 """Below the server folder: made by whoever runs the server, if benches may be kept there."""
 
 
-@st.cache_resource(show_spinner="Opening the bundled encoders …")
+@st.cache_resource(show_spinner=False)
 def bundled() -> Bench:
     """Return the bundled bench; sessions share it."""
     found = load_bench()

@@ -70,8 +70,7 @@ def page_colour() -> str:
 
 def page_header(title: str, question: str) -> None:
     """Open a page: its name and the question it answers."""
-    st.html(STYLE)
-    st.html(f"<style>:root {{ --page-colour: {page_colour()}; }}</style>")
+    st.html(f"{STYLE}<style>:root {{ --page-colour: {page_colour()}; }}</style>")
     st.title(title, anchor=False)
     st.markdown(f"*{question}*")
 

@@ -11,7 +11,7 @@ if str(ROOT) not in sys.path:  # `streamlit run` puts only app/ on the path
 
 from app.links import announce, say_what_is_wanted, take_up  # noqa: E402
 from app.session import start_session, watch_idle  # noqa: E402
-from app.widgets.common import guard, sidebar_card  # noqa: E402
+from app.widgets.common import guard, say_what_cameras_save, sidebar_card  # noqa: E402
 from app.widgets.kept import begin_kept, end_kept, say_what_was_kept  # noqa: E402
 
 PAGES = (
@@ -51,5 +51,6 @@ with guard():
     try:
         page.run()
     finally:  # also where the page ended early, or begins again
+        say_what_cameras_save()
         end_kept(page)
         announce()

@@ -40,6 +40,8 @@ STYLE = f"""<style>
 and in dark. On a telephone cards lie in two columns, those that lead to pages hold their name
 alone, and figures of many panels keep their width and are moved sideways. Choices wrap."""
 FIGURE_FORMATS = ("svg", "png")
+FIGURES = "figures"
+"""Key of whether this run has shown a figure."""
 ARROWS = {"higher": "↑ better", "lower": "↓ better", "neutral": ""}
 
 
@@ -90,14 +92,14 @@ def figure(
 ) -> object:
     """Show a figure with its caption; returns the selection event when ``select``.
 
-    The camera in its toolbar saves a picture, of the kind that the session prefers; the menu
-    beside the caption changes that, and saves a page that can still be moved. One of many panels
-    is ``wide``: it keeps its width on a telephone.
+    The camera in its toolbar saves a picture, of the kind that the session prefers; the button
+    beside the caption saves a page that can still be moved. One of many panels is ``wide``: it
+    keeps its width on a telephone.
     """
     config = {
         "displaylogo": False,
         "toImageButtonOptions": {
-            "format": st.session_state.get("figure_format", FIGURE_FORMATS[0]),
+            "format": _picture_format(),
             "filename": key,
             "scale": 2,
         },
@@ -115,25 +117,19 @@ def figure(
         event = place.plotly_chart(shown, key=key, config=config, alt=alt)
     row = st.container(horizontal=True, vertical_alignment="top", gap="small", wrap=False)
     row.caption(caption, width="stretch")
-    with row.popover("Save", icon=":material/download:", type="tertiary"):
-        st.segmented_control(
-            "The camera in the figure's toolbar saves",
-            FIGURE_FORMATS,
-            default=st.session_state.get("figure_format", FIGURE_FORMATS[0]),
-            required=True,
-            format_func=str.upper,
-            key=f"format_{key}",
-            on_change=_prefer,
-            args=(f"format_{key}",),
-        )
-        st.download_button(
-            "HTML, to be moved and zoomed",
-            lambda: _as_page(fig, alt),
-            f"{key}.html",
-            "text/html",
-            key=f"html_{key}",
-            on_click="ignore",
-        )
+    row.download_button(
+        "HTML",
+        lambda: _as_page(fig, alt),
+        f"{key}.html",
+        "text/html",
+        key=f"html_{key}",
+        help="This figure as a page, to be moved and zoomed. The camera in its toolbar saves a "
+        "picture.",
+        icon=":material/download:",
+        type="tertiary",
+        on_click="ignore",
+    )
+    st.session_state[FIGURES] = True
     return event
 
 
@@ -143,8 +139,26 @@ def _as_page(fig: go.Figure, title: str) -> str:
     return as_page(fig, title)
 
 
-def _prefer(key: str) -> None:
-    st.session_state["figure_format"] = st.session_state[key]
+def say_what_cameras_save() -> None:
+    """Offer what kind of picture the cameras of a page's figures save, where it has figures."""
+    if st.session_state.pop(FIGURES, False):
+        st.sidebar.segmented_control(
+            "Cameras of figures save",
+            FIGURE_FORMATS,
+            default=_picture_format(),
+            required=True,
+            format_func=str.upper,
+            key="camera",
+            on_change=_prefer,
+        )
+
+
+def _picture_format() -> str:
+    return str(st.session_state.get("figure_format", FIGURE_FORMATS[0]))
+
+
+def _prefer() -> None:
+    st.session_state["figure_format"] = st.session_state["camera"]
 
 
 def sidebar_card() -> None:

@@ -28,11 +28,14 @@ def options(at):
 def test_the_camera_saves_what_the_session_prefers_on_every_page():
     at = open_page("spectra")
     assert {one["format"] for one in options(at)} == {"svg"}
-    at.segmented_control(key="format_spectra").set_value("png").run()
+    at.segmented_control(key="camera").set_value("png").run()
     assert {one["format"] for one in options(at)} == {"png"}
     assert "spectra" in {one["filename"] for one in options(at)}
+    at.switch_page("../pages/export.py").run()
+    assert not [one for one in at.segmented_control if one.key == "camera"], "no figure there"
     at.switch_page("../pages/directions.py").run()
     assert {one["format"] for one in options(at)} == {"png"}
+    assert at.segmented_control(key="camera").value == "png"
 
 
 def test_every_figure_offers_a_page_and_has_words_for_who_cannot_see_it():

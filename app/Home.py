@@ -10,6 +10,7 @@ if str(ROOT) not in sys.path:  # `streamlit run` puts only app/ on the path
     sys.path.insert(0, str(ROOT))
 
 from app.links import announce, say_what_is_wanted, take_up  # noqa: E402
+from app.server import server  # noqa: E402
 from app.session import start_session, watch_idle  # noqa: E402
 from app.widgets.common import guard, say_what_cameras_save, sidebar_card  # noqa: E402
 from app.widgets.kept import begin_kept, end_kept, say_what_was_kept  # noqa: E402
@@ -27,19 +28,19 @@ PAGES = (
     ("learn", "Learn", ":material/school:"),
 )
 
-st.set_page_config(
-    page_title="AnisoAlign Studio",
-    page_icon=ROOT / "app" / "icon.png",
-    layout="wide",
-    menu_items={"About": "AnisoAlign Studio: see, measure and correct the modality gap."},
-)
-page = st.navigation(
-    [
-        st.Page(ROOT / "pages" / f"{name}.py", title=title, icon=icon, default=name == "home")
-        for name, title, icon in PAGES
-    ]
-)
-with guard():
+with guard(), server().runs.run():
+    st.set_page_config(
+        page_title="AnisoAlign Studio",
+        page_icon=ROOT / "app" / "icon.png",
+        layout="wide",
+        menu_items={"About": "AnisoAlign Studio: see, measure and correct the modality gap."},
+    )
+    page = st.navigation(
+        [
+            st.Page(ROOT / "pages" / f"{name}.py", title=title, icon=icon, default=name == "home")
+            for name, title, icon in PAGES
+        ]
+    )
     start_session()
     watch_idle()
     begin_kept(page)

@@ -19,9 +19,11 @@ from anisoalign_core.threads import limit_blas
 from app.classes import Classes
 from app.places import Place, Places
 from app.settings import settings
-from app.turns import Turns
+from app.turns import InOrder, Turns
 
 TRIM_SECONDS = 2.0
+RUN_SECONDS = 0.1
+"""Runs of pages that take longer are overtaken."""
 COLLECT_SECONDS = 30.0
 M_MMAP_THRESHOLD = -3
 """The option's number in glibc's malloc.h."""
@@ -30,12 +32,13 @@ MMAP_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Server:
-    """Places for sessions, turns for long and for short jobs, and classes that vote."""
+    """Places for sessions, turns for long, for short jobs and for runs, and classes that vote."""
 
     places: Places
     long: Turns
     short: Turns
     classes: Classes = field(default_factory=lambda: Classes(at_once=0, hours=1))
+    runs: InOrder = field(default_factory=lambda: InOrder(RUN_SECONDS))
 
 
 @cache

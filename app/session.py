@@ -231,7 +231,7 @@ def result(key: Hashable, build: Callable[[], T]) -> T:
         kept: T = st.session_state["results"][full]
         return kept
     if _is_nobodys(key):
-        return cast("T", of_samples().once(full, one_thread()(build)))
+        return cast("T", _of_samples().once(full, one_thread()(build)))
     results: OrderedDict[Hashable, Any] = st.session_state["results"]
     results[full] = made = build()
     _forget(results, key)
@@ -243,7 +243,7 @@ def already(key: Hashable) -> bool:
     full = _full(key)
     if full in st.session_state["results"]:
         return True
-    return _is_nobodys(key) and full in of_samples()
+    return _is_nobodys(key) and full in _of_samples()
 
 
 def _full(key: Hashable) -> tuple[str | None, Hashable]:
@@ -259,8 +259,7 @@ OF_SAMPLES = frozenset(
 
 
 @st.cache_resource
-def of_samples() -> OfSamples:
-    """Return what was computed of bundled samples, for everybody."""
+def _of_samples() -> OfSamples:
     return OfSamples()
 
 
@@ -298,7 +297,7 @@ def long_result(
         return result(key, lambda: cancellable((digest, key), what, build, long=long))
     alone = one_thread()(build)  # not while it waits for its turn: the limit is everybody's
     with waiting(what) as wait:
-        made = of_samples().once(
+        made = _of_samples().once(
             _full(key), lambda: cancellable((digest, key), what, alone, long=long), wait
         )
     return cast("T", made)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when BLAS and torch are loaded
 # pytest has several workers: more threads than cores wait for each other and spin meanwhile
+os.environ.setdefault("STREAMLIT_RUNNER_POST_SCRIPT_GC", "false")  # as app/.streamlit/config.toml
+os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")  # as there
 os.environ.setdefault("ANISOALIGN_SESSION_HOURS", "0")  # nothing of a test's is kept for another
 
 import numpy as np
@@ -45,6 +48,12 @@ SLOW = (
     "test_training_files.py",
 )
 """Below tests/: what ``pytest -m "not slow"`` leaves out, so that it ends within 90 seconds."""
+
+
+def pytest_collection_finish() -> None:
+    """Keep thousands of tests out of what is looked through for garbage."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

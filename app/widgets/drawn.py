@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from functools import cached_property
 from typing import Any
 
 import plotly.graph_objects as go
 
-from anisoalign_core.gap.report import GapReport
 from anisoalign_core.plots.style import in_dark
 
 
@@ -26,18 +24,6 @@ class Drawn(go.Figure):  # type: ignore[misc]  # plotly has no types
     @cached_property
     def _on_dark(self) -> Drawn:
         return Drawn(in_dark(self))
-
-
-def drawn_key(kind: str) -> Hashable:
-    """Return what a figure of a report is kept under."""
-    return "figure", kind
-
-
-def draw(report: GapReport, kind: str) -> Drawn:
-    """Draw a figure of a report, to be kept."""
-    drawn = Drawn(report.plot(kind))
-    drawn.to_dict()
-    return drawn
 
 
 def on_dark(figure: go.Figure) -> go.Figure:

@@ -8,8 +8,7 @@ from anisoalign_core.gap.diagnose import diagnose
 from anisoalign_core.gap.report import GapReport
 from anisoalign_core.geometry.residual import Residual
 from anisoalign_core.pairs import EmbeddingPair
-from app.ahead import make_ahead
-from app.session import already, loaded, of_samples, report, result
+from app.session import already, loaded, report, result
 from app.widgets.common import Number, number_row, plain, three
 
 SOON = "being measured …"
@@ -40,9 +39,6 @@ def begin_with(pair: EmbeddingPair) -> None:
                 st.markdown(f"- {plain(reason)}")
             for note in found.notes:
                 st.caption(plain(note))
-    current = loaded()
-    if current is not None and current.sample is not None:
-        make_ahead(of_samples(), pair.digest, found)
 
 
 def first_report(pair: EmbeddingPair) -> tuple[GapReport, float | None] | None:

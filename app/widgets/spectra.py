@@ -10,7 +10,7 @@ from anisoalign_core.gap.report import in_words as called
 from anisoalign_core.geometry.directions import Directions
 from app.session import require_pair, result
 from app.widgets.common import three
-from app.widgets.drawn import draw, drawn_key
+from app.widgets.drawn import Drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,7 @@ def curves_of(report: GapReport) -> Curves:
 
 def drawn_once(report: GapReport, kind: str) -> go.Figure:
     """Return a figure of the current pair's report, which is drawn once."""
-    return result(drawn_key(kind), lambda: draw(report, kind))
+    return result(("figure", kind), lambda: Drawn(report.plot(kind)))
 
 
 def in_words(report: GapReport) -> pd.DataFrame:

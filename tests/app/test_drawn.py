@@ -7,10 +7,7 @@ import plotly.io as pio
 import pytest
 
 from anisoalign_core.plots.style import TARGET, in_dark
-from anisoalign_core.samples import sample_report
-from app import ahead
-from app.shared import OfSamples
-from app.widgets.drawn import Drawn, drawn_key, on_dark
+from app.widgets.drawn import Drawn, on_dark
 
 
 @pytest.fixture
@@ -30,13 +27,3 @@ def test_on_a_dark_page_it_is_coloured_once(figure):
     assert TARGET not in pio.to_json(on_dark(drawn))
     assert on_dark(drawn) is on_dark(drawn)
     assert on_dark(figure) == in_dark(figure)
-
-
-def test_what_spectra_shows_of_a_sample_is_drawn_before_it_is_asked_for(monkeypatch):
-    monkeypatch.setattr(ahead, "WAIT_SECONDS", 0.0)
-    kept, report = OfSamples(), sample_report()
-    making = ahead.make_ahead(kept, "digest", report)
-    assert ahead.make_ahead(kept, "digest", report) is making, "once"
-    making.join(60)
-    drawn = kept.once(("digest", drawn_key("energy")), lambda: pytest.fail("drawn again"))
-    assert json.loads(pio.to_json(drawn)) == json.loads(pio.to_json(report.plot("energy")))

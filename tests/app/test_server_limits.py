@@ -26,7 +26,7 @@ from app import server as shared
 from app.places import Places, bytes_of
 from app.server import Alive, Server
 from app.settings import Settings, settings, usable_memory
-from app.turns import Turns
+from app.turns import InOrder, Turns
 from tests.app.test_pages import HOME, npy, open_page, upload, words
 from tests.conftest import paired_world
 
@@ -63,6 +63,53 @@ def test_jobs_beyond_the_turns_wait_and_never_more_run_at_once(at_once):
     assert sorted(order) == list(range(8))
     assert at_once > 1 or order == list(range(8))  # first come, first served
     assert not turns._tickets
+
+
+def test_runs_go_in_order_one_at_a_time():
+    order, running, most = InOrder(60.0), 0, 0
+    went, first = [], threading.Event()
+
+    def run(number):
+        nonlocal running, most
+        with order.run():
+            running += 1
+            most = max(most, running)
+            went.append(number)
+            first.wait(10)
+            running -= 1
+
+    threads = [threading.Thread(target=run, args=(number,)) for number in range(6)]
+    for number, thread in enumerate(threads):
+        thread.start()
+        while len(order._waiting) + len(went) <= number:
+            time.sleep(0.001)
+    assert went == [0]
+    first.set()
+    for thread in threads:
+        thread.join(20)
+    assert (went, most) == (list(range(6)), 1)
+    assert not order._waiting and not order._begun
+
+
+def test_a_long_run_is_overtaken_and_one_that_fails_goes():
+    order, done = InOrder(0.05), threading.Event()
+    inside = threading.Event()
+
+    def long():
+        with order.run():
+            inside.set()
+            done.wait(20)
+
+    thread = threading.Thread(target=long)
+    thread.start()
+    assert inside.wait(10)
+    with pytest.raises(ZeroDivisionError), order.run():
+        assert thread.is_alive()
+        _ = 1 / 0
+    done.set()
+    thread.join(20)
+    with order.run():
+        assert len(order._begun) == 1
 
 
 def hold(turns):

@@ -9,8 +9,6 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # read when BLAS and torch are loaded
 # pytest has several workers: more threads than cores wait for each other and spin meanwhile
-os.environ.setdefault("STREAMLIT_RUNNER_POST_SCRIPT_GC", "false")  # as app/.streamlit/config.toml
-os.environ.setdefault("STREAMLIT_BROWSER_GATHER_USAGE_STATS", "false")  # as there
 os.environ.setdefault("ANISOALIGN_SESSION_HOURS", "0")  # nothing of a test's is kept for another
 
 import numpy as np

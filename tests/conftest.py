@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,6 +47,15 @@ SLOW = (
     "test_training_files.py",
 )
 """Below tests/: what ``pytest -m "not slow"`` leaves out, so that it ends within 90 seconds."""
+
+
+MAIN = sys.modules["__main__"]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Put back what a page that was tested left in its place: processes that begin run it first."""
+    sys.modules["__main__"] = MAIN
 
 
 def pytest_collection_finish() -> None:

@@ -190,7 +190,7 @@ def test_where_all_are_equal_no_winner_is_named():
     for seed in range(200):
         rng = np.random.default_rng(seed)
         y, x = (unit(rng.standard_normal((120, 6))) for _ in range(2))
-        found = advise(paired(y, x), tuple(winners), METHODS[:1], random_state=seed)
+        found = advise(paired(y, x), tuple(winners), METHODS[:1], splits=3, random_state=seed)
         for purpose in winners:
             winners[purpose] += found.answer(purpose).helps
     assert max(winners.values()) <= 10, winners

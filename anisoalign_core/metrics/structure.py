@@ -252,19 +252,10 @@ def permuted_null(
         At least 2.
     random_state : int or numpy Generator
     """
-    return shuffled_null(
-        lambda order: function(x, y[order]), _matched(x, y), n_permutations, random_state
-    )
-
-
-def shuffled_null(
-    function: Callable[[Integers], float],
-    n: int,
-    n_permutations: int = 20,
-    random_state: int | np.random.Generator = 0,
-) -> tuple[float, float]:
-    """:func:`permuted_null` of a measure of n matched rows that takes the order of the second."""
-    return shuffled_nulls(lambda order: (function(order),), n, n_permutations, random_state)[0]
+    n = _matched(x, y)
+    return shuffled_nulls(lambda order: (function(x, y[order]),), n, n_permutations, random_state)[
+        0
+    ]
 
 
 def shuffled_nulls(
@@ -273,7 +264,10 @@ def shuffled_nulls(
     n_permutations: int = 20,
     random_state: int | np.random.Generator = 0,
 ) -> list[tuple[float, float]]:
-    """:func:`shuffled_null` of several measures, each under the same orders."""
+    """:func:`permuted_null` of several measures of n matched rows, each under the same orders.
+
+    They take the order of the second side, and may share what it costs.
+    """
     if n_permutations < 2:
         raise ParameterError(f"n_permutations is {n_permutations}; a spread needs at least 2.")
     rng = generator(random_state)

@@ -128,7 +128,8 @@ def test_a_lost_server_is_said_to_be_lost(server):
         session.follow(lambda _: False)
 
 
-def test_a_class_on_the_sample_takes_every_step_at_once(server):
+def test_a_class_on_the_sample_takes_every_step_at_once(server, monkeypatch):
+    monkeypatch.setattr(lesson, "BREATH", 0.01)
     with ThreadPoolExecutor(1) as apart:  # a browser's loop may run in this thread
         found = apart.submit(lesson.measured, server, lesson.together, 2, 0).result()
     assert found["problems"] == []

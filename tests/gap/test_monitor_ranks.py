@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -23,9 +21,7 @@ OF_ONE_RANK = ("recall", "uniformity", "gallery")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("ranks")
-    with pytest.MonkeyPatch.context() as patch:  # ranks run main first, and a page may have been it
-        patch.setitem(sys.modules, "__main__", ModuleType("__main__"))
-        torch.multiprocessing.spawn(in_a_rank, (str(folder),), nprocs=2)
+    torch.multiprocessing.spawn(in_a_rank, (str(folder),), nprocs=2)
     return folder
 
 

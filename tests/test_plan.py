@@ -7,6 +7,7 @@ import pytest
 
 from anisoalign_core.cli import main
 from anisoalign_core.compare.plan import (
+    BEGIN_SECONDS,
     USES_WORK,
     Plan,
     Speed,
@@ -37,12 +38,12 @@ def test_every_group_of_measures_has_its_work():
 def test_more_rows_splits_dimensions_methods_and_questions_take_longer():
     base = board().seconds
     assert board(n=8000).seconds > base
-    assert board(splits=40).seconds == pytest.approx(10 * base, rel=0.2)
+    assert board(splits=40).seconds == pytest.approx(10 * base, rel=0.3)
     assert board(questions=5).seconds > board(questions=1).seconds > base
     assert board(methods=["mean-shift"]).seconds < base
     assert board(holdout=0.4).seconds > base
     slow = Speed(2 * SPEED.product, 2 * SPEED.eigen, 128)
-    assert board(speed=slow).seconds == pytest.approx(2 * base)
+    assert board(speed=slow).seconds == pytest.approx(2 * base - BEGIN_SECONDS)
 
 
 def test_finished_splits_take_no_time_and_advice_takes_less_than_a_board():
@@ -57,6 +58,8 @@ def test_training_is_counted_and_named():
     assert plan.training == ("AnisoAlign",) and plan.seconds > board(methods=[]).seconds + 10
     assert str(plan).endswith("; AnisoAlign trains")
     assert str(Plan(18, 5, 42.0)) == "18 methods on 5 splits, about 40 s; nothing trains"
+    assert Plan(18, 5, 42.0, least=12.0).duration == "10 s to 40 s"
+    assert Plan(18, 5, 42.0, least=32.0).duration == "40 s"
     assert [in_words(s) for s in (0.2, 7.1, 41, 89, 100, 600)] == [
         "1 s",
         "8 s",
@@ -73,6 +76,9 @@ def test_speed_is_measured_and_work_adds_up():
     one, two = Work(1, 2, 3), Work(4, 5, 6)
     assert speed.seconds(one + two) == pytest.approx(speed.seconds(one) + speed.seconds(two))
     assert speed.seconds(3 * one) == pytest.approx(3 * speed.seconds(one))
+    blas, small = Work(1, 2, 0), Work(0, 0, 3)
+    assert speed.seconds(blas, 5, 2) == pytest.approx(3 * speed.seconds(blas))
+    assert speed.seconds(small, 5, 2) == pytest.approx(5 * speed.seconds(small))
 
 
 def test_what_can_be_asked_depends_on_pairs_labels_and_class_vectors():

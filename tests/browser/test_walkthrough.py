@@ -212,7 +212,7 @@ class Walk:
         self.page.keyboard.press("Escape")
         settle(self.page)
         button = self.page.get_by_role("button", name=re.compile(f"{word}, about")).first
-        number, unit = re.search(r"about (\d+)\s(s|minute)", button.inner_text()).groups()
+        number, unit = re.findall(r"(\d+)\s(s|minute)", button.inner_text())[-1]
         said, begun = int(number) * (60 if unit == "minute" else 1), time.monotonic()
         button.click()
         self.page.get_by_text("over doing nothing").first.wait_for(timeout=180_000)

@@ -1,7 +1,7 @@
 """From a click to the first numbers on Home, and the same after a reload, on two checkouts.
 
 ``git worktree add --detach ../before COMMIT`` and then ``python -m benchmarks.first --before
-../before [--out docs/PERFORMANCE.md]``; needs Chromium and, for COCO, ``ANISOALIGN_REAL_DATA``.
+../before [--out docs/PERFORMANCE.md]``; needs Chromium.
 """
 
 from __future__ import annotations
@@ -22,13 +22,11 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Error, Page, sync_playwright
 
-from anisoalign_core.numerics import Float32
-from benchmarks.document import DATA, replace_section
+from benchmarks.document import replace_section
 from benchmarks.slider import ROOT, world
 from campaigns.load.server import Server
 
-LARGE = (50_000, 512)
-COCO = "coco-clip-vitb16"
+SIZES = ((1_126, 512), (50_000, 512))
 PATIENCE = 600_000
 """Milliseconds that numbers may take."""
 LOST_SECONDS = 20_000
@@ -128,17 +126,12 @@ def measured(
 def sets(folder: Path) -> Iterator[tuple[str, tuple[Path, Path] | None]]:
     """Yield each set's name and files; none for the bundled sample."""
     yield "the sample", None
-    if DATA is not None:
-        held = Path(DATA) / COCO
-        rows, dim = np.load(held / "image.npy", mmap_mode="r").shape
-        yield f"COCO, {rows:,} × {dim}", (held / "image.npy", held / "text.npy")
-    pair = world(*LARGE)
-    written: list[Path] = []
-    for name, side in (("image.npy", pair.target), ("text.npy", pair.source)):
-        vectors: Float32 = side.vectors
-        np.save(folder / name, vectors)
-        written.append(folder / name)
-    yield f"made, {LARGE[0]:,} × {LARGE[1]}", (written[0], written[1])
+    for rows, dim in SIZES:
+        pair = world(rows, dim)
+        written = (folder / f"image-{rows}.npy", folder / f"text-{rows}.npy")
+        for path, side in zip(written, (pair.target, pair.source), strict=True):
+            np.save(path, side.vectors)
+        yield f"made, {rows:,} × {dim}", written
 
 
 def commit(checkout: Path) -> str:

@@ -31,6 +31,8 @@ PATIENCE = 600_000
 """Milliseconds that numbers may take."""
 LOST_SECONDS = 20_000
 """Milliseconds after which a reload that shows another set has lost what was loaded."""
+REST_SECONDS = 5.0
+"""Until the server and the browser before are gone."""
 KEPT_SECONDS = 60.0
 """The longest that keeping a set behind the page's back may take before the page is reloaded."""
 NUMBER = "[data-testid=stMetric]:has-text('Gap between the means') [data-testid=stMetricValue]"
@@ -174,6 +176,7 @@ def main() -> None:
             found: dict[str, list[tuple[float, float | None]]] = {one: [] for one in checkouts}
             for _ in range(options.repeats):
                 for which, place in checkouts.items():
+                    time.sleep(REST_SECONDS)
                     found[which].append(measured(driver, place, files))
                     print(name, which, found[which][-1], flush=True)
             first = {w: statistics.median(one for one, _ in f) for w, f in found.items()}

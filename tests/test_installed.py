@@ -248,6 +248,9 @@ def test_one_word_starts_the_app_and_every_page_opens_and_asks_nobody_else(
             assert page.get_by_text("Something unexpected went wrong").count() == 0, name
             if name == "home":
                 assert "0.972" in numbers(page)
+                listed = page.get_by_test_id("stSidebarNav").get_by_role("link")
+                titles = {one.capitalize() for one in names}
+                assert {words.split()[-1] for words in listed.all_inner_texts()} == titles
         page.close()
         taken = light.run(command(int(server.url.rpartition(":")[2])), tmp_path)
         server.end()

@@ -3,6 +3,7 @@
 In a checkout they stand beside the library, where ``streamlit run app/Home.py`` finds them.
 """
 
+import compileall
 import re
 import shutil
 from pathlib import Path
@@ -14,12 +15,18 @@ STUDIO = ("app", "pages", "sample_data")
 
 
 class BuildWithStudio(build_py):
-    """Puts the app beside the library; an editable install has it in the checkout."""
+    """Puts the app beside the library.
+
+    An editable install has it in the checkout, and is compiled there, as pip compiles what it
+    copies: the first page waits for no compiler.
+    """
 
     def run(self) -> None:
         """Build the library, then copy the app's folders whole."""
         super().run()
         if self.editable_mode:
+            for folder in ("anisoalign_core", "app", "pages"):
+                compileall.compile_dir(folder, quiet=2)
             return
         studio = Path(self.build_lib) / "anisoalign_studio"
         shutil.rmtree(studio, ignore_errors=True)  # what an earlier build left there

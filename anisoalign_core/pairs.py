@@ -270,6 +270,19 @@ class EmbeddingPair(Shown):
             groups=every.take(source, target),
         )
 
+    def turned(self) -> EmbeddingPair:
+        """Return the pair the other way round: what was the target is to be corrected."""
+        groups = self.groups
+        return EmbeddingPair(
+            self.target,
+            self.source,
+            self.paired,
+            self.unmatched_target,
+            self.unmatched_source,
+            self.joined_by_id,
+            None if groups is None else Things(groups.target, groups.source, groups.count),
+        )
+
     def partners(self, source_rows: Integers | None = None) -> Float32 | None:
         """Return what stands for the partners of (all) source rows, (m, d); None without pairs.
 

@@ -19,7 +19,6 @@ import streamlit as st
 from anisoalign_core.errors import AnisoAlignError
 from anisoalign_core.files.source import Source
 from app.keeping import KEY, NAME, Store, Token
-from app.loading import turned
 from app.pen import Pen
 from app.private import private_folder
 from app.session import KEY_OF_BROWSER, Loaded
@@ -80,7 +79,7 @@ class Wants:
     def awaited(self, current: Loaded) -> Loaded | None:
         """Return what is loaded, the way round that is waited for; None where it is not that."""
         digest = "" if self.contents.pair is None else self.contents.pair.digest
-        ways = (current, replace(current, pair=turned(current.pair)))
+        ways = (current, replace(current, pair=current.pair.turned()))
         return next((one for one in ways if one.pair.digest == digest), None)
 
 

@@ -21,7 +21,6 @@ from anisoalign_core.io.reading import paired
 from anisoalign_core.io.registry import suffix_of, suffixes
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair
-from anisoalign_core.things import Things
 from app.proposal import WAYS, Proposal, Way
 from app.recognise import LINES, PAIR_KEYS, SHARD, Seen, captions_of, look, look_at_shards
 
@@ -200,20 +199,6 @@ def _furnished(
         data, said = furnish(data, captions_of(given[i].source), by=by)
         notes += said
     return data, notes
-
-
-def turned(pair: EmbeddingPair) -> EmbeddingPair:
-    """Return a pair the other way round: what was the target is to be corrected."""
-    things = pair.groups
-    return EmbeddingPair(
-        pair.target,
-        pair.source,
-        pair.paired,
-        pair.unmatched_target,
-        pair.unmatched_source,
-        pair.joined_by_id,
-        None if things is None else Things(things.target, things.source, things.count),
-    )
 
 
 def data_root() -> Path | None:

@@ -13,15 +13,14 @@ from typing import Any, TypeVar, cast
 
 import streamlit as st
 
+from anisoalign_core import gap  # what measures is loaded when something is to be measured
 from anisoalign_core.errors import LimitError
-from anisoalign_core.gap.diagnose import diagnose
 from anisoalign_core.gap.facts import Verdict
 from anisoalign_core.gap.report import GapReport
 from anisoalign_core.numerics import Progress
 from anisoalign_core.pairs import EmbeddingPair, Split
 from anisoalign_core.samples import SAMPLES, load_sample, sample_report
 from anisoalign_core.threads import one_thread
-from app.loading import turned
 from app.places import bytes_of
 from app.server import Alive, give_back_later, place, server
 from app.settings import IDLE_CHECK_SECONDS, settings
@@ -58,13 +57,13 @@ def sample_pair(name: str) -> EmbeddingPair:
 
 @st.cache_resource(show_spinner="Turning the bundled sample round …")
 def _turned_sample(name: str) -> EmbeddingPair:
-    return turned(sample_pair(name))
+    return sample_pair(name).turned()
 
 
 @st.cache_resource(show_spinner="Measuring the bundled sample …")
 def _sample_report(name: str, turned_round: bool) -> GapReport:
     if turned_round:
-        return diagnose(_turned_sample(name))
+        return gap.diagnose(_turned_sample(name))
     return sample_report(name, sample_pair(name))
 
 
@@ -106,7 +105,7 @@ def turn_round() -> None:
     if current is None:
         return
     if current.sample is None:
-        use_pair(replace(current, pair=turned(current.pair)))
+        use_pair(replace(current, pair=current.pair.turned()))
     elif current.turned:
         use_sample(current.sample)
     else:
@@ -309,7 +308,9 @@ def report() -> GapReport:
     if current is not None and current.sample is not None:
         return _sample_report(current.sample, current.turned)
     pair = require_pair()
-    return long_result("report", "Measuring the gap", lambda tell: diagnose(pair, progress=tell))
+    return long_result(
+        "report", "Measuring the gap", lambda tell: gap.diagnose(pair, progress=tell)
+    )
 
 
 def verdict() -> Verdict | None:

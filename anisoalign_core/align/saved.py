@@ -105,7 +105,7 @@ def load_aligner(path: str | Path | Source) -> Aligner:
     ShapeError, ParameterError
         If its parts do not fit together, or a parameter is outside its range.
     """
-    from anisoalign_core.align import ALIGNERS
+    from anisoalign_core.align.methods import ALIGNERS
 
     found: Aligner = read_fitted(path, FORMAT, ALIGNERS, _complete)
     return found

@@ -5,23 +5,6 @@ put the results together. :class:`LocalEngine` works on the cores of this machin
 :class:`anisoalign_core.engine.dask.DaskEngine` on the workers of a Dask cluster.
 """
 
-from anisoalign_core.engine.facts import FileFacts, SetFacts
-from anisoalign_core.engine.local import LocalEngine
-from anisoalign_core.engine.outputs import Output, OutputPlan, plan_outputs
-from anisoalign_core.engine.sampling import sample_rows, sample_set
-from anisoalign_core.engine.streaming import Engine, fit_streamed, moments_of, write_streamed
+import lazy_loader as _lazy
 
-__all__ = [
-    "Engine",
-    "FileFacts",
-    "LocalEngine",
-    "Output",
-    "OutputPlan",
-    "SetFacts",
-    "fit_streamed",
-    "moments_of",
-    "plan_outputs",
-    "sample_rows",
-    "sample_set",
-    "write_streamed",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -2,6 +2,4 @@
 
 import lazy_loader as _lazy
 
-from anisoalign_core.gap.diagnose import diagnose as diagnose  # its module has the same name
-
 __getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

@@ -8,36 +8,12 @@ a comparison or of unit rows, each beside its declaration: ``semantics``, ``mixi
 
 from typing import Any
 
-from anisoalign_core.metrics.comparison import Comparison, Reference
-from anisoalign_core.metrics.evaluate import (
-    evaluate,
-    quick_scores,
-    score,
-    score_rows,
-)
-from anisoalign_core.metrics.metric import Metric
-from anisoalign_core.metrics.neighbours import k_occurrence, top_k
-from anisoalign_core.metrics.registry import METRICS
-from anisoalign_core.metrics.scores import Difference, Score, Scores, paired_difference
-from anisoalign_core.moved import find
+import lazy_loader as _lazy
 
-__all__ = [
-    "METRICS",
-    "Comparison",
-    "Difference",
-    "Metric",
-    "Reference",
-    "Score",
-    "Scores",
-    "evaluate",
-    "k_occurrence",
-    "paired_difference",
-    "quick_scores",
-    "score",
-    "score_rows",
-    "top_k",
-]
+from anisoalign_core import moved as _moved
+
+_find, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)
 
 
 def __getattr__(name: str) -> Any:
-    return find(name, "metrics")
+    return _find(name) if name in __all__ else _moved.find(name, "metrics")

@@ -4,23 +4,6 @@
 what a :class:`FileRecipe` says of whole files; :func:`replay` builds either again.
 """
 
-from anisoalign_core.recipe.again import Replay, cook, replay
-from anisoalign_core.recipe.facts import InputFacts, vectors_digest, versions
-from anisoalign_core.recipe.jobs import Applied, ApplyJob, FitJob, run_apply
-from anisoalign_core.recipe.written import FileRecipe, Recipe, read_recipe
+import lazy_loader as _lazy
 
-__all__ = [
-    "Applied",
-    "ApplyJob",
-    "FileRecipe",
-    "FitJob",
-    "InputFacts",
-    "Recipe",
-    "Replay",
-    "cook",
-    "read_recipe",
-    "replay",
-    "run_apply",
-    "vectors_digest",
-    "versions",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

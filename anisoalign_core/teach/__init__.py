@@ -6,53 +6,6 @@ sample and at checkpoints of its training. Nothing here draws; ``plots/teach.py`
 does.
 """
 
-from anisoalign_core.teach.ball import (
-    BallBound,
-    Cones,
-    Moved,
-    ball_bound,
-    ball_shift,
-    two_cones,
-)
-from anisoalign_core.teach.claims import Bar, Claim, claims
-from anisoalign_core.teach.landing import Landing, usual_nearest
-from anisoalign_core.teach.predictions import MOST_OPTIONS, Prediction, typical
-from anisoalign_core.teach.sentences import Sentences
-from anisoalign_core.teach.story import (
-    Checkpoint,
-    ConeShares,
-    Found,
-    cone_shares,
-    find_pictures,
-    gap_plane,
-    mean_cosine,
-    mean_length,
-    shape_axes,
-)
+import lazy_loader as _lazy
 
-__all__ = [
-    "MOST_OPTIONS",
-    "BallBound",
-    "Bar",
-    "Checkpoint",
-    "Claim",
-    "ConeShares",
-    "Cones",
-    "Found",
-    "Landing",
-    "Moved",
-    "Prediction",
-    "Sentences",
-    "ball_bound",
-    "ball_shift",
-    "claims",
-    "cone_shares",
-    "find_pictures",
-    "gap_plane",
-    "mean_cosine",
-    "mean_length",
-    "shape_axes",
-    "two_cones",
-    "typical",
-    "usual_nearest",
-]
+__getattr__, __dir__, __all__ = _lazy.attach_stub(__name__, __file__)

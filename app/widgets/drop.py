@@ -16,7 +16,7 @@ from anisoalign_core.io.captions import PICTURES
 from anisoalign_core.io.registry import suffixes
 from anisoalign_core.numerics import Progress
 from anisoalign_core.samples import SAMPLES
-from app.loading import Given, add_to, data_root, listing, read_sides, together, turned, within
+from app.loading import Given, add_to, data_root, listing, read_sides, together, within
 from app.proposal import WAYS, Proposal, Side, Way, propose
 from app.proposal_words import in_words
 from app.recognise import LINES, SESSION, Array, Seen
@@ -199,7 +199,7 @@ def _carry_out(
             st.error(plain(str(error)), icon=":material/error:")
             st.button("Drop these rows and load the rest", on_click=_flag)
             return
-        use_pair(Loaded(turned(pair) if stands_turned() else pair, title))
+        use_pair(Loaded(pair.turned() if stands_turned() else pair, title))
         st.toast("Loaded.", icon=":material/check:")
     state = st.session_state
     state["drop_round"] = state.get("drop_round", 0) + 1

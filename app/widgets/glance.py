@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from anisoalign_core.gap.diagnose import diagnose
+from anisoalign_core import gap
 from anisoalign_core.gap.report import GapReport
-from anisoalign_core.geometry.residual import Residual
 from anisoalign_core.pairs import EmbeddingPair
 from app.session import already, loaded, report, result
 from app.widgets.common import Number, number_row, plain, three
@@ -54,8 +53,10 @@ def first_report(pair: EmbeddingPair) -> tuple[GapReport, float | None] | None:
         with st.spinner("Measuring the means and spectra …"):
             share = None
             if pair.paired:
+                from anisoalign_core.geometry.residual import Residual
+
                 share = Residual.share_of(pair.source.vectors, pair.target.vectors, pair.things)
-            return diagnose(pair, parts=()), share
+            return gap.diagnose(pair, parts=()), share
 
     return result("first report", build)
 

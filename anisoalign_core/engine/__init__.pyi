@@ -1,0 +1,12 @@
+from .facts import FileFacts as FileFacts
+from .facts import SetFacts as SetFacts
+from .local import LocalEngine as LocalEngine
+from .outputs import Output as Output
+from .outputs import OutputPlan as OutputPlan
+from .outputs import plan_outputs as plan_outputs
+from .sampling import sample_rows as sample_rows
+from .sampling import sample_set as sample_set
+from .streaming import Engine as Engine
+from .streaming import fit_streamed as fit_streamed
+from .streaming import moments_of as moments_of
+from .streaming import write_streamed as write_streamed

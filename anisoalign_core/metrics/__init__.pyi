@@ -1,0 +1,14 @@
+from .comparison import Comparison as Comparison
+from .comparison import Reference as Reference
+from .evaluate import evaluate as evaluate
+from .evaluate import quick_scores as quick_scores
+from .evaluate import score as score
+from .evaluate import score_rows as score_rows
+from .metric import Metric as Metric
+from .neighbours import k_occurrence as k_occurrence
+from .neighbours import top_k as top_k
+from .registry import METRICS as METRICS
+from .scores import Difference as Difference
+from .scores import Score as Score
+from .scores import Scores as Scores
+from .scores import paired_difference as paired_difference

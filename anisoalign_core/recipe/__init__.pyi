@@ -1,0 +1,13 @@
+from .again import Replay as Replay
+from .again import cook as cook
+from .again import replay as replay
+from .facts import InputFacts as InputFacts
+from .facts import vectors_digest as vectors_digest
+from .facts import versions as versions
+from .jobs import Applied as Applied
+from .jobs import ApplyJob as ApplyJob
+from .jobs import FitJob as FitJob
+from .jobs import run_apply as run_apply
+from .written import FileRecipe as FileRecipe
+from .written import Recipe as Recipe
+from .written import read_recipe as read_recipe

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from anisoalign_core.card import Card, Shown, within
 from anisoalign_core.errors import InvalidRowsError, JoinError, ShapeError
-from anisoalign_core.numerics import Float32, Integers, read_only
+from anisoalign_core.numerics import Float32, Integers, median, read_only
 from anisoalign_core.rows import (
     Strings,
     admit,
@@ -175,7 +175,7 @@ class EmbeddingSet(Shown):
                 rows_read=n,
                 dropped_rows=tuple(checked.dropped.tolist()),
                 norm_min=float(norms.min()),
-                norm_median=float(np.median(norms)),
+                norm_median=median(norms),
                 norm_max=float(norms.max()),
                 was_normalised=checked.measured.was_normalised,
                 ids_are_rows=not given,

@@ -7,8 +7,8 @@ stores work with whatever driver the user has installed.
 
 from __future__ import annotations
 
+import os
 import re
-import secrets
 import shutil
 from pathlib import Path
 from typing import Any
@@ -119,7 +119,7 @@ def upload(local: Path, path: Path) -> None:
 
     It goes to another name there first and is renamed, so that no reader meets a part of it.
     """
-    waiting = path.with_name(f".{secrets.token_hex(8)}-{path.name}")
+    waiting = path.with_name(f".{os.urandom(8).hex()}-{path.name}")
     try:
         with local.open("rb") as read, waiting.open("wb") as write:
             shutil.copyfileobj(read, write, COPY_BYTES)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 from dataclasses import dataclass
-from importlib import metadata
 from typing import Literal
 
 import numpy as np
@@ -64,6 +63,8 @@ def vectors_digest(vectors: Float32) -> str:
 
 def versions() -> dict[str, str]:
     """Versions that a bit-for-bit replay depends on."""
+    from importlib import metadata
+
     found = {"anisoalign-studio": __version__, "python": platform.python_version()}
     return found | {name: metadata.version(name) for name in LIBRARIES}
 

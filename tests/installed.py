@@ -37,11 +37,8 @@ BUILT_FROM = (
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet")
 
 
-def build(folder: Path) -> tuple[Path, Path]:
-    """Build the sdist, and from that the wheel, and return both.
-
-    A copy is built, so that nothing is left in the checkout, with the setuptools that is here.
-    """
+def copied(folder: Path) -> Path:
+    """Copy what the project is built from, so that building leaves nothing in the checkout."""
     copy = folder / "source"
     copy.mkdir(parents=True)
     for name in BUILT_FROM:
@@ -50,6 +47,12 @@ def build(folder: Path) -> tuple[Path, Path]:
             shutil.copytree(ROOT / name, copy / name, ignore=without)
         else:
             shutil.copy(ROOT / name, copy / name)
+    return copy
+
+
+def build(folder: Path) -> tuple[Path, Path]:
+    """Build the sdist, and from that the wheel, with the setuptools that is here; return both."""
+    copy = copied(folder)
     out = folder / "dist"
     both = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), "."]
     done = subprocess.run(both, cwd=copy, capture_output=True, text=True)

@@ -136,6 +136,27 @@ def test_join_pairs_by_id_and_says_what_is_left():
     assert set(pair.unmatched_target) == {f"k{i}" for i in range(20)} - {f"k{i}" for i in order}
 
 
+def test_a_pair_turned_round_corrects_what_was_the_target(pair):
+    y, x = (
+        EmbeddingSet.from_array(one, modality=m, ids=ids)
+        for one, m, ids in (
+            (pair.source.vectors[:6], "text", "aabbcd"),
+            (pair.target.vectors[:4], "image", "abce"),
+        )
+    )
+    once = EmbeddingPair.join(y, x)
+    turned = once.turned()
+    assert (turned.source, turned.target) == (once.target, once.source)
+    assert (turned.unmatched_source, turned.unmatched_target) == (("e",), ("d",))
+    assert turned.paired and turned.joined_by_id
+    np.testing.assert_array_equal(turned.things.source, once.things.target)
+    np.testing.assert_array_equal(turned.things.target, once.things.source)
+    assert turned.digest != once.digest
+    assert turned.turned().digest == once.digest
+    apart = EmbeddingPair(y, x).turned()
+    assert not apart.paired and apart.things is None and apart.source is x
+
+
 def test_ids_that_repeat_or_do_not_join_are_refused():
     target = make(ROWS, ids=[f"k{i}" for i in range(20)])
     repeated = make(ROWS, ids=["k1", "k1", *[f"k{i}" for i in range(2, 20)]])

@@ -1,5 +1,6 @@
 """The wheel, installed away from the checkout: one word starts the app, with the sample."""
 
+import importlib.util
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import sys
 import tarfile
 import zipfile
 from importlib import metadata
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ from tests.installed import (
     Installed,
     asked_for,
     build,
+    copied,
     environment,
     install,
 )
@@ -51,6 +54,17 @@ ELSEWHERE = re.compile(r"^anisoalign (?:encode|atlas|falsify) (?:.*\\\n)*.*\n", 
 def built(tmp_path_factory):
     """The sdist, and the wheel that was built from it."""
     return build(tmp_path_factory.mktemp("built"))
+
+
+def test_an_editable_install_is_compiled_as_pip_compiles_what_it_copies(tmp_path):
+    copy = copied(tmp_path)
+    code = "from setuptools.build_meta import build_editable; build_editable('.')"
+    subprocess.run([sys.executable, "-c", code], cwd=copy, check=True, capture_output=True)
+    written = [
+        path for name in ("anisoalign_core", "app", "pages") for path in (copy / name).rglob("*.py")
+    ]
+    assert len(written) > 300
+    assert all(Path(importlib.util.cache_from_source(str(path))).is_file() for path in written)
 
 
 @pytest.fixture(scope="module")

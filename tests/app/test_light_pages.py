@@ -117,7 +117,10 @@ from anisoalign_core.samples import load_sample, sample_report
 assert sample_report("scenes", load_sample()).bias.centroid_gap.value > 0
 print(json.dumps([m for m in sys.argv[1].split(",") if m in sys.modules]))
 """
-    assert started(script, "pandas,scipy,sklearn,anisoalign_core.compare,app.packed") == []
+    waits = "io,metrics.registry,align.base,gap.diagnose,geometry,compare,recipe"
+    names = [f"anisoalign_core.{name}" for name in waits.split(",")]
+    wait = ",".join(["pandas", "scipy", "sklearn", *names, "app.loading", "app.packed"])
+    assert started(script, wait) == []
 
 
 @pytest.fixture(scope="module")

@@ -18,9 +18,8 @@ from anisoalign_core.card import Card, Shown
 from anisoalign_core.embeddings import EmbeddingSet
 from anisoalign_core.errors import JoinError, ParameterError, ShapeError, kind_of
 from anisoalign_core.numerics import Float32, Float64, Integers
-from anisoalign_core.rows import Strings
 from anisoalign_core.splitting import Split, split_rows, uncopied, without_copies
-from anisoalign_core.things import Things, merged, numbers
+from anisoalign_core.things import Things, equal_weights, first_rows, merged, numbers
 
 Repeats = Literal["group", "error", "first"]
 """What rows of one side that share an id become: rows of one thing, a refusal, the first alone."""
@@ -144,7 +143,7 @@ class EmbeddingPair(Shown):
                         '(duplicates="group"), or keep the first row of each '
                         '(duplicates="first").'
                     )
-        source_row, target_row = (_first_rows(side.ids) for side in (source, target))
+        source_row, target_row = (first_rows(side.ids) for side in (source, target))
         common = [key for key in target_row if key in source_row]
         if not common:
             raise JoinError(
@@ -272,7 +271,6 @@ class EmbeddingPair(Shown):
 
     def turned(self) -> EmbeddingPair:
         """Return the pair the other way round: what was the target is to be corrected."""
-        groups = self.groups
         return EmbeddingPair(
             self.target,
             self.source,
@@ -280,7 +278,7 @@ class EmbeddingPair(Shown):
             self.unmatched_target,
             self.unmatched_source,
             self.joined_by_id,
-            None if groups is None else Things(groups.target, groups.source, groups.count),
+            None if self.groups is None else self.groups.turned(),
         )
 
     def partners(self, source_rows: Integers | None = None) -> Float32 | None:
@@ -386,7 +384,7 @@ def fit_rows(
         source, target = pair.source, pair.target
         if split is not None:
             source, target = source.take(split.fit_source), target.take(split.fit_target)
-        sides = (_thing_weights(source.ids), _thing_weights(target.ids))
+        sides = (equal_weights(source.ids), equal_weights(target.ids))
         weighs = weigh == "thing" and any(side is not None for side in sides)
         return source, target, sides if weighs else None
     fitted = pair if split is None else pair.take(split.fit_pairs)
@@ -394,20 +392,6 @@ def fit_rows(
         return fitted.source, fitted.target, None
     links = fitted.things.links
     return fitted.source.take(links.source), fitted.target.take(links.target), links.weights
-
-
-def _thing_weights(ids: Strings) -> Float64 | None:
-    """Weights of the rows of one side that give each id weight one."""
-    of = numbers(ids)
-    size = np.bincount(of)
-    return None if (size == 1).all() else 1.0 / size[of]
-
-
-def _first_rows(ids: Strings) -> dict[str, int]:
-    rows: dict[str, int] = {}
-    for row, key in enumerate(ids):
-        rows.setdefault(key, row)
-    return rows
 
 
 __all__ = ["EmbeddingPair", "Repeats", "Split", "fit_rows", "without_copies"]

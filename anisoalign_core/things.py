@@ -134,6 +134,10 @@ class Things:
             raise ShapeError("The rows chosen of both sides do not show the same things.")
         return Things(source, target, len(kept))
 
+    def turned(self) -> Things:
+        """Things of the same rows, with the target's as the source's."""
+        return Things(self.target, self.source, self.count)
+
     def shuffled(self, rng: np.random.Generator) -> Things:
         """Pair every thing's target rows with the source rows of a thing drawn at random."""
         drawn = rng.permutation(self.count)
@@ -194,6 +198,21 @@ def numbers(keys: Iterable[object]) -> Integers:
     """Return the number of each key in order of first occurrence: 0, 1, … if none repeats."""
     found: dict[object, int] = {}
     return np.array([found.setdefault(key, len(found)) for key in keys], dtype=np.intp)
+
+
+def equal_weights(keys: Iterable[object]) -> Float64 | None:
+    """Return weights of rows that give each key weight one; None where all are 1."""
+    of = numbers(keys)
+    size = np.bincount(of)
+    return None if (size == 1).all() else 1.0 / size[of]
+
+
+def first_rows(keys: Iterable[str]) -> dict[str, int]:
+    """Return the first row of each key."""
+    rows: dict[str, int] = {}
+    for row, key in enumerate(keys):
+        rows.setdefault(key, row)
+    return rows
 
 
 def merged(count: int, links: Sequence[tuple[Integers, Integers]]) -> Integers:

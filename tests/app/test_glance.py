@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from anisoalign_core import gap
+from anisoalign_core.gap.diagnose import diagnose
 from app.widgets.glance import FIRST_ROWS, SOON
 from tests.app.test_pages import open_page, pair_of
 
@@ -12,10 +14,12 @@ from tests.app.test_pages import open_page, pair_of
 def test_gap_and_share_are_there_before_the_rest_is_measured(page, monkeypatch):
     pair = pair_of(n=FIRST_ROWS + 1, d=4)
 
-    def stop(*_, **more):
-        raise RuntimeError("the long measurement begins")
+    def stop(*given, **more):
+        if more.get("parts") != ():
+            raise RuntimeError("the long measurement begins")
+        return diagnose(*given, **more)
 
-    monkeypatch.setattr("app.session.diagnose", stop)
+    monkeypatch.setattr(gap, "diagnose", stop)
     at = open_page(page, pair)
     assert at.error  # it went no further
     shown = {metric.label: metric.value for metric in at.metric}
@@ -34,6 +38,14 @@ def test_gap_and_share_are_there_before_the_rest_is_measured(page, monkeypatch):
 
 
 def test_small_sets_and_samples_are_measured_at_once(monkeypatch):
-    monkeypatch.setattr("app.widgets.glance.diagnose", lambda *_, **more: 1 / 0)
+    asked = []
+
+    def whole(*given, **more):
+        asked.append(more.get("parts"))
+        return diagnose(*given, **more)
+
+    monkeypatch.setattr(gap, "diagnose", whole)
     assert not open_page("home", pair_of()).exception
+    assert asked == [None]
     assert not open_page("home").exception
+    assert asked == [None]  # the sample's report is kept beside it

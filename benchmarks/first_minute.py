@@ -35,6 +35,7 @@ NUMBERS = """
   && [...document.querySelectorAll('[data-testid="stMetricValue"]')].every((one) => one.innerText)
 """
 PARTS = ("answers", "title", "numbers", "work")
+NOT_COUNTED = {"pip", "setuptools", "anisoalign-studio"}
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -90,7 +91,8 @@ def install(way: Way, folder: Path) -> Installed:
         run(f"{python} -m {line.replace('WHEEL', str(wheel))}", checkout)
     seconds, after = time.perf_counter() - begun, resource.getrusage(resource.RUSAGE_CHILDREN)
     processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    packages = len(run(f"{python} -m pip list --format=freeze", folder).splitlines())
+    listed = run(f"{python} -m pip list --format=freeze", folder).splitlines()
+    packages = len({line.partition("==")[0] for line in listed} - NOT_COUNTED)
     size = int(run(f"du -sk {environment}", folder).split()[0]) / 1024
     return Installed(python, checkout, seconds, processor, packages, size)
 

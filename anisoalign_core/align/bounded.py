@@ -28,8 +28,6 @@ from anisoalign_core.align.stretching import RULES, Rule, mean_rotation, plane_r
 from anisoalign_core.errors import NotFittedError, ParameterError
 from anisoalign_core.geometry.subspace import auto_rank, complete_basis
 from anisoalign_core.matrices import SpanMatrix, eigh, extended, leading, stretched, trace
-from anisoalign_core.metrics.comparison import Comparison
-from anisoalign_core.metrics.semantics import omega, psi
 from anisoalign_core.moments import Moments
 from anisoalign_core.numerics import Float32, Float64, Integers
 
@@ -293,6 +291,9 @@ class BoundedTransport(Aligner):
         self, held: Float32, others: Float32, source: Moments, target: Moments
     ) -> tuple[float, Float64, Float64]:
         """Return the auto bound and the curve that it was chosen from."""
+        from anisoalign_core.metrics.comparison import Comparison
+        from anisoalign_core.metrics.semantics import omega, psi
+
         rest = source.without(Moments.of(held, thin=isinstance(source.scatter, SpanMatrix)))
 
         def swept(**parameters: Any) -> BoundSweep:

@@ -7,6 +7,8 @@ line on standard error that says what is wrong, where, and what to do.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import signal
 import sys
 import threading
@@ -19,6 +21,8 @@ from anisoalign_core.cli.options import spoken
 from anisoalign_core.cli.parser import build_parser
 from anisoalign_core.errors import AnisoAlignError, PlaceError
 from anisoalign_core.files.source import first_line
+
+atexit.register(gc.freeze)  # what ends with the process anyway is not looked through once more
 
 DONE, DIFFERS, WRONG, PLACE, INTERRUPTED, TERMINATED = 0, 1, 2, 3, 130, 143
 NOTHING = "nothing was written."

@@ -38,7 +38,7 @@ class LocalEngine:
     Parameters
     ----------
     threads : int
-        Blocks that are worked on at once; by default the cores this process may use.
+        Blocks that are worked on at once, at most; by default the cores this process may use.
     """
 
     threads: int = field(default_factory=usable_cores)
@@ -60,7 +60,8 @@ class LocalEngine:
                 if digest is not None:
                     files.append(FileFacts.of(piece.shard, digest.of(piece.shard.path)))
 
-        with self._running() as run:
+        # whoever reads takes a core: with a worker on each they would be in each other's way
+        with self._running(max(self.threads - work.light, 1)) as run:
             total = work.total(results(run), data.dim)
         return total, tuple(files)
 
@@ -76,7 +77,7 @@ class LocalEngine:
         digests: dict[str, PassingDigest] = {}
         pieces = [piece for output in outputs for piece in output.pieces]
         told = _Told(pieces, progress, "written")
-        with self._running() as run:
+        with self._running(self.threads) as run:
 
             def watched(
                 work: Callable[[RawBlock], Any], blocks: Iterable[RawBlock]
@@ -92,9 +93,9 @@ class LocalEngine:
         return written, {name: digest.of(paths[name]) for name, digest in digests.items()}
 
     @contextmanager
-    def _running(self) -> Iterator[_Ordered]:
-        with one_thread(), ThreadPoolExecutor(self.threads) as pool:
-            yield _Ordered(pool, 2 * self.threads)
+    def _running(self, workers: int) -> Iterator[_Ordered]:
+        with one_thread(), ThreadPoolExecutor(workers) as pool:
+            yield _Ordered(pool, 2 * workers)
 
 
 @dataclass(frozen=True)

@@ -176,6 +176,11 @@ class Pass(ABC, Generic[Total]):
     words: ClassVar[str]
     """What has been done with the rows so far: for progress."""
 
+    @property
+    @abstractmethod
+    def light(self) -> bool:
+        """Whether a block takes no longer than it takes to be read: sums, and no products."""
+
     @abstractmethod
     def block(self, raw: RawBlock, begin: int) -> tuple[Any, NormRange]:
         """Work on one block; ``begin`` is the number of its shard's first row in the set."""
@@ -231,6 +236,11 @@ class MomentPass(Pass[MomentTotal]):
         size = data.rows, data.dim
         return cls(is_precise(*size), diagonal, drop_invalid, wanted, thin=is_thin(*size))
 
+    @property
+    def light(self) -> bool:
+        """Whether only the diagonal is summed."""
+        return self.diagonal
+
     def block(self, raw: RawBlock, begin: int) -> tuple[Any, NormRange]:
         """Sum one block, and pick the wanted rows in it."""
         block, first, count = raw.unit(), begin + raw.first, len(raw.chunk.array)
@@ -279,6 +289,11 @@ class SpherePass(Pass[SphereTotal]):
     drop_invalid: bool
     digests = False
     words = "calibrated"
+
+    @property
+    def light(self) -> bool:
+        """Whether rows are mapped without a matrix."""
+        return self.affine.linear.ndim < 2
 
     def block(self, raw: RawBlock, begin: int) -> tuple[Any, NormRange]:
         """Sum one block."""

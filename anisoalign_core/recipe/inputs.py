@@ -11,7 +11,6 @@ from anisoalign_core.io import load
 from anisoalign_core.io.registry import suffixes
 from anisoalign_core.recipe.facts import InputFacts, vectors_digest
 from anisoalign_core.recipe.written import Recipe
-from anisoalign_core.samples import SAMPLES, load_sample
 
 MOST_FILES = 100
 """Files of a folder that are looked into."""
@@ -59,6 +58,8 @@ def inputs_beside(
 def _bundled(facts: InputFacts, side: str) -> EmbeddingSet | None:
     if not facts.files or not all(file.startswith(BUNDLED) for file in facts.files):
         return None
+    from anisoalign_core.samples import SAMPLES, load_sample
+
     for name in SAMPLES:
         pair = load_sample(name)
         rows: EmbeddingSet = getattr(pair, side)

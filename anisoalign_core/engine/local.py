@@ -83,7 +83,7 @@ class LocalEngine:
                 work: Callable[[RawBlock], Any], blocks: Iterable[RawBlock]
             ) -> Iterator[Any]:
                 # read, correct and take digests in one thread while this one writes
-                for result in _ahead(lambda: run(work, blocks), 2 * self.threads):
+                for result in _ahead(lambda: run(work, blocks)):
                     told.step(result[1])
                     yield result
 
@@ -121,12 +121,12 @@ class _Ordered:
                 future.cancel()
 
 
-def _ahead(items: Callable[[], Iterator[Item]], depth: int) -> Iterator[Item]:
-    """Run an iterator in a thread of its own, at most ``depth`` items ahead.
+def _ahead(items: Callable[[], Iterator[Item]]) -> Iterator[Item]:
+    """Run an iterator in a thread of its own, one item ahead: memory for more costs more time.
 
     An error in it is raised here; when this generator is closed early, the iterator ends too.
     """
-    waiting: Queue[tuple[bool, Any]] = Queue(depth)
+    waiting: Queue[tuple[bool, Any]] = Queue(1)
     stopped = Event()
 
     def put(item: tuple[bool, Any]) -> None:

@@ -60,7 +60,7 @@ def row_norms(rows: npt.NDArray[np.floating[Any]]) -> Float64:
 
 
 def median(values: Float64) -> float:
-    """Return the median of n finite numbers; :func:`numpy.median` loads masked arrays for NaN."""
+    """Return the median of n finite numbers; ``numpy.median`` loads masked arrays for NaN."""
     low, high = (len(values) - 1) // 2, len(values) // 2
     return float(np.partition(values, (low, high))[low : high + 1].mean())
 

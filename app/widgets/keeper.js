@@ -1,19 +1,24 @@
 // Keeps a bench in this browser, so that it is there after the page is loaded again.
 const PLACE = "anisoalign-bench";
 const LOOK_EVERY = 100; // ms
-const STILL = 3; // looks in a row at which nothing runs
+const STILL = 1000; // ms without a run, and without a hand
 let saved = "";
+let moved = 0;
 let looking;
 
-// An answer begins a run of the page that was there: sent while a person goes on to another one, it
-// would take them back. So it waits until nothing has run for a while.
+for (const kind of ["pointerdown", "keydown", "input"]) {
+  addEventListener(kind, () => { moved = performance.now(); }, true);
+}
+
+// An answer begins a run of the page that was there. Right after a click it would take its place:
+// what was pressed would be lost, and who goes on to another page would be taken back.
 function whenStill(answer) {
-  let still = 0;
+  clearInterval(looking);
   looking = setInterval(() => {
     const app = document.querySelector("[data-test-script-state]");
     const runs = app && app.getAttribute("data-test-script-state") !== "notRunning";
-    still = runs ? 0 : still + 1;
-    if (still < STILL) return;
+    if (runs) moved = performance.now();
+    if (performance.now() - moved < STILL) return;
     clearInterval(looking);
     answer();
   }, LOOK_EVERY);

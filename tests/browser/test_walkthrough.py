@@ -194,6 +194,8 @@ class Walk:
 
     def automatic(self, word):
         slider = self.page.get_by_role("slider", name="Bound α")
+        slider.press("End")  # where it was dragged to may be what Auto finds
+        self.exact()
         before = slider.input_value()
         self.press(word)
         expect(slider).not_to_have_value(before, timeout=60_000)

@@ -81,7 +81,7 @@ def drop_zone(current: Loaded | None) -> None:
     label = {"add": "Add", "open": "Open"}.get(proposal.act or "", "Load")
     pressed = row.button(label, type="primary", key="load", disabled=not ready)
     below = st.container()
-    if proposal.act != "open":
+    if proposal.act != "open" and not all(one.problem for one in seen):
         with st.container(border=True, gap="small"):
             choices = corrections(given, seen, proposal)
     drop = bool(st.session_state.pop("drop_rows", False)) and ready

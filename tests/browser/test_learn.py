@@ -6,6 +6,7 @@ import re
 import time
 
 import pytest
+from playwright.sync_api import expect
 
 from tests.browser.steps import (
     count_runs,
@@ -61,7 +62,9 @@ def see(page, step):
     else:
         page.get_by_test_id("stSlider").get_by_role("slider").first.press("ArrowLeft")
     settle(page)
-    page.get_by_role("button", name="See what is").press("Enter")
+    button = page.get_by_role("button", name="See what is")
+    expect(button).to_be_enabled(timeout=60_000)  # when the server has heard of the prediction
+    button.press("Enter")
     page.get_by_text("You predicted").wait_for()
     settle(page)
 

@@ -25,7 +25,7 @@ class BuildWithStudio(build_py):
         """Build the library, then copy the app's folders whole."""
         super().run()
         if self.editable_mode:
-            for folder in ("anisoalign_core", "app", "pages"):
+            for folder in ("anisoalign_core", *STUDIO):
                 compileall.compile_dir(folder, quiet=2)
             return
         studio = Path(self.build_lib) / "anisoalign_studio"

@@ -59,12 +59,6 @@ def row_norms(rows: npt.NDArray[np.floating[Any]]) -> Float64:
     return norms
 
 
-def median(values: Float64) -> float:
-    """Return the median of n finite numbers; ``numpy.median`` loads masked arrays for NaN."""
-    low, high = (len(values) - 1) // 2, len(values) // 2
-    return float(np.partition(values, (low, high))[low : high + 1].mean())
-
-
 def _scaled_norms(rows: Float64) -> Float64:
     """Norms of rows whose squares may leave the range of float64."""
     scale = np.abs(rows).max(axis=1, initial=0.0)
@@ -73,6 +67,12 @@ def _scaled_norms(rows: Float64) -> Float64:
     scaled = rows[finite] / scale[finite, None]
     norms[finite] = scale[finite] * np.sqrt(np.einsum("ij,ij->i", scaled, scaled))
     return norms
+
+
+def median(values: Float64) -> float:
+    """Return the median of n finite numbers; ``numpy.median`` loads masked arrays for NaN."""
+    low, high = (len(values) - 1) // 2, len(values) // 2
+    return float(np.partition(values, (low, high))[low : high + 1].mean())
 
 
 def tiles(rows: npt.NDArray[Any]) -> Iterator[slice]:

@@ -102,17 +102,13 @@ class Things:
         return Links(
             self._order[0][self._first[0][thing] + within // across],
             self._order[1][self._first[1][thing] + within % across],
-            None if (sizes == 1).all() else 1.0 / sizes[thing],
+            _equal(sizes, thing),
         )
 
     @cached_property
     def weights(self) -> tuple[Float64 | None, Float64 | None]:
         """Weights of source and target rows that give each thing weight one; None where all 1."""
-        source, target = (
-            None if (size == 1).all() else 1.0 / size[of]
-            for size, of in zip(self.sizes, (self.source, self.target), strict=True)
-        )
-        return source, target
+        return _equal(self.sizes[0], self.source), _equal(self.sizes[1], self.target)
 
     def rows_of(self, things: Integers) -> tuple[Integers, Integers]:
         """Rows of the given things on either side, thing by thing."""
@@ -203,8 +199,12 @@ def numbers(keys: Iterable[object]) -> Integers:
 def equal_weights(keys: Iterable[object]) -> Float64 | None:
     """Return weights of rows that give each key weight one; None where all are 1."""
     of = numbers(keys)
-    size = np.bincount(of)
-    return None if (size == 1).all() else 1.0 / size[of]
+    return _equal(np.bincount(of), of)
+
+
+def _equal(sizes: Integers, of: Integers) -> Float64 | None:
+    """Weights of rows of things of these sizes that give each thing weight one."""
+    return None if (sizes == 1).all() else 1.0 / sizes[of]
 
 
 def first_rows(keys: Iterable[str]) -> dict[str, int]:

@@ -11,13 +11,58 @@ ROOT = Path(__file__).resolve().parents[2]
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
+QUIET = """() => {
+    const number = { rerun: 11, begun: 4, ended: 6 }; // of the fields of Streamlit's messages
+    if (!window.asked) {
+        window.asked = "nothing";
+        const send = WebSocket.prototype.send, heard = new WeakSet();
+        const hear = ({ data }) => {
+            const bytes = new Uint8Array(data);
+            let at = 0;
+            const varint = () => {
+                let value = 0, shift = 1;
+                for (;; shift *= 128) {
+                    const byte = bytes[at++];
+                    value += (byte & 127) * shift;
+                    if (byte < 128) return value;
+                }
+            };
+            while (at < bytes.length) {
+                const tag = varint(), field = Math.floor(tag / 8);
+                if (field === number.begun) window.asked = "begun";
+                if (field === number.ended && window.asked === "begun") window.asked = "nothing";
+                const value = varint(); // or the length of what follows
+                if (tag % 8 === 2) at += value;
+            }
+        };
+        WebSocket.prototype.send = function (data) {
+            if (!heard.has(this)) {
+                heard.add(this);
+                this.addEventListener("message", hear);
+            }
+            if (data[0] === number.rerun * 8 + 2) window.asked = "something";
+            return send.call(this, data);
+        };
+    }
+    const app = document.querySelector('[data-testid="stApp"]');
+    const state = app?.getAttribute('data-test-script-state');
+    if (state !== 'notRunning' || window.asked !== "nothing") window.quiet = undefined;
+    else window.quiet ??= performance.now();
+    return performance.now() - window.quiet > 100;
+}"""
+"""Whether nothing runs, and nothing was asked for that the server has not yet begun."""
+
+
 def settle(page):
-    """Wait until the script has run to its end."""
+    """Wait until the script has run to its end, also where the server is too busy to begin it."""
+    page.evaluate(QUIET)
     page.wait_for_timeout(400)
-    page.wait_for_function(
-        "() => document.querySelector('[data-testid=\"stApp\"]')"
-        "?.getAttribute('data-test-script-state') === 'notRunning'"
-    )
+    page.wait_for_function(QUIET)
+
+
+def figure(page):
+    """Return the page's first figure: others may be drawn before it."""
+    return page.get_by_test_id("stPlotlyChart").first.locator(".js-plotly-plot")
 
 
 def go(page, name):
@@ -71,7 +116,7 @@ def move_bound(page, steps):
 def select_rows(page):
     """Draw a lasso over the target's cloud; its rows and their neighbours appear."""
     settle(page)
-    plot = page.locator(".js-plotly-plot").first
+    plot = figure(page)
     plot.scroll_into_view_if_needed()
     page.wait_for_timeout(1000)  # the page settles into place while its thumbnails load
     box = plot.bounding_box()

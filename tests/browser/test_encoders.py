@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import anisoalign_core as aa
-from tests.browser.steps import drop, go, settle
+from tests.browser.steps import drop, figure, go, settle
 from tests.conftest import paired_world
 
 pytestmark = pytest.mark.browser
@@ -23,10 +23,13 @@ def shown(page):
 
 def rows_of(page):
     """Encoders in the table of dots, by their tick labels."""
-    panel = page.locator(".js-plotly-plot").first
-    return panel.locator(
-        ".yaxislayer-above .ytick text, .yaxislayer-below .ytick text"
-    ).evaluate_all("nodes => nodes.map(n => n.getAttribute('data-unformatted') || n.textContent)")
+    return (
+        figure(page)
+        .locator(".yaxislayer-above .ytick text, .yaxislayer-below .ytick text")
+        .evaluate_all(
+            "nodes => nodes.map(n => n.getAttribute('data-unformatted') || n.textContent)"
+        )
+    )
 
 
 def keep(page, name):
@@ -61,7 +64,7 @@ def test_two_sets_are_kept_over_a_reload_compared_with_bundled_ones_and_a_run_is
     page.locator(PILLS).get_by_text("untrained", exact=True).click()
     settle(page)
     assert names["untrained"] and not shown(page)["untrained"]
-    page.locator(".js-plotly-plot .ytick").first.wait_for()
+    figure(page).locator(".ytick").first.wait_for()
     drawn = " ".join(rows_of(page))
     for name in ("first of mine", "second of mine", "frozen at 100", "sigmoid", "gap-closing"):
         assert name in drawn

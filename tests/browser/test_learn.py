@@ -11,6 +11,7 @@ from playwright.sync_api import expect
 from tests.browser.steps import (
     count_runs,
     download,
+    figure,
     figures,
     live_numbers,
     numbers,
@@ -179,7 +180,7 @@ def test_the_ball_is_drawn_and_turns_with_its_slider(page, server):
     page.wait_for_function(
         "() => document.querySelector('.js-plotly-plot')?.data?.[0]?.type === 'surface'"
     )
-    page.locator(".js-plotly-plot canvas").first.wait_for()
+    figure(page).locator("canvas").first.wait_for()
     before = steady(page)
     slider = page.get_by_role("slider", name="Bound α")
     slider.focus()

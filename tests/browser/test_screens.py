@@ -8,7 +8,7 @@ import urllib.request
 import numpy as np
 import pytest
 
-from tests.browser.steps import cut_off, drop, figures, go, settle
+from tests.browser.steps import cut_off, drop, figure, figures, go, settle
 from tests.conftest import paired_world
 
 pytestmark = pytest.mark.browser
@@ -84,7 +84,7 @@ def bars_are_seen_through(page):
         if colour.lower() == "#6aa8ff":
             assert contrast(through, under) >= SEEN
     assert any(colour.lower() == "#6aa8ff" and opacity < 1 for colour, opacity in bars)
-    dots = page.locator(".js-plotly-plot").first.locator(".legendpoints path")
+    dots = figure(page).locator(".legendpoints path")
     dots.first.wait_for()
     assert min(dots.nth(at).bounding_box()["width"] for at in range(dots.count())) >= 6
 

@@ -17,6 +17,7 @@ from tests.browser.steps import (
     cut_off,
     download,
     drop,
+    figure,
     figures,
     go,
     live_numbers,
@@ -128,7 +129,7 @@ def test_a_cancelled_comparison_keeps_its_finished_splits_and_leaves_as_a_file(
     page.get_by_role("button", name=f"Continue ({5 - kept} more split").wait_for()
     settle(page)
     figures(page, 1)
-    assert "Bounded" in page.locator(".js-plotly-plot").first.inner_text()
+    assert "Bounded" in figure(page).inner_text()
     page.get_by_role("radio", name="retrieval").click()  # the group of most measures
     page.get_by_text("Retrieval: whether partners").wait_for()
     settle(page)
@@ -170,10 +171,8 @@ def test_light_and_dark_keep_the_colours_of_the_modalities(browser, server):
         context = browser.new_context(color_scheme=scheme, viewport={"width": 1440, "height": 1000})
         page = context.new_page()
         page.goto(f"{server}/spectra")
-        page.wait_for_function("() => document.querySelector('.js-plotly-plot')?.data?.length > 1")
-        colours = page.evaluate(
-            "() => document.querySelector('.js-plotly-plot').data.map(t => t.line && t.line.color)"
-        )
+        settle(page)
+        colours = figure(page).evaluate("node => node.data.map(t => t.line && t.line.color)")
         lowered = [str(colour).lower() for colour in colours]
         assert ("#0072b2" if scheme == "light" else DARK[TARGET].lower()) in lowered
         assert "#d55e00" in lowered

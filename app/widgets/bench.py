@@ -87,7 +87,7 @@ def keeper() -> None:
         turn = hashlib.sha256(packed.encode()).hexdigest()
         data = {"turn": f"save {state['bench_turn']} {turn}", "save": packed}
     KEEPER(
-        data=data,
+        data={**data, "refused": state.get("bench_refused", False)},
         key="bench_keeper",
         height=1,
         on_stored_change=_hear,

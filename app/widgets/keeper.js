@@ -12,14 +12,18 @@ for (const kind of ["pointerdown", "keydown", "input"]) {
 
 // An answer begins a run of the page that was there. Right after a click it would take its place:
 // what was pressed would be lost, and who goes on to another page would be taken back.
+// An answer itself is lost where the server takes it together with a page that was asked for:
+// it is given again, later each time, until the server asks for something else.
 function whenStill(answer) {
+  let still = STILL;
   clearInterval(looking);
   looking = setInterval(() => {
     const app = document.querySelector("[data-test-script-state]");
     const runs = app && app.getAttribute("data-test-script-state") !== "notRunning";
     if (runs) moved = performance.now();
-    if (performance.now() - moved < STILL) return;
-    clearInterval(looking);
+    if (performance.now() - moved < still) return;
+    moved = performance.now();
+    still *= 2;
     answer();
   }, LOOK_EVERY);
 }
@@ -29,18 +33,15 @@ export default function ({ data, setTriggerValue }) {
   if (!data || data.turn === saved) return;
   // reading is asked for until it was heard: an answer is lost when the page changes under it
   if (data.save !== null) saved = data.turn;
+  let kept = "";
   try {
-    if (data.save === null) {
-      const kept = localStorage.getItem(PLACE) ?? "";
-      whenStill(() => setTriggerValue("stored", kept));
-    } else if (data.save === "") {
-      localStorage.removeItem(PLACE);
-    } else {
-      localStorage.setItem(PLACE, data.save);
-    }
+    if (data.save === null) kept = localStorage.getItem(PLACE) ?? "";
+    else if (data.save === "") localStorage.removeItem(PLACE);
+    else localStorage.setItem(PLACE, data.save);
   } catch (error) {
     // no room, or a browser that keeps nothing: what was kept before stays
-    setTriggerValue(data.save === null ? "stored" : "refused", data.save === null ? "" : data.turn);
+    if (data.save !== null && !data.refused) whenStill(() => setTriggerValue("refused", data.turn));
   }
+  if (data.save === null) whenStill(() => setTriggerValue("stored", kept));
   return () => clearInterval(looking);
 }

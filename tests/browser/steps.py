@@ -60,9 +60,9 @@ def settle(page):
     page.wait_for_function(QUIET)
 
 
-def figure(page):
-    """Return the page's first figure: others may be drawn before it."""
-    return page.get_by_test_id("stPlotlyChart").first.locator(".js-plotly-plot")
+def figure(page, key):
+    """Return a figure by its key: a page's figures are drawn in any order."""
+    return page.locator(f".st-key-{key} .js-plotly-plot")
 
 
 def go(page, name):
@@ -116,7 +116,7 @@ def move_bound(page, steps):
 def select_rows(page):
     """Draw a lasso over the target's cloud; its rows and their neighbours appear."""
     settle(page)
-    plot = figure(page)
+    plot = figure(page, "clouds")
     plot.scroll_into_view_if_needed()
     page.wait_for_timeout(1000)  # the page settles into place while its thumbnails load
     box = plot.bounding_box()

@@ -177,10 +177,9 @@ def test_the_ball_is_drawn_and_turns_with_its_slider(page, server):
     see(page, 6)
     page.get_by_role("radio", name="On a ball").press("Space")
     settle(page)
-    page.wait_for_function(
-        "() => document.querySelector('.js-plotly-plot')?.data?.[0]?.type === 'surface'"
-    )
-    figure(page).locator("canvas").first.wait_for()
+    ball = figure(page, "learn_ball_bound")
+    ball.locator("canvas").first.wait_for()
+    assert ball.evaluate("node => node.data[0].type") == "surface"
     before = steady(page)
     slider = page.get_by_role("slider", name="Bound α")
     slider.focus()

@@ -8,7 +8,7 @@ import urllib.request
 import numpy as np
 import pytest
 
-from tests.browser.steps import cut_off, drop, figure, figures, go, settle
+from tests.browser.steps import cut_off, drop, figure, go, settle
 from tests.conftest import paired_world
 
 pytestmark = pytest.mark.browser
@@ -72,11 +72,9 @@ def dial_and_picture_are_seen_together(page):
 
 def bars_are_seen_through(page):
     """Translucent bars stand out from the page, and a legend's dots are large enough to see."""
-    figures(page, 2)
-    (bars,) = page.evaluate(
-        """() => [...document.querySelectorAll('.js-plotly-plot')].filter(p =>
-            p.data[0].type === 'bar' || p.data[0].fill).map(p => p.data.map(t =>
-            [t.marker?.color ?? t.fillcolor, t.opacity ?? t.marker?.opacity ?? 1]))"""
+    bars = figure(page, "histogram").evaluate(
+        """node => node.data.map(t =>
+            [t.marker?.color ?? t.fillcolor, t.opacity ?? t.marker?.opacity ?? 1])"""
     )
     under = style(page, "[data-testid=stApp]", "backgroundColor")
     for colour, opacity in bars:
@@ -84,7 +82,7 @@ def bars_are_seen_through(page):
         if colour.lower() == "#6aa8ff":
             assert contrast(through, under) >= SEEN
     assert any(colour.lower() == "#6aa8ff" and opacity < 1 for colour, opacity in bars)
-    dots = figure(page).locator(".legendpoints path")
+    dots = figure(page, "clouds").locator(".legendpoints path")
     dots.first.wait_for()
     assert min(dots.nth(at).bounding_box()["width"] for at in range(dots.count())) >= 6
 

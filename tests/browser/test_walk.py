@@ -129,7 +129,7 @@ def test_a_cancelled_comparison_keeps_its_finished_splits_and_leaves_as_a_file(
     page.get_by_role("button", name=f"Continue ({5 - kept} more split").wait_for()
     settle(page)
     figures(page, 1)
-    assert "Bounded" in figure(page).inner_text()
+    assert "Bounded" in figure(page, "compare_tradeoff").inner_text()
     page.get_by_role("radio", name="retrieval").click()  # the group of most measures
     page.get_by_text("Retrieval: whether partners").wait_for()
     settle(page)
@@ -172,7 +172,9 @@ def test_light_and_dark_keep_the_colours_of_the_modalities(browser, server):
         page = context.new_page()
         page.goto(f"{server}/spectra")
         settle(page)
-        colours = figure(page).evaluate("node => node.data.map(t => t.line && t.line.color)")
+        colours = figure(page, "spectra").evaluate(
+            "node => node.data.map(t => t.line && t.line.color)"
+        )
         lowered = [str(colour).lower() for colour in colours]
         assert ("#0072b2" if scheme == "light" else DARK[TARGET].lower()) in lowered
         assert "#d55e00" in lowered

@@ -12,7 +12,8 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 QUIET = """() => {
-    const number = { rerun: 11, begun: 4, ended: 6 }; // of the fields of Streamlit's messages
+    // fields of Streamlit's messages, and how a run ends that another one follows
+    const number = { rerun: 11, begun: 4, ended: 6, early: 2 };
     if (!window.asked) {
         window.asked = "nothing";
         const send = WebSocket.prototype.send, heard = new WeakSet();
@@ -29,9 +30,10 @@ QUIET = """() => {
             };
             while (at < bytes.length) {
                 const tag = varint(), field = Math.floor(tag / 8);
-                if (field === number.begun) window.asked = "begun";
-                if (field === number.ended && window.asked === "begun") window.asked = "nothing";
                 const value = varint(); // or the length of what follows
+                if (field === number.begun) window.asked = "begun";
+                if (field === number.ended && window.asked === "begun")
+                    window.asked = value === number.early ? "something" : "nothing";
                 if (tag % 8 === 2) at += value;
             }
         };

@@ -2,12 +2,14 @@
 const PLACE = "anisoalign-bench";
 const LOOK_EVERY = 100; // ms
 const STILL = 1000; // ms without a run, and without a hand
+const UNHEARD = 5; // times as long after a hand that no run has followed: it may have to wait
 let saved = "";
-let moved = 0;
+let hand = 0;
+let ran = 0;
 let looking;
 
 for (const kind of ["pointerdown", "keydown", "input"]) {
-  addEventListener(kind, () => { moved = performance.now(); }, true);
+  addEventListener(kind, () => { hand = performance.now(); }, true);
 }
 
 // An answer begins a run of the page that was there. Right after a click it would take its place:
@@ -16,13 +18,14 @@ for (const kind of ["pointerdown", "keydown", "input"]) {
 // it is given again, later each time, until the server asks for something else.
 function whenStill(answer) {
   let still = STILL;
+  ran = performance.now(); // hands were not seen before this was loaded
   clearInterval(looking);
   looking = setInterval(() => {
     const app = document.querySelector("[data-test-script-state]");
-    const runs = app && app.getAttribute("data-test-script-state") !== "notRunning";
-    if (runs) moved = performance.now();
-    if (performance.now() - moved < still) return;
-    moved = performance.now();
+    const now = performance.now();
+    if (app && app.getAttribute("data-test-script-state") !== "notRunning") ran = now;
+    if (now - Math.max(hand, ran) < (hand > ran ? UNHEARD * still : still)) return;
+    ran = now;
     still *= 2;
     answer();
   }, LOOK_EVERY);

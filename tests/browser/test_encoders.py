@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from playwright.sync_api import expect
 
 import anisoalign_core as aa
 from tests.browser.steps import drop, figure, go, settle
@@ -67,7 +68,9 @@ def test_two_sets_are_kept_over_a_reload_compared_with_bundled_ones_and_a_run_is
     page.locator(PILLS).get_by_text("untrained", exact=True).click()
     settle(page)
     assert names["untrained"] and not shown(page)["untrained"]
-    figure(page, "bench_table").locator(".ytick").first.wait_for()
+    table = figure(page, "bench_table")
+    table.locator(".ytick").first.wait_for()
+    expect(table).not_to_contain_text("untrained", timeout=60_000)
     drawn = " ".join(rows_of(page))
     for name in ("first of mine", "second of mine", "frozen at 100", "sigmoid", "gap-closing"):
         assert name in drawn

@@ -9,6 +9,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+from playwright.sync_api import expect
 
 import anisoalign_core as aa
 from anisoalign_core.cli import main
@@ -128,8 +129,7 @@ def test_a_cancelled_comparison_keeps_its_finished_splits_and_leaves_as_a_file(
     assert 1 <= kept < 5
     page.get_by_role("button", name=f"Continue ({5 - kept} more split").wait_for()
     settle(page)
-    figures(page, 1)
-    assert "Bounded" in figure(page, "compare_tradeoff").inner_text()
+    expect(figure(page, "compare_tradeoff")).to_contain_text("Bounded", timeout=60_000)
     page.get_by_role("radio", name="retrieval").click()  # the group of most measures
     page.get_by_text("Retrieval: whether partners").wait_for()
     settle(page)

@@ -112,7 +112,7 @@ def _packed(found: Bench) -> str:
 def _hear() -> None:
     """Take what the browser had kept; what cannot be read is left out, and said."""
     state = st.session_state
-    # an answer that comes while the page changes finds no keeper; the next page asks again
+    # an answer that comes while the page changes finds no keeper; the browser gives it again
     said = state.get("bench_keeper", {}).get("stored")
     if said is None or state.get("bench_read"):
         return

@@ -19,7 +19,6 @@ for (const kind of ["pointerdown", "keydown", "input"]) {
 function whenStill(answer) {
   let still = STILL;
   ran = performance.now(); // hands were not seen before this was loaded
-  clearInterval(looking);
   looking = setInterval(() => {
     const app = document.querySelector("[data-test-script-state]");
     const now = performance.now();
@@ -34,7 +33,7 @@ function whenStill(answer) {
 export default function ({ data, setTriggerValue }) {
   clearInterval(looking);
   if (!data || data.turn === saved) return;
-  // reading is asked for until it was heard: an answer is lost when the page changes under it
+  // it is saved once; what is asked for is read each time
   if (data.save !== null) saved = data.turn;
   let kept = "";
   try {
